@@ -1,0 +1,155 @@
+"""Names → classes. A method, network or data set is one file; its file name is its name.
+
+The catalog reads the source of those files instead of importing them, so that `lix --help` and
+`lix list` answer without loading torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lix.data.sample import SegDataset
+    from lix.methods.base import FeaturePair, Method
+    from lix.networks.base import SegNetwork
+
+BASES = {"methods": "Method", "networks": "SegNetwork", "data": "SegDataset"}
+"""Package → the base class that makes a class of it an entry, as in `class KD(Method)`."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One catalog entry, known without importing it."""
+
+    name: str
+    module: str
+    class_name: str
+    summary: str
+    """First sentence of the file."""
+
+    def load(self) -> type:
+        """Import the class."""
+        loaded: type = getattr(import_module(self.module), self.class_name)
+        return loaded
+
+
+@cache
+def entries(package: str) -> Mapping[str, Entry]:
+    """Entries of `methods`, `networks` or `data` by name."""
+    folder = Path(__file__).parent / package
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and BASES[package] in map(ast.unparse, node.bases):
+                summary = (ast.get_docstring(tree) or "").split("\n")[0]
+                module = f"lix.{package}.{path.stem}"
+                found[path.stem] = Entry(path.stem, module, node.name, summary)
+    return found
+
+
+def find(package: str, name: str) -> Entry:
+    """The entry called `name`.
+
+    Raises:
+        ValueError: no such name; the message lists the choices and the nearest.
+    """
+    choices = entries(package)
+    if name in choices:
+        return choices[name]
+    kind = {"methods": "method", "networks": "network", "data": "data set"}[package]
+    raise ValueError(unknown(kind, name, list(choices)))
+
+
+def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
+    """One sentence that says `name` is unknown and names the nearest choice and all of them."""
+    near = difflib.get_close_matches(name, choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"Unknown {kind} {name!r}.{hint} Choose from {', '.join(choices)}."
+
+
+def build_network(
+    name: str, num_classes: int, x_channels: int = 0, **options: Any
+) -> SegNetwork:
+    """Build a network by name: RGB only with `x_channels=0`, else RGB and X.
+
+    Raises:
+        ValueError: unknown name or option.
+
+    >>> build_network("mfnet", num_classes=19).x_channels
+    0
+    """
+    built: SegNetwork = _build(find("networks", name), options, num_classes, x_channels)
+    return built
+
+
+def build_method(
+    name: str,
+    pairs: Sequence[FeaturePair] = (),
+    num_classes: int = 0,
+    *,
+    preset: str | None = None,
+    **options: Any,
+) -> Method:
+    """Build a distillation method by name; `options` win over those of the named `preset`.
+
+    Raises:
+        ValueError: unknown name, preset or option.
+
+    >>> build_method("dkd", num_classes=19, preset="official-cifar").beta
+    8.0
+    """
+    entry = find("methods", name)
+    if preset is not None:
+        presets: Mapping[str, Mapping[str, Any]] = entry.load().presets  # type: ignore[attr-defined]
+        if preset not in presets:
+            raise ValueError(unknown(f"preset of {name}", preset, list(presets) or ["(none)"]))
+        options = merge(presets[preset], options)
+    built: Method = _build(entry, options, pairs, num_classes)
+    return built
+
+
+def build_dataset(name: str, root: Path, **options: Any) -> SegDataset:
+    """Open a data set by name.
+
+    Raises:
+        ValueError: unknown name or option.
+        FileNotFoundError: the folder is not there.
+    """
+    built: SegDataset = _build(find("data", name), options, root)
+    return built
+
+
+def _build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:  # noqa: ANN401
+    accepted = [
+        p.name
+        for p in inspect.signature(entry.load()).parameters.values()
+        if p.kind is inspect.Parameter.KEYWORD_ONLY
+    ]
+    for option in options:
+        if option not in accepted:
+            raise ValueError(unknown(f"option of {entry.name}", option, accepted or ["(none)"]))
+    return entry.load()(*arguments, **options)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge nested mappings; `over` wins.
+
+    >>> merge({"a": 1, "b": {"c": 2}}, {"b": {"d": 3}})
+    {'a': 1, 'b': {'c': 2, 'd': 3}}
+    """
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged

@@ -1,0 +1,140 @@
+"""Settings of a run. A YAML recipe holds them by section; flags override it.
+
+Loads pydantic alone, so that `lix --help` stays fast.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+
+def _parsed(value: object) -> object:
+    """Options given as flags are text: read them as YAML would, `true` → True, `0.5` → 0.5."""
+    if isinstance(value, dict):
+        return {key: _parsed(inner) for key, inner in value.items()}
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(Section):
+    """The data set."""
+
+    name: str = "vkitti2"
+    """Which loader: see `lix list datasets`."""
+    root: Path | None = None
+    """Its folder, or the YAML file that describes your own."""
+    size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
+    """Height and width that the network sees."""
+    x: Literal["log", "inverse"] = "log"
+    """How depth and disparity are encoded for the teacher."""
+    options: Options = {}
+    """Options of the loader, for both splits."""
+    train: Options = {}
+    """Options of the loader for the training split."""
+    val: Options = {}
+    """Options of the loader for the validation split."""
+
+
+class Network(Section):
+    """The network."""
+
+    name: str = "mfnet"
+    """Which: see `lix list networks`."""
+    options: Options = {}
+    """Options of the network, such as `head: official`."""
+
+
+class Optim(Section):
+    """The optimiser; the defaults are the paper's."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(default=5e-3, gt=0)
+    """Learning rate."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of SGD."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["constant", "poly"] = "constant"
+    """`poly` lowers the learning rate to 0 over the epochs, with power 0.9."""
+    batch_size: int = Field(default=8, ge=1)
+    """Images per step and process."""
+    accumulate: int = Field(default=1, ge=1)
+    """Steps whose gradients are summed before an update."""
+
+
+class Augmentation(Section):
+    """The paper's augmentation of training images."""
+
+    scale: tuple[float, float] = (0.75, 1.5)
+    """Range of the random zoom."""
+    flip: float = Field(default=0.5, ge=0, le=1)
+    """Probability of a horizontal flip."""
+    photometric: float = Field(default=0.5, ge=0, le=1)
+    """Probability of each colour and photometric distortion."""
+
+
+class Training(Section):
+    """The course of training."""
+
+    epochs: int = Field(default=500, ge=1)
+    patience: int = Field(default=50, ge=1)
+    """Stop after so many epochs without a better validation mIoU."""
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    """Processes; more than one trains with DDP."""
+    workers: int = Field(default=0, ge=0)
+    """Extra processes that load data, each."""
+
+
+class Recipe(Section):
+    """All settings of one run."""
+
+    output: Path = Path("runs/run")
+    """Folder of the run."""
+    role: Literal["teacher", "student"] = "student"
+    """A teacher sees RGB and X, a student RGB alone."""
+    method: str = "none"
+    """Distillation method: see `lix list methods`."""
+    preset: str | None = None
+    """Named options of the method, such as `paper`."""
+    options: Options = {}
+    """Options of the method."""
+    teacher: Path | None = None
+    """Run folder or checkpoint of the teacher."""
+    features: tuple[str, ...] = ()
+    """Student feature maps that feature distillation compares; default: the network's choice."""
+    teacher_features: tuple[str, ...] = ()
+    """The teacher's, in the same order."""
+    data: Data = Data()
+    network: Network = Network()
+    optim: Optim = Optim()
+    augment: Augmentation = Augmentation()
+    training: Training = Training()
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as YAML; `-r` reads it back."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        path.write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe.
+
+        Raises:
+            FileNotFoundError, pydantic.ValidationError: no such file, or a wrong entry.
+        """
+        return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})

@@ -1,0 +1,259 @@
+"""ARFD: features recalibrated by a kernel, compared by centred kernel alignment (LIX, Eq. 12-17)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.methods.base import FeaturePair, Method, blank, full_precision, match_size, valid_cells
+from lix.methods.dwld import DWLD
+from lix.networks.base import SegOutput
+
+Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
+Consistency = Literal["cka", "cosine", "euclidean", "pearson"]
+TeacherSide = Literal["trained", "frozen", "identity"]
+
+
+@full_precision
+def recalibrate(
+    f: Tensor, *, kernel: Kernel = "eq13", sigma: float = 1.0, valid: Tensor | None = None
+) -> Tensor:
+    """Eq. 13-14: F_k = exp(-(F - mean)² / σ), element-wise, mean over channels and positions.
+
+    Args:
+        f: (B, C, …) features.
+        kernel: `eq13` as printed; `laplace` exp(-|d|/σ); `gaussian` exp(-d²/(2σ²)); `linear`
+            d/σ; `none` leaves the features as they are; d = F - mean.
+        sigma: σ > 0; the paper does not give it.
+        valid: (B, …) cells that count in the mean; None: all.
+
+    Returns:
+        (B, C, …).
+
+    Raises:
+        ValueError: unknown kernel, σ <= 0.
+
+    Note:
+        The paper calls Eq. 13 Laplace-based; its form is a Gaussian's, so each has its own name.
+    """
+    if sigma <= 0:
+        raise ValueError(f"sigma must be positive, got {sigma}.")
+    if kernel not in KERNELS:
+        raise ValueError(f"kernel must be one of {', '.join(KERNELS)}, got {kernel!r}.")
+    if kernel == "none":
+        return f
+    return KERNELS[kernel](f - _mean(f, valid), sigma)
+
+
+KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "eq13": lambda d, sigma: torch.exp(-d.square() / sigma),
+    "laplace": lambda d, sigma: torch.exp(-d.abs() / sigma),
+    "gaussian": lambda d, sigma: torch.exp(-d.square() / (2 * sigma**2)),
+    "linear": lambda d, sigma: d / sigma,
+    "none": lambda d, sigma: d,
+}
+
+
+def _mean(f: Tensor, valid: Tensor | None) -> Tensor:
+    """Eq. 14: one mean per sample, (B, 1, …)."""
+    axes = tuple(range(1, f.ndim))
+    if valid is None:
+        return f.mean(dim=axes, keepdim=True)
+    cells = valid.unsqueeze(1).to(f.dtype)
+    total = (f * cells).sum(dim=axes, keepdim=True)
+    return total / (f.shape[1] * cells.sum(dim=axes, keepdim=True)).clamp(min=1)
+
+
+@full_precision
+def hsic(k: Tensor, l: Tensor) -> Tensor:  # noqa: E741 - K and L are the matrices' names
+    """Eq. 15: HSIC(K, L) = tr(K H L H) / (C - 1)², H = I - 11ᵀ/C.
+
+    Args:
+        k, l: (B, C, C) symmetric Gram matrices.
+
+    Returns:
+        (B,).
+
+    Note:
+        Eq. 15 prints 2/C² where the biased estimator has 2/C. As printed nothing is centred:
+        CKA of random features is about 0.999 and its gradient some 230 times smaller.
+    """
+    c = k.shape[-1]
+    centred = k - k.mean(dim=-1, keepdim=True) - k.mean(dim=-2, keepdim=True)
+    centred = centred + k.mean(dim=(-2, -1), keepdim=True)
+    return (centred * l).sum(dim=(-2, -1)) / (c - 1) ** 2
+
+
+@full_precision
+def cka(x: Tensor, y: Tensor) -> Tensor:
+    """Eq. 16: CKA = HSIC(XXᵀ, YYᵀ) / sqrt(HSIC(XXᵀ, XXᵀ) · HSIC(YYᵀ, YYᵀ)).
+
+    Compares the C x C channel similarities of two maps. Centring the channels first gives the
+    same value as centring the Gram matrices without subtracting large numbers, and normalising
+    each before the product keeps float32 from under- and overflowing.
+
+    Args:
+        x, y: (B, C, N) with the same C.
+
+    Returns:
+        (B,) in [0, 1]; 0, with gradient 0, where all channels of x or of y are alike.
+
+    Raises:
+        ValueError: channel counts differ.
+
+    >>> x = torch.eye(3).unsqueeze(0)
+    >>> print(f"{cka(x, 5 * x + 1).item():.4f}")
+    1.0000
+    """
+    if x.shape[:2] != y.shape[:2]:
+        raise ValueError(
+            f"cka compares maps of as many channels, got {tuple(x.shape)} and {tuple(y.shape)}."
+        )
+    return (_unit_gram(x) * _unit_gram(y)).sum(dim=1)
+
+
+def _unit_gram(x: Tensor) -> Tensor:
+    """(B, C²) centred Gram matrix of unit Frobenius norm."""
+    centred = x - x.mean(dim=1, keepdim=True)
+    return F.normalize((centred @ centred.mT).flatten(1), dim=1, eps=1e-30)
+
+
+@full_precision
+def position_cka(x: Tensor, y: Tensor) -> Tensor:
+    """Linear CKA of two maps with positions as examples; their channel counts may differ.
+
+    Args:
+        x: (B, C, N).
+        y: (B, D, N).
+
+    Returns:
+        (B,) in [0, 1].
+
+    Source: Kornblith et al., ICML 2019.
+    """
+    x = x - x.mean(dim=2, keepdim=True)
+    y = y - y.mean(dim=2, keepdim=True)
+    norms = [(f @ f.mT).flatten(1).norm(dim=1) for f in (x, y)]
+    cross = (x @ y.mT).square().sum(dim=(1, 2))
+    return cross / (norms[0] * norms[1]).clamp(min=1e-30)
+
+
+CONSISTENCIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "cka": lambda s, t: 1 - cka(s, t),
+    "cosine": lambda s, t: 1 - F.cosine_similarity(s.flatten(1), t.flatten(1)),
+    "euclidean": lambda s, t: (s - t).square().mean(dim=(1, 2)),
+    "pearson": lambda s, t: 1 - F.cosine_similarity(_centre(s), _centre(t)),
+}
+"""Table V: how far two recalibrated maps (B, C, N) are apart, one value per sample."""
+
+
+def _centre(f: Tensor) -> Tensor:
+    flat = f.flatten(1)
+    return flat - flat.mean(dim=1, keepdim=True)
+
+
+class Adapter(nn.Sequential):
+    """Eq. 12: F_a = ReLU(Norm(Conv3x3(F)))."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+        )
+
+
+class ARFD(Method):
+    """Distils feature maps by the similarity pattern of their recalibrated channels.
+
+    Args:
+        weight: λ_F of Eq. 18.
+        kernel, sigma: of `recalibrate`.
+        consistency: `cka`, or the other measures of Table V.
+        teacher_side: what happens to the teacher's maps. `trained`: a convolution trained with
+            the student's, as Eq. 12 prints; both can then agree on a pattern that says nothing
+            (docs/paper.md). `frozen`: the same convolution as initialised. `identity`: none.
+    """
+
+    kind = "feature"
+    presets = {"paper": {"teacher_side": "trained"}}
+    citation = DWLD.citation
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair],
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        kernel: Kernel = "eq13",
+        sigma: float = 1.0,
+        consistency: Consistency = "cka",
+        teacher_side: TeacherSide = "identity",
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        if consistency not in CONSISTENCIES:
+            choices = ", ".join(CONSISTENCIES)
+            raise ValueError(f"consistency must be one of {choices}, got {consistency!r}.")
+        if teacher_side not in ("trained", "frozen", "identity"):
+            raise ValueError(
+                f"teacher_side must be 'trained', 'frozen' or 'identity', got {teacher_side!r}."
+            )
+        recalibrate(torch.zeros(1, 1, 1), kernel=kernel, sigma=sigma)
+        self.weight, self.kernel, self.sigma = weight, kernel, sigma
+        self.consistency = consistency
+        widths = [(p.student.channels, p.teacher.channels) for p in pairs]
+        self.student_side = nn.ModuleList(Adapter(cs, ct) for cs, ct in widths)
+        self.teacher_side = nn.ModuleList(
+            nn.Identity() if teacher_side == "identity" else Adapter(ct, ct) for _, ct in widths
+        )
+        self.teacher_side.requires_grad_(teacher_side == "trained")
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor
+    ) -> dict[str, Tensor]:
+        total = student.logits.new_zeros((), dtype=torch.float32)
+        self.monitors = {}
+        names = student.features
+        for i, (fs, ft) in enumerate(
+            zip(student.features.values(), teacher.features.values(), strict=True)
+        ):
+            fs, ft = match_size(fs, ft)
+            cells = valid_cells(target, fs.shape[-2:])
+            fs, ft = blank(fs, cells), blank(ft, cells)
+            sk = self._recalibrated(self.student_side[i](fs), cells)
+            tk = self._recalibrated(self.teacher_side[i](ft), cells)
+            per_sample = CONSISTENCIES[self.consistency](sk, tk)
+            labelled = cells.flatten(1).any(dim=1)
+            total = total + (per_sample * labelled).sum() / labelled.sum().clamp(min=1)
+            self._watch(list(names)[i], sk, tk, fs, ft)
+        return {"arfd": self.weight * total}
+
+    def _recalibrated(self, fa: Tensor, cells: Tensor) -> Tensor:
+        """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored cells."""
+        fk = recalibrate(fa, kernel=self.kernel, sigma=self.sigma, valid=cells)
+        return blank(fk, cells).flatten(2)
+
+    @torch.no_grad()
+    def _watch(self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor) -> None:
+        """CKA of the first sample: recalibrated channels, and raw maps over positions."""
+        self.monitors[f"cka_{name}"] = cka(sk[:1], tk[:1]).squeeze(0)
+        self.monitors[f"cka_raw_{name}"] = position_cka(
+            fs[:1].flatten(2), ft[:1].flatten(2)
+        ).squeeze(0)
+
+    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+        said = []
+        for name, value in epoch_means.items():
+            raw = epoch_means.get(name.replace("cka_", "cka_raw_", 1))
+            if name.startswith("cka_raw_") or raw is None or value < 0.98 or raw > 0.9:
+                continue
+            said.append(
+                f"ARFD has collapsed on {name.removeprefix('cka_')}: CKA of the recalibrated maps "
+                f"is {value:.3f} while that of the raw maps is {raw:.3f}, so the adapters agree "
+                "and the student learns nothing; try teacher_side='identity'."
+            )
+        return said

@@ -1,0 +1,283 @@
+"""DWLD: decoupled logit distillation with a dynamic weight for every logit (LIX, Eq. 6-11)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.methods.base import (
+    IGNORE_INDEX,
+    FeaturePair,
+    Method,
+    blank,
+    check_logits,
+    full_precision,
+    masked_mean,
+)
+from lix.methods.dkd import decouple, kl_terms
+from lix.networks.base import SegOutput
+
+BETA_MIN, BETA_MAX = 1.0, 10.0
+
+Omega = Literal["p", "c", "concat"]
+Side = Literal["student", "teacher"]
+
+
+@full_precision
+def confidence(logits: Tensor) -> Tensor:
+    """Eq. 6: c = -Σ_i p_i log p_i, which the paper calls confidence.
+
+    It is the entropy in nats: high where the network is unsure.
+
+    Args:
+        logits: (B, K, …).
+
+    Returns:
+        (B, …) values in [0, log K].
+
+    >>> confidence(torch.zeros(1, 4))
+    tensor([1.3863])
+    """
+    log_p = F.log_softmax(logits, dim=1)
+    return -(log_p.exp() * log_p).sum(dim=1)
+
+
+@full_precision
+def omega(logits: Tensor) -> Tensor:
+    """Eq. 8: Ω = concat(P, c), what the weight controller sees of a pixel.
+
+    Args:
+        logits: (B, K, …).
+
+    Returns:
+        (B, K + 1, …): class probabilities and their entropy.
+    """
+    return torch.cat([logits.softmax(dim=1), confidence(logits).unsqueeze(1)], dim=1)
+
+
+class WeightController(nn.Module):
+    """Eq. 7: β = (β_max - β_min) · sigmoid(MLP(Ω)) + β_min, one weight per pixel and class.
+
+    Args:
+        num_classes: K.
+        inputs: what Ω holds: probabilities `p`, entropy `c`, or `concat` of both (Table IV).
+        layers: linear layers of the MLP, 1 to 5 (Fig. 4b).
+        hidden: their width; the paper does not give it.
+        dropout: rate between them (Fig. 4b).
+    """
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        inputs: Omega = "concat",
+        layers: int = 3,
+        hidden: int = 32,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if inputs not in ("p", "c", "concat"):
+            raise ValueError(f"omega must be 'p', 'c' or 'concat', got {inputs!r}.")
+        if not 1 <= layers <= 5:
+            raise ValueError(f"The controller has 1 to 5 layers, got {layers}.")
+        self.inputs = inputs
+        width = {"p": num_classes, "c": 1, "concat": num_classes + 1}[inputs]
+        steps: list[nn.Module] = []
+        for _ in range(layers - 1):
+            steps += [nn.Conv2d(width, hidden, 1), nn.ReLU(), nn.Dropout(dropout)]
+            width = hidden
+        self.mlp = nn.Sequential(*steps, nn.Conv2d(width, num_classes, 1))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        """Return β of the shape of `logits`, (B, K, H, W) or (B, K)."""
+        seen = self._omega(logits)
+        pixels = seen if seen.ndim == 4 else seen.flatten(2).unsqueeze(-1)
+        if seen.ndim == 2:
+            pixels = seen[:, :, None, None]
+        beta: Tensor = BETA_MIN + (BETA_MAX - BETA_MIN) * self.mlp(pixels).sigmoid()
+        return beta.reshape(logits.shape)
+
+    def _omega(self, logits: Tensor) -> Tensor:
+        if self.inputs == "p":
+            return logits.softmax(dim=1)
+        if self.inputs == "c":
+            return confidence(logits).unsqueeze(1)
+        return omega(logits)
+
+
+@full_precision
+def dwld_loss(
+    zs: Tensor,
+    zt: Tensor,
+    target: Tensor,
+    beta: Tensor | float,
+    *,
+    alpha: float = 1.0,
+    direction: Literal["forward", "reverse"] = "forward",
+    ignore_index: int = IGNORE_INDEX,
+) -> Tensor:
+    """Eq. 9: mean over pixels of α·TCLD + Σ_i β_i·NCLD_i.
+
+    NCLD_i is the i-th summand of the KL divergence over the classes other than the labelled one.
+    With weights that differ between classes it is no divergence any more: it can be negative, and
+    its minimiser is p^S ∝ β ⊙ p^T.
+
+    Args:
+        zs, zt: student and teacher logits, (B, K, H, W) or (B, K).
+        target: (B, H, W) or (B,) labels.
+        beta: (B, K, H, W), (B, K) or a number, which gives DKD.
+        alpha: weight of TCLD.
+        direction: `forward` is KL(T ‖ S) of Eq. 1-4, `reverse` KL(S ‖ T).
+        ignore_index: pixels with this label do not count.
+
+    Raises:
+        ValueError: shapes differ, fewer than two classes, a label outside [0, K).
+
+    Note:
+        Eq. 9 as printed is -KL(S ‖ T): unbounded below, it drives the student away from the
+        teacher. Its sum over pixels is a mean here, the paper's λ_L being unknown.
+    """
+    check_logits(zs, zt, target)
+    valid = target != ignore_index
+    target = target.masked_fill(~valid, 0)
+    s = decouple(blank(zs, valid), target)
+    t = decouple(blank(zt, valid), target)
+    if direction == "reverse":
+        s, t = t, s
+    elif direction != "forward":
+        raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
+    weight = blank(beta, valid) if isinstance(beta, Tensor) else beta
+    tcld = kl_terms(t.binary, s.binary).sum(dim=1)
+    ncld = (weight * kl_terms(t.non_target, s.non_target)).sum(dim=1)
+    return masked_mean(alpha * tcld + ncld, valid)
+
+
+class DWLD(Method):
+    """Distils logits with weights that follow what the student (or teacher) predicts.
+
+    Args:
+        weight: λ_L of Eq. 18.
+        alpha: weight of target-class distillation.
+        controller: where β comes from.
+            `entropy`: β grows from 1 to 10 with the normalised entropy of Ω's network; nothing to
+            train. `joint`: the paper's reading, an MLP trained by the minimised loss; it collapses
+            (docs/paper.md). `frozen`: the same MLP as initialised. `budget`: the MLP is trained to
+            raise the loss while the mean of β stays at `budget`. A number: DKD with that β.
+        omega: input of the MLP, `p`, `c` or `concat`.
+        side: whose predictions Ω is made of.
+        layers, hidden, dropout: of the MLP.
+        budget: mean of β under `controller="budget"`.
+        direction: `forward` or `reverse` KL divergence.
+        detach: keep the gradient of β from reaching the student through Ω.
+    """
+
+    kind = "logit"
+    presets = {"paper": {"controller": "joint"}}
+    citation = """@article{guo2025lix,
+  title   = {{LIX}: Implicitly Infusing Spatial Geometric Prior Knowledge into Visual Semantic
+             Segmentation for Autonomous Driving},
+  author  = {Guo, Sicen and Long, Ziwei and Wu, Zhiyuan and Chen, Qijun and Pitas, Ioannis and
+             Fan, Rui},
+  journal = {IEEE Transactions on Image Processing},
+  year    = {2025}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair] = (),
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        alpha: float = 1.0,
+        controller: Literal["entropy", "joint", "frozen", "budget"] | float = "entropy",
+        omega: Omega = "concat",
+        side: Side = "student",
+        layers: int = 3,
+        hidden: int = 32,
+        dropout: float = 0.0,
+        budget: float = 5.5,
+        direction: Literal["forward", "reverse"] = "forward",
+        detach: bool = True,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight, self.alpha, self.direction = weight, alpha, direction
+        self.source, self.side, self.detach, self.budget = controller, side, detach, budget
+        if side not in ("student", "teacher"):
+            raise ValueError(f"side must be 'student' or 'teacher', got {side!r}.")
+        self.controller: WeightController | None = None
+        if controller in ("joint", "frozen", "budget"):
+            self.controller = WeightController(
+                num_classes, inputs=omega, layers=layers, hidden=hidden, dropout=dropout
+            )
+            self.controller.requires_grad_(controller != "frozen")
+        elif controller != "entropy" and not isinstance(controller, (int, float)):
+            raise ValueError(
+                "controller must be 'entropy', 'joint', 'frozen', 'budget' or a number, "
+                f"got {controller!r}."
+            )
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor
+    ) -> dict[str, Tensor]:
+        valid = target != IGNORE_INDEX
+        beta = self.beta(student.logits, teacher.logits, valid)
+        loss = dwld_loss(
+            student.logits,
+            teacher.logits,
+            target,
+            beta,
+            alpha=self.alpha,
+            direction=self.direction,
+        )
+        if isinstance(beta, Tensor):
+            self.monitors = _watch(beta.detach(), valid)
+        return {"dwld": self.weight * loss}
+
+    def beta(self, zs: Tensor, zt: Tensor, valid: Tensor) -> Tensor | float:
+        """β of Eq. 7, (B, K, H, W), or the fixed number."""
+        if isinstance(self.source, (int, float)):
+            return float(self.source)
+        z = blank(zs if self.side == "student" else zt, valid)
+        z = z.detach() if self.detach else z
+        if self.controller is None:
+            share = confidence(z).unsqueeze(1) / math.log(z.shape[1])
+            return (BETA_MIN + (BETA_MAX - BETA_MIN) * share).expand_as(z)
+        with torch.autocast(z.device.type, enabled=False):
+            beta: Tensor = self.controller(z.float() if z.dtype.itemsize < 4 else z)
+        return _adversarial(beta, valid, self.budget) if self.source == "budget" else beta
+
+    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+        mean, std = epoch_means.get("beta_mean"), epoch_means.get("beta_std")
+        if mean is None or std is None or std > 0.01 * (BETA_MAX - BETA_MIN):
+            return []
+        return [
+            f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
+            f"[{BETA_MIN:g}, {BETA_MAX:g}], so DWLD is DKD with that β; "
+            "try controller='entropy' or 'budget'."
+        ]
+
+
+def _adversarial(beta: Tensor, valid: Tensor, budget: float) -> Tensor:
+    """Rescale β to the mean `budget` over valid pixels, and turn its gradient round."""
+    excess = beta - BETA_MIN
+    scale = (budget - BETA_MIN) / masked_mean(excess.mean(dim=1), valid).clamp(min=1e-6)
+    beta = BETA_MIN + scale * excess
+    return 2 * beta.detach() - beta
+
+
+def _watch(beta: Tensor, valid: Tensor) -> dict[str, Tensor]:
+    """Mean, spread and saturation (share within 1 % of the range's ends) of β."""
+    mean = masked_mean(beta.mean(dim=1), valid)
+    variance = masked_mean((beta - mean).square().mean(dim=1), valid)
+    margin = 0.01 * (BETA_MAX - BETA_MIN)
+    at_end = (beta < BETA_MIN + margin) | (beta > BETA_MAX - margin)
+    return {
+        "beta_mean": mean,
+        "beta_std": variance.sqrt(),
+        "beta_saturation": masked_mean(at_end.float().mean(dim=1), valid),
+    }

@@ -1,0 +1,86 @@
+"""KD: the student imitates the teacher's softened class probabilities (Hinton et al., 2015)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from lix.methods.base import (
+    IGNORE_INDEX,
+    FeaturePair,
+    Method,
+    blank,
+    check_logits,
+    full_precision,
+    masked_mean,
+)
+from lix.networks.base import SegOutput
+
+
+@full_precision
+def kd_loss(
+    zs: Tensor, zt: Tensor, *, temperature: float = 1.0, valid: Tensor | None = None
+) -> Tensor:
+    """T² · mean over pixels of KL(softmax(z_t/T) ‖ softmax(z_s/T)).
+
+    Args:
+        zs, zt: student and teacher logits, (B, K, H, W) or (B, K).
+        temperature: T.
+        valid: (B, H, W) or (B,), true where the loss counts; None: everywhere.
+
+    Raises:
+        ValueError: shapes differ.
+
+    Source: Hinton et al., arXiv 1503.02531; the reduction is that of megvii-research/mdistiller
+    `KD.py`, per pixel. RepDistiller's "batchmean" over maps is H·W times larger.
+
+    >>> import torch
+    >>> kd_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[9.0, -9.0]]))
+    tensor(0.6931)
+    """
+    check_logits(zs, zt)
+    log_s = F.log_softmax(blank(zs, valid) / temperature, dim=1)
+    log_t = F.log_softmax(blank(zt, valid) / temperature, dim=1)
+    kl = F.kl_div(log_s, log_t, reduction="none", log_target=True).sum(dim=1)
+    return temperature**2 * masked_mean(kl, valid)
+
+
+class KD(Method):
+    """Distils the teacher's class probabilities, per pixel.
+
+    Args:
+        weight: factor of the loss beside the cross-entropy.
+        temperature: T; 1 in segmentation.
+    """
+
+    kind = "logit"
+    citation = """@article{hinton2015distilling,
+  title   = {Distilling the Knowledge in a Neural Network},
+  author  = {Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff},
+  journal = {arXiv preprint arXiv:1503.02531},
+  year    = {2015}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair] = (),
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight, self.temperature = weight, temperature
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor
+    ) -> dict[str, Tensor]:
+        loss = kd_loss(
+            student.logits,
+            teacher.logits,
+            temperature=self.temperature,
+            valid=target != IGNORE_INDEX,
+        )
+        return {"kd": self.weight * loss}

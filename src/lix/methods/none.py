@@ -1,0 +1,25 @@
+"""The undistilled student: the baseline is a method like the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lix.methods.base import FeaturePair, Method
+from lix.networks.base import SegOutput
+
+
+class NoDistillation(Method):
+    """No distillation: the student learns from the labels alone."""
+
+    kind = "none"
+    citation = ""
+
+    def __init__(self, pairs: Sequence[FeaturePair] = (), num_classes: int = 0) -> None:
+        super().__init__(pairs, num_classes)
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor
+    ) -> dict[str, Tensor]:
+        return {}
