@@ -5,11 +5,12 @@ Loads pydantic alone, so that `lix --help` stays fast.
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 
 def _parsed(value: object) -> object:
@@ -95,8 +96,29 @@ class Training(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(default=1, ge=1)
     """Processes; more than one trains with DDP."""
+    strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
+    """How the processes start; `auto` is `ddp` where there are several."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; more than one is slower on few cores."""
     workers: int = Field(default=0, ge=0)
     """Extra processes that load data, each."""
+
+
+class Distillation(Section):
+    """What is distilled, from whom, and how."""
+
+    method: str = "none"
+    """Distillation method: see `lix list methods`."""
+    teacher: Path | None = None
+    """Run folder or checkpoint of the teacher."""
+    preset: str | None = None
+    """Named options of the method, such as `paper`."""
+    options: Options = {}
+    """Options of the method, as in `--options.temperature 4`."""
+    features: tuple[str, ...] = ()
+    """Student feature maps that feature distillation compares; default: the network's choice."""
+    teacher_features: tuple[str, ...] = ()
+    """The teacher's, in the same order."""
 
 
 class Recipe(Section):
@@ -106,18 +128,7 @@ class Recipe(Section):
     """Folder of the run."""
     role: Literal["teacher", "student"] = "student"
     """A teacher sees RGB and X, a student RGB alone."""
-    method: str = "none"
-    """Distillation method: see `lix list methods`."""
-    preset: str | None = None
-    """Named options of the method, such as `paper`."""
-    options: Options = {}
-    """Options of the method."""
-    teacher: Path | None = None
-    """Run folder or checkpoint of the teacher."""
-    features: tuple[str, ...] = ()
-    """Student feature maps that feature distillation compares; default: the network's choice."""
-    teacher_features: tuple[str, ...] = ()
-    """The teacher's, in the same order."""
+    distill: Distillation = Distillation()
     data: Data = Data()
     network: Network = Network()
     optim: Optim = Optim()
@@ -135,6 +146,34 @@ class Recipe(Section):
         """Read a recipe.
 
         Raises:
-            FileNotFoundError, pydantic.ValidationError: no such file, or a wrong entry.
+            FileNotFoundError: no such file.
+            ValueError: a wrong entry; one sentence that names the file and the entry.
         """
-        return cls.model_validate(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/demo.yaml.")
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain(error)}") from None
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is no valid YAML: {error}") from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first complaint of a pydantic error as one sentence with the fix."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        *sections, key = map(str, first["loc"])
+        fields = _fields(sections)
+        near = difflib.get_close_matches(key, fields, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
+    return f"{where}: {first['msg']}, got {first['input']!r}."
+
+
+def _fields(sections: list[str]) -> list[str]:
+    model: type[BaseModel] = Recipe
+    for name in sections:
+        model = cast("type[BaseModel]", model.model_fields[name].annotation)
+    return list(model.model_fields)

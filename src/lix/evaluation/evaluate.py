@@ -1,0 +1,39 @@
+"""Runs a network over a set and counts its hits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from lix.methods.base import IGNORE_INDEX
+from lix.networks.base import SegNetwork
+
+
+def confusion_matrix(num_classes: int) -> MulticlassConfusionMatrix:
+    """The counter all evaluation uses; rows = labels, columns = predictions, 255 left out."""
+    return MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE_INDEX, validate_args=False)
+
+
+@torch.inference_mode()
+def evaluate(network: SegNetwork, batches: Iterable[dict[str, Any]]) -> Tensor:
+    """Confusion matrix (K, K) of a network over all batches.
+
+    Args:
+        network: put into eval mode and back.
+        batches: dicts with `image`, `target` and, for a teacher, `x`.
+    """
+    device = next(network.parameters()).device
+    counter = confusion_matrix(network.num_classes).to(device)
+    was_training = network.training
+    network.eval()
+    for batch in batches:
+        x = batch["x"].to(device) if network.x_channels else None
+        logits = network(batch["image"].to(device), x).logits
+        counter.update(logits.argmax(dim=1), batch["target"].to(device))
+    network.train(was_training)
+    matrix: Tensor = counter.compute()
+    return matrix

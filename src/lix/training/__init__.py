@@ -1,0 +1,1 @@
+"""Training of teachers, students and distilled students with Lightning."""

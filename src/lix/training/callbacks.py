@@ -1,0 +1,105 @@
+"""What happens beside the training steps: the history file, warnings, progress."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.utilities import rank_zero_only
+from rich.console import Console
+
+from lix.methods.base import Method
+
+
+class History(L.Callback):
+    """Writes `history.csv`: one row an epoch and quantity, kept whole over resumes."""
+
+    HEADER = ("epoch", "quantity", "value")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @rank_zero_only
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Drop rows of epochs that will be trained again."""
+        rows = [row for row in read_history(self.path) if row[0] < trainer.current_epoch]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self.HEADER, *rows])
+
+    @rank_zero_only
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._started = time.perf_counter()
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        values = {name: float(v) for name, v in trainer.callback_metrics.items()}
+        values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        values["seconds"] = time.perf_counter() - self._started
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            rows = [(trainer.current_epoch, name, value) for name, value in values.items()]
+            csv.writer(file).writerows(rows)
+
+
+def read_history(path: Path) -> list[tuple[int, str, float]]:
+    """Rows (epoch, quantity, value) of a `history.csv`; none if there is no file yet."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [
+            (int(row["epoch"]), row["quantity"], float(row["value"]))
+            for row in csv.DictReader(file)
+        ]
+
+
+class CollapseWarnings(L.Callback):
+    """Says once what has collapsed, by the method's own diagnosis and by the loss shares."""
+
+    LEAST_SHARE = 1e-4
+
+    def __init__(self, method: Method, console: Console) -> None:
+        self.method, self.console = method, console
+        self._said: set[str] = set()
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        means = {name: float(v) for name, v in trainer.callback_metrics.items()}
+        for sentence in [*self._idle_terms(means), *self.method.diagnose(means)]:
+            topic = sentence.split(":")[0]
+            if topic not in self._said:
+                self._said.add(topic)
+                self.console.print(f"[yellow]warning:[/] epoch {trainer.current_epoch}: {sentence}")
+
+    def _idle_terms(self, means: dict[str, float]) -> list[str]:
+        return [
+            f"the loss term {name.removeprefix('share_')!r} teaches nothing: it is "
+            f"{100 * share:.4f} % of the loss; raise its weight or check what it compares."
+            for name, share in means.items()
+            if name.startswith("share_") and abs(share) < self.LEAST_SHARE
+        ]
+
+
+class EpochLines(L.Callback):
+    """Prints a line an epoch."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.console, self.epochs = console, epochs
+        self._best = 0.0
+
+    @rank_zero_only
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        now = {name: float(v) for name, v in trainer.callback_metrics.items()}
+        self._best = max(self._best, now["val_mIoU"])
+        self.console.print(
+            f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {now['loss']:.3f}  "
+            f"val mIoU {100 * now['val_mIoU']:.1f} %  best {100 * self._best:.1f} %"
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]

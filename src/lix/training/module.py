@@ -1,0 +1,167 @@
+"""One LightningModule for teachers, plain students and distilled students."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import lightning as L
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lix.config import Optim
+from lix.evaluation.evaluate import confusion_matrix
+from lix.evaluation.metrics import scores
+from lix.methods.base import IGNORE_INDEX, FeaturePair, Method, masked_mean
+from lix.networks.base import SegNetwork, SegOutput
+from lix.networks.checkpoint import KEY, NetworkSpec
+from lix.training.loaders import derived_seed
+
+
+def hard_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """L_H of Eq. 18: cross-entropy, mean over labelled pixels, 0 where none is."""
+    loss = F.cross_entropy(logits.float(), target, ignore_index=IGNORE_INDEX, reduction="none")
+    return masked_mean(loss, target != IGNORE_INDEX)
+
+
+class SegModule(L.LightningModule):
+    """Trains a network on labels and, with a method and a teacher, on what the teacher knows.
+
+    The teacher is held outside the module tree: it is in no checkpoint, no optimiser and never in
+    train mode.
+
+    Args:
+        network: what is trained.
+        spec: written into every checkpoint.
+        method: its parameters are trained beside the network's.
+        teacher: frozen; None without distillation.
+        features: names of the student's and of the teacher's maps that the method compares.
+    """
+
+    def __init__(
+        self,
+        network: SegNetwork,
+        spec: NetworkSpec,
+        optim: Optim,
+        *,
+        epochs: int,
+        seed: int,
+        method: Method | None = None,
+        teacher: SegNetwork | None = None,
+        features: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    ) -> None:
+        super().__init__()
+        self.network, self.method = network, method
+        self.spec, self.optim, self.epochs, self.seed = spec, optim, epochs, seed
+        self.student_features, self.teacher_features = features
+        self.confusion = confusion_matrix(network.num_classes)
+        self._outside = {"teacher": teacher.eval().requires_grad_(False) if teacher else None}
+
+    @property
+    def teacher(self) -> SegNetwork | None:
+        """The frozen teacher."""
+        return self._outside["teacher"]
+
+    def on_fit_start(self) -> None:
+        if self.teacher is not None:
+            self.teacher.to(self.device)
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Seed dropout and the like, so that a resumed run draws what an undisturbed one would."""
+        torch.manual_seed(
+            derived_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
+        )
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        terms = self.losses(batch)
+        total = torch.stack(list(terms.values())).sum()
+        for name, term in terms.items():
+            if not term.isfinite():
+                raise ArithmeticError(
+                    f"The loss term {name!r} became {term.item()} in epoch {self.current_epoch} "
+                    f"at the images {', '.join(batch['id'])}; lower optim.lr or the method's "
+                    "weight, or use precision 32-true, and continue with --resume."
+                )
+        monitors = self.method.monitors if self.method else {}
+        self.log_dict(
+            {"loss": total.detach()}
+            | {f"loss_{name}": term.detach() for name, term in terms.items()}
+            | {f"share_{name}": (term / total).detach() for name, term in terms.items()}
+            | monitors,
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(batch["target"]),
+            sync_dist=True,
+        )
+        return total
+
+    def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """Eq. 18's terms by name: `hard` and, with distillation, the method's."""
+        image, target = batch["image"], batch["target"]
+        x = batch["x"] if self.network.x_channels else None
+        student: SegOutput = self.network(image, x, features=self.student_features)
+        terms = {"hard": hard_loss(student.logits, target)}
+        if self.method is None or self.teacher is None:
+            return terms
+        with torch.no_grad():
+            teacher_x = batch["x"] if self.teacher.x_channels else None
+            teacher = self.teacher(image, teacher_x, features=self.teacher_features)
+        distilled: dict[str, Tensor] = self.method(student, teacher, target)
+        return terms | distilled
+
+    def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        x = batch["x"] if self.network.x_channels else None
+        logits = self.network(batch["image"], x).logits
+        self.confusion.update(logits.argmax(dim=1), batch["target"])
+        loss = hard_loss(logits, batch["target"])
+        self.log("val_loss", loss, batch_size=len(batch["target"]), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        if not self.trainer.sanity_checking:
+            means = scores(self.confusion.compute()).means
+            # Every rank holds the same matrix; Lightning wants the flag all the same.
+            self.log_dict({f"val_{k}": v for k, v in means.items()}, sync_dist=True)
+        self.confusion.reset()
+
+    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union of a dozen types
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        o = self.optim
+        optimizer: torch.optim.Optimizer
+        if o.name == "sgd":
+            optimizer = torch.optim.SGD(
+                parameters, lr=o.lr, momentum=o.momentum, weight_decay=o.weight_decay
+            )
+        else:
+            optimizer = torch.optim.AdamW(parameters, lr=o.lr, weight_decay=o.weight_decay)
+        if o.schedule == "constant":
+            return optimizer
+        poly = torch.optim.lr_scheduler.PolynomialLR(optimizer, self.epochs, power=0.9)
+        return {"optimizer": optimizer, "lr_scheduler": poly}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[KEY] = self.spec.as_dict()
+
+
+def feature_pairs(
+    student: SegNetwork, teacher: SegNetwork, names: tuple[Sequence[str], Sequence[str]]
+) -> list[FeaturePair]:
+    """The specs of the maps that are compared.
+
+    Raises:
+        ValueError: lists of different length, or a name that a network does not have.
+    """
+    if len(names[0]) != len(names[1]):
+        raise ValueError(
+            f"features names {len(names[0])} student maps but teacher_features "
+            f"{len(names[1])}; they are compared in order, so name as many."
+        )
+    for who, network, wanted in (("student", student, names[0]), ("teacher", teacher, names[1])):
+        for name in wanted:
+            if name not in network.feature_specs:
+                known = ", ".join(network.feature_specs)
+                raise ValueError(f"The {who} has no feature {name!r}; it has {known}.")
+    return [
+        FeaturePair(student.feature_specs[s], teacher.feature_specs[t])
+        for s, t in zip(*names, strict=True)
+    ]

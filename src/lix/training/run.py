@@ -1,0 +1,271 @@
+"""A recipe → a trained network in a run folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from torch import Tensor
+
+from lix.catalog import build_method, find
+from lix.config import Recipe
+from lix.data.sample import SegDataset
+from lix.evaluation.evaluate import evaluate
+from lix.evaluation.metrics import scores
+from lix.methods.base import Method
+from lix.networks.base import SegNetwork
+from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
+from lix.training.callbacks import CollapseWarnings, EpochLines, History, read_history
+from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
+from lix.training.module import SegModule, feature_pairs
+
+RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
+MAY_CHANGE = {"epochs", "patience", "devices", "strategy", "workers", "threads", "accelerator"}
+"""Training settings that a resume may change."""
+
+
+def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None) -> Path:
+    """Train what the recipe says and evaluate its best checkpoint.
+
+    Writes into `recipe.output`: `recipe.yaml`, `history.csv`, `checkpoints/best.ckpt` and
+    `last.ckpt`, `tensorboard/` and, at the end, `result.json`.
+
+    Args:
+        recipe: all settings.
+        resume: continue from `last.ckpt`; a finished run is left as it is.
+        console: where progress goes; default stderr.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        ValueError, FileNotFoundError: settings, data or teacher are wrong, or the folder holds
+            another run.
+        ArithmeticError: a loss term is NaN or infinite.
+    """
+    console = console or Console(stderr=True)
+    output = recipe.output
+    if _claim(recipe, resume=resume):
+        console.print(f"{output} is finished already; its result is in {output / RESULT}.")
+        return output
+    _quieten()
+    torch.set_num_threads(recipe.training.threads)
+    module, batches = prepare(recipe, console)
+    checkpoint = output / LAST if resume and (output / LAST).is_file() else None
+    if module.method is not None and checkpoint is None:
+        module.method.prepare(module.teacher, _triples(batches))
+    recipe.save(output / RECIPE)
+    trainer = _trainer(recipe, module, console)
+    started = time.perf_counter()
+    trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if trainer.is_global_zero:
+        _conclude(recipe, batches, time.perf_counter() - started, console)
+    return output
+
+
+def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
+    """Build what a recipe describes, and evaluate its teacher before anything is trained."""
+    torch.manual_seed(derived_seed(recipe.training.seed))
+    train, val = open_dataset(recipe.data, "train"), open_dataset(recipe.data, "val")
+    spec = _spec(recipe, train)
+    network = spec.build()
+    distill, optim, training = recipe.distill, recipe.optim, recipe.training
+    method = teacher = None
+    features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    if distill.method != "none":
+        teacher = _teacher(recipe, train, val, console)
+        method, features = _method(recipe, network, teacher)
+    module = SegModule(
+        network,
+        spec,
+        optim,
+        epochs=training.epochs,
+        seed=training.seed,
+        method=method,
+        teacher=teacher,
+        features=features,
+    )
+    is_teacher = recipe.role == "teacher"
+    return module, Batches(
+        recipe, train, val, x_in_training=is_teacher or bool(method), x_in_validation=is_teacher
+    )
+
+
+def _claim(recipe: Recipe, *, resume: bool) -> bool:
+    """Whether the run is finished; raises where the folder holds a run that is not this one's."""
+    saved = recipe.output / RECIPE
+    if not saved.is_file():
+        return False
+    if not resume:
+        raise ValueError(
+            f"{recipe.output} already holds a run; continue it with --resume or choose another "
+            "--output."
+        )
+    before, now = _fixed(Recipe.load(saved)), _fixed(recipe)
+    changed = [key for key in now if now[key] != before[key]]
+    if changed:
+        raise ValueError(
+            f"{saved} was made with other settings ({', '.join(changed)}); a resume cannot "
+            "change them, so choose another --output."
+        )
+    return (recipe.output / RESULT).is_file()
+
+
+def _fixed(recipe: Recipe) -> dict[str, Any]:
+    """Settings by dotted name that must not change between a start and a resume."""
+    dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": MAY_CHANGE})
+    flat = {}
+    for section, value in dumped.items():
+        inner = value if isinstance(value, dict) else {"": value}
+        flat |= {f"{section}.{key}".rstrip("."): setting for key, setting in inner.items()}
+    return flat
+
+
+def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
+    data, is_teacher = recipe.data, recipe.role == "teacher"
+    if is_teacher and train.x_kind is None:
+        raise ValueError(f"{data.root} has no X, and a teacher needs one; describe its files.")
+    return NetworkSpec(
+        name=recipe.network.name,
+        classes=train.classes,
+        palette=train.palette,
+        size=data.size,
+        x_kind=train.x_kind if is_teacher else None,
+        x_channels=train.x_channels if is_teacher else 0,
+        x_encoding=data.x,
+        options=recipe.network.options,
+    )
+
+
+def _teacher(
+    recipe: Recipe, train: SegDataset, val: SegDataset, console: Console
+) -> SegNetwork:
+    """Load the teacher, compare its classes with the data's, and show what it can do."""
+    if recipe.distill.teacher is None:
+        raise ValueError("Distillation needs a teacher; name its run folder with --teacher.")
+    teacher, spec = load_network(recipe.distill.teacher)
+    if spec.classes != train.classes:
+        ours, theirs = set(train.classes), set(spec.classes)
+        raise ValueError(
+            f"The teacher {recipe.distill.teacher} knows {len(spec.classes)} classes and the "
+            f"student's data have {len(train.classes)}; only the teacher: "
+            f"{', '.join(sorted(theirs - ours)) or 'none'}, only the data: "
+            f"{', '.join(sorted(ours - theirs)) or 'none'}; train a teacher on this data set."
+        )
+    if (spec.x_kind, spec.x_channels) not in ((None, 0), (train.x_kind, train.x_channels)):
+        raise ValueError(
+            f"The teacher {recipe.distill.teacher} sees {spec.x_channels} channel(s) of "
+            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
+        )
+    if spec.x_kind and spec.x_encoding != recipe.data.x:
+        raise ValueError(
+            f"The teacher {recipe.distill.teacher} was trained with data.x={spec.x_encoding!r}; "
+            "set the same here."
+        )
+    loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
+    result = scores(evaluate(teacher, loader))
+    console.print(f"teacher {recipe.distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
+    return teacher
+
+
+def _method(
+    recipe: Recipe, network: SegNetwork, teacher: SegNetwork
+) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
+    distill = recipe.distill
+    needs_maps = find("methods", distill.method).load().kind in ("feature", "both")  # type: ignore[attr-defined]
+    names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    if needs_maps:
+        names = (
+            distill.features or network.default_features,
+            distill.teacher_features or distill.features or teacher.default_features,
+        )
+    method = build_method(
+        distill.method,
+        feature_pairs(network, teacher, names),
+        network.num_classes,
+        preset=distill.preset,
+        **distill.options,
+    )
+    return method, names
+
+
+def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
+    training, output = recipe.training, recipe.output
+    checkpoints = {
+        "dirpath": (output / BEST).parent,
+        "enable_version_counter": False,
+        "save_on_train_epoch_end": True,
+    }
+    callbacks: list[L.Callback] = [
+        ModelCheckpoint(filename=BEST.stem, monitor="val_mIoU", mode="max", **checkpoints),
+        ModelCheckpoint(filename=LAST.stem, **checkpoints),
+        EarlyStopping("val_mIoU", mode="max", patience=training.patience),
+        History(output / HISTORY),
+        EpochLines(console, training.epochs),
+    ]
+    if module.method is not None:
+        callbacks.append(CollapseWarnings(module.method, console))
+    if console.is_terminal:
+        callbacks.append(RichProgressBar(leave=False))
+    several = training.devices > 1
+    return L.Trainer(
+        accelerator=training.accelerator,
+        devices=training.devices,
+        strategy="ddp" if several and training.strategy == "auto" else training.strategy,
+        precision=training.precision,
+        max_epochs=training.epochs,
+        accumulate_grad_batches=recipe.optim.accumulate,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(output, name="", version="tensorboard"),
+        enable_progress_bar=console.is_terminal,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=1,
+    )
+
+
+def _conclude(recipe: Recipe, batches: Batches, seconds: float, console: Console) -> None:
+    """Evaluate the best checkpoint and write the result."""
+    network, spec = load_network(recipe.output)
+    loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
+    confusion = evaluate(network, loader)
+    result = scores(confusion)
+    trained = read_history(recipe.output / HISTORY)
+    stored = {
+        **result.as_dict(spec.classes),
+        "confusion": confusion.tolist(),
+        "seconds": sum(value for _, name, value in trained if name == "seconds"),
+        "epochs": 1 + max(epoch for epoch, _, _ in trained),
+        "parameters": sum(p.numel() for p in network.parameters()),
+    }
+    path = recipe.output / RESULT
+    path.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+    console.print(f"{recipe.output}: val mIoU {100 * result.mIoU:.1f} %; result in {path}")
+
+
+def _triples(batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Image, X and target of one pass over the training set."""
+    for batch in batches.train_dataloader():
+        yield batch["image"], batch["x"], batch["target"]
+
+
+def _quieten() -> None:
+    """Silence Lightning's adverts and the warnings that do not concern the user."""
+    for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*")
