@@ -6,6 +6,7 @@ Loads pydantic alone, so that `lix --help` stays fast.
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 def _parsed(value: object) -> object:
     """Options given as flags are text: read them as YAML would, `true` → True, `0.5` → 0.5."""
     if isinstance(value, dict):
-        return {key: _parsed(inner) for key, inner in value.items()}
+        return {str(key).replace("-", "_"): _parsed(inner) for key, inner in value.items()}
     return yaml.safe_load(value) if isinstance(value, str) else value
 
 
@@ -177,3 +178,35 @@ def _fields(sections: list[str]) -> list[str]:
     for name in sections:
         model = cast("type[BaseModel]", model.model_fields[name].annotation)
     return list(model.model_fields)
+
+
+def flags(recipe: Recipe, command: str) -> list[tuple[str, list[str]]]:
+    """The settings that a recipe file made, as flags of `train`, `distill` or `eval`.
+
+    >>> flags(Recipe(data=Data(size=(48, 160))), "eval")
+    [('--data.size', ['48', '160'])]
+    """
+    sections = {"train": Recipe.model_fields.keys() - {"distill"}, "eval": {"data"}}
+    wanted = sections.get(command, Recipe.model_fields.keys() - {"role"})
+    found = []
+    for name in sorted(recipe.model_fields_set & wanted):
+        prefix = "--" if name == "distill" else f"--{name}"
+        found += _flags(prefix, getattr(recipe, name))
+    return found
+
+
+def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
+    if isinstance(value, Section):
+        inner = {name: getattr(value, name) for name in value.model_fields_set}
+    elif isinstance(value, dict):
+        inner = value
+    elif value is None or value == ():
+        return []
+    else:
+        values = value if isinstance(value, tuple) else [value]
+        return [(prefix, [v if isinstance(v, str) else json.dumps(v, default=str).strip('"') for v in values])]
+    joint = "" if prefix == "--" else "."
+    found = []
+    for key in sorted(inner):
+        found += _flags(f"{prefix}{joint}{key}".replace("_", "-"), inner[key])
+    return found

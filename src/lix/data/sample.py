@@ -1,19 +1,23 @@
-"""What a sample is, and the contract of every data set."""
+"""What a sample is, the contract of every data set, and the readers that they share."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
 IGNORE = 255
+_UNKNOWN = 254
 
 
 @dataclass
@@ -32,7 +36,12 @@ class Sample:
 
 
 class SegDataset(ABC):
-    """A data set on disk. Subclasses fill the attributes and read one frame at a time."""
+    """A data set on disk. Subclasses fill the attributes and read one frame at a time.
+
+    To open it looks for the images and labels of every frame, so that a missing file stops a run
+    before it starts. X is first looked for, and then for all frames, by `read(…, with_x=True)`:
+    a student needs no X on its disk.
+    """
 
     classes: tuple[str, ...]
     """Names by train id."""
@@ -56,24 +65,98 @@ class SegDataset(ABC):
         """
 
 
+def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
+    """Check that all files exist, with one look into each folder.
+
+    Raises:
+        ValueError: some do not; the message counts them, names the first three and ends with
+            `fix`.
+    """
+    folders = {path.parent for path in paths}
+    names = {f: {p.name for p in f.iterdir()} if f.is_dir() else set() for f in folders}
+    missing = [path for path in paths if path.name not in names[path.parent]]
+    if missing:
+        first = ", ".join(map(str, missing[:3]))
+        raise ValueError(
+            f"{len(missing)} of {len(paths)} {what} files are missing, first {first}; {fix}."
+        )
+
+
 def read_rgb(path: Path) -> tv_tensors.Image:
-    """(3, H, W) uint8 RGB from an image file."""
-    return tv_tensors.Image(torch.from_numpy(read_array(path, "RGB")).permute(2, 0, 1).contiguous())
+    """(3, H, W) uint8 RGB from an image file.
+
+    Raises:
+        ValueError: the file is missing, no readable image, or not of 8 bits a channel.
+    """
+    channels_first = read_array(path, "RGB").transpose(2, 0, 1)
+    return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(channels_first)))
 
 
 def read_array(path: Path, mode: str | None = None) -> NDArray[np.generic]:
-    """Pixels of an image file as stored, or converted to a Pillow `mode`.
+    """Values of a file as stored, or an 8-bit image converted to a Pillow `mode`.
+
+    Reads what Pillow reads (with 16-bit PNG, float TIFF and PFM), `.npy` and the first array of
+    an `.npz`.
 
     Raises:
-        ValueError: the file is missing or no readable image.
+        ValueError: the file is missing or cannot be read.
     """
-    try:
+    with _reading(path):
+        if path.suffix in (".npy", ".npz"):
+            stored = np.load(path, allow_pickle=False)
+            return np.asarray(stored if path.suffix == ".npy" else stored[stored.files[0]])
         with Image.open(path) as file:
-            return np.array(file if mode is None or file.mode == mode else file.convert(mode))
+            if mode is None or file.mode == mode:
+                return np.array(file)
+            if file.mode.startswith(("I", "F")):
+                raise ValueError("its values are not of 8 bits")
+            return np.array(file.convert(mode))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; check the data set's folder or its list.") from None
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise ValueError(f"{path} is damaged or no image ({error}); replace the file.") from None
+    except (
+        *(OSError, SyntaxError, ValueError, EOFError, IndexError),
+        *(BadZipFile, Image.DecompressionBombError),
+    ) as error:
+        raise ValueError(f"{path} cannot be read ({error}); replace the file.") from None
+
+
+class ColourLabels:
+    """Reads label images that are coloured by class.
+
+    Args:
+        ids: (r, g, b) → train id, 255 for a colour that is ignored.
+    """
+
+    def __init__(self, ids: Mapping[tuple[int, int, int], int]) -> None:
+        self._table = np.full(1 << 24, _UNKNOWN, np.uint8)
+        for (r, g, b), train_id in ids.items():
+            self._table[r | g << 8 | b << 16] = train_id
+
+    def read(self, path: Path, hint: str) -> NDArray[np.uint8]:
+        """(H, W) train ids.
+
+        Raises:
+            ValueError: no readable image, or a colour that is no class; the message ends with
+                `hint`.
+        """
+        codes = read_array(path, "RGBX").view("<u4")[..., 0] & 0xFFFFFF
+        ids: NDArray[np.uint8] = self._table.take(codes)
+        unknown = codes[ids == _UNKNOWN]
+        if unknown.size:
+            colour = tuple(int(unknown[0]) >> shift & 255 for shift in (0, 8, 16))
+            raise ValueError(f"{path} has the colour {colour}, which is no class; {hint}.")
+        return ids
+
+
+def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
+    """(3, 3) intrinsics from focal lengths and principal point in pixels."""
+    return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
 def check_sizes(sample: Sample, path: Path) -> Sample:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,36 +15,32 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from lix.data.sample import IGNORE, Sample
-from lix.data.x import Encoding, encode
-
-Batch = dict[str, Tensor | list[str]]
+from lix.data.x import Encoding, X, encode
 
 
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     """Resize all parts to (H, W): RGB antialiased, labels and X to the nearest pixel."""
     height, width = sample.image.shape[-2:]
-    if (height, width) == size:
+    if (height, width) == tuple(size):
         return sample
-    return _map(
-        sample,
-        lambda part: F.resize(part, list(size), interpolation=_interpolation(part), antialias=True),
-        _scaling(size[1] / width, size[0] / height),
-    )
+    x, y = size[1] / width, size[0] / height
+    scaling = torch.tensor([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
+    return _map(sample, lambda part: _resized(part, list(size)), scaling)
 
 
 def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:
     """Crop all parts; outside the image RGB is 0, the label ignored and X invalid."""
     full_height, full_width = sample.image.shape[-2:]
     right, bottom = left + width - full_width, top + height - full_height
+    if not any((top, left, right, bottom)):
+        return sample
     padding = [max(-left, 0), max(-top, 0), max(right, 0), max(bottom, 0)]
-    top, left = top + padding[1], left + padding[0]
-    shift = torch.eye(3)
-    shift[0, 2], shift[1, 2] = padding[0] - left, padding[1] - top
+    shift = torch.tensor([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
 
-    def cut(part: tv_tensors.TVTensor) -> tv_tensors.TVTensor:
+    def cut(part: Tensor) -> Tensor:
         if any(padding):
             part = F.pad(part, padding, fill=_outside(part))
-        return F.crop(part, top, left, height, width)
+        return F.crop(part, top + padding[1], left + padding[0], height, width)
 
     return _map(sample, cut, shift)
 
@@ -52,7 +51,7 @@ def flip(sample: Sample) -> Sample:
     mirror[0, 0], mirror[0, 2] = -1.0, sample.image.shape[-1] - 1.0
     flipped = _map(sample, F.horizontal_flip, mirror)
     if flipped.intrinsics is not None:
-        flipped.intrinsics[0, 0] = -flipped.intrinsics[0, 0]
+        flipped.intrinsics[0, 0] *= -1.0
     return flipped
 
 
@@ -61,6 +60,9 @@ class Augment:
     """The paper's augmentation: random scale, flip, colour and photometric distortion.
 
     Draws from torch's global random numbers: seed them for each sample.
+
+    Raises:
+        ValueError: a scale that is not positive, or whose ends are in the wrong order.
     """
 
     size: tuple[int, int]
@@ -72,28 +74,38 @@ class Augment:
     photometric: float = 0.5
     """Probability of each distortion of brightness, contrast, saturation, hue and channels."""
 
+    def __post_init__(self) -> None:
+        low, high = self.scale
+        if not 0 < low <= high:
+            raise ValueError(
+                f"The augmentation's scale is {low} to {high}; give two positive numbers, the "
+                "smaller first."
+            )
+
     def __call__(self, sample: Sample) -> Sample:
-        if self.photometric > 0:
-            distort = v2.RandomPhotometricDistort(p=self.photometric)
-            sample = replace(sample, image=distort(sample.image))
         if torch.rand(()) < self.flip:
             sample = flip(sample)
-        return resize(self._random_window(sample), self.size)
-
-    def _random_window(self, sample: Sample) -> Sample:
-        full_height, full_width = sample.image.shape[-2:]
         low, high = self.scale
         zoom = low + (high - low) * torch.rand(()).item()
-        height, width = round(full_height / zoom), round(full_width / zoom)
-        top = round((full_height - height) * torch.rand(()).item())
-        left = round((full_width - width) * torch.rand(()).item())
-        return crop(sample, top, left, height, width)
+        full = sample.image.shape[-2:]
+        window = _scaled(full, min(1 / zoom, 1.0))  # what is seen of the image
+        filled = _scaled(self.size, min(zoom, 1.0))  # what that fills of the result
+        sample = _random_crop(sample, window)
+        if prod(window) < prod(filled):  # colours cost most: distort them where pixels are fewer
+            sample = resize(self._distort(sample), filled)
+        else:
+            sample = self._distort(resize(sample, filled))
+        return _random_crop(sample, self.size)
+
+    def _distort(self, sample: Sample) -> Sample:
+        distort = v2.RandomPhotometricDistort(p=self.photometric)
+        return replace(sample, image=distort(sample.image)) if self.photometric > 0 else sample
 
 
 def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | str]:
     """What the training module gets: `image` in [0, 1], `target`, `id` and, for a teacher, `x`."""
     batch: dict[str, Tensor | str] = {
-        "image": sample.image.as_subclass(Tensor).float() / 255.0,
+        "image": sample.image.as_subclass(Tensor).float().div_(255.0),
         "target": sample.target.as_subclass(Tensor).long(),
         "id": sample.id,
     }
@@ -102,27 +114,41 @@ def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | s
     return batch
 
 
-def _map(sample: Sample, geometry, intrinsics: Tensor) -> Sample:  # type: ignore[no-untyped-def] # noqa: ANN001
-    camera = None if sample.intrinsics is None else intrinsics @ sample.intrinsics
+def _map(sample: Sample, geometry: Callable[[Any], Any], matrix: Tensor) -> Sample:
+    """Apply one geometry to all parts; `matrix` is what it does to pixel coordinates."""
     return replace(
         sample,
         image=geometry(sample.image),
         target=geometry(sample.target),
         x=None if sample.x is None else geometry(sample.x),
-        intrinsics=camera,
+        intrinsics=None if sample.intrinsics is None else matrix @ sample.intrinsics,
     )
 
 
-def _interpolation(part: Tensor) -> InterpolationMode:
-    is_image = isinstance(part, tv_tensors.Image)
-    return InterpolationMode.BILINEAR if is_image else InterpolationMode.NEAREST_EXACT
+def _resized(part: Tensor, size: list[int]) -> Tensor:
+    if isinstance(part, X):
+        return F.resize(part, size)
+    if isinstance(part, tv_tensors.Image):
+        return F.resize(part, size, antialias=True)
+    ids = part.as_subclass(Tensor).to(torch.uint8)[None]
+    nearest = F.resize_image(ids, size, interpolation=InterpolationMode.NEAREST_EXACT)
+    return tv_tensors.Mask(nearest[0].to(part.dtype))
+
+
+def _scaled(size: Sequence[int], factor: float) -> tuple[int, int]:
+    height, width = (max(round(length * factor), 1) for length in size)
+    return height, width
+
+
+def _random_crop(sample: Sample, size: tuple[int, int]) -> Sample:
+    """A random window of `size`, or the whole sample at a random place within it if larger."""
+    height, width = sample.image.shape[-2:]
+    top = round((height - size[0]) * torch.rand(()).item())
+    left = round((width - size[1]) * torch.rand(()).item())
+    return crop(sample, top, left, *size)
 
 
 def _outside(part: Tensor) -> float:
-    if isinstance(part, tv_tensors.Image):
-        return 0
-    return torch.nan if part.is_floating_point() else IGNORE
-
-
-def _scaling(x: float, y: float) -> Tensor:
-    return torch.tensor([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
+    if isinstance(part, X):
+        return torch.nan
+    return 0 if isinstance(part, tv_tensors.Image) else IGNORE

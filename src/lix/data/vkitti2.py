@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.data.sample import IGNORE, Sample, SegDataset, check_sizes, read_array, read_rgb
+from lix.catalog import unknown
+from lix.data.sample import (
+    IGNORE,
+    ColourLabels,
+    Sample,
+    SegDataset,
+    camera_matrix,
+    check_sizes,
+    read_array,
+    read_rgb,
+    require_files,
+)
 from lix.data.x import Depth
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -34,19 +43,25 @@ CLASSES: dict[str, tuple[int, int, int]] = {
     "Car": (255, 127, 80),
     "Van": (0, 139, 139),
 }
-"""Names and label colours in the order of the train ids. `Undefined` (0, 0, 0) is ignored."""
+"""Names and label colours in the order of the train ids."""
 UNDEFINED = (0, 0, 0)
+"""Label colour of what is no class; ignored."""
 NO_DEPTH = 65535
 """Depth code of the sky and of all beyond the far plane."""
 OFFICIAL_SIZE = (375, 1242)
 OFFICIAL_CAMERA = (725.0087, 725.0087, 620.5, 187.0)
+FILES = {
+    "rgb": "rgb_{}.jpg",
+    "classSegmentation": "classgt_{}.png",
+    "depth": "depth_{}.png",
+}
+"""Folder of a modality → names of its files."""
 SPLITS = Path(__file__).parent / "splits" / "vkitti2"
 SPLIT_HASHES = {
     "train": "ca955188e5e9d8cceaf4277d455c6471904d4f2c61d9dece2ac5be5bfd031a36",
     "val": "582e9befaabafe0a4fbf1e9e8bfdec31041943433f246a862862045346f46bdc",
 }
 """SHA-256 of the committed lists, so that a result names the frames it was made with."""
-
 
 Camera = tuple[float, float, float, float]
 """fx, fy, cx, cy in pixels."""
@@ -68,15 +83,15 @@ class VKITTI2(SegDataset):
         root: folder that holds `Scene01` … or `vkitti_2.0.3_rgb` ….
         split: which list: `train` or `val`.
         lists: folder with `train.txt` and `val.txt` (a frame id a line), `paper` for lix's fixed
-            draw of 700 random frames (5:2), `all` for every frame on disk. Default: the root's
-            own lists if it has them, else `paper`.
+            draw of 700 random frames (5:2), `all` for every frame on disk, in both splits.
+            Default: the root's own lists if it has them, else `paper`.
         scenes, variations, cameras: keep these only, as in `["Scene01"]`, `["clone"]`, `[0]`.
 
     The ten variations of a scene show the same drive: to test on unseen streets split by scene.
 
     Raises:
-        FileNotFoundError: root is missing.
-        ValueError: no frame fits, a list is damaged.
+        FileNotFoundError: root or list is missing.
+        ValueError: no frame fits, a list is damaged, or images or labels are missing.
     """
 
     classes = tuple(CLASSES)
@@ -100,93 +115,114 @@ class VKITTI2(SegDataset):
                 f"{self.root} is missing; set data.root to the Virtual KITTI 2 folder "
                 "or make one with `lix data streets`."
             )
+        if split not in SPLIT_HASHES:
+            raise ValueError(unknown("split of Virtual KITTI 2", split, list(SPLIT_HASHES)))
         self._folders = _Folders(self.root)
-        frames = [
-            frame
-            for frame in self._listed(split, lists)
-            if (not scenes or frame.scene in scenes)
-            and (not variations or frame.variation in variations)
-            and (not cameras or frame.camera in [f"Camera_{c}" for c in cameras])
-        ]
-        if not frames:
-            raise ValueError(
-                f"{self.root} has no frame for split={split!r}, lists={lists!r}, "
-                f"scenes={list(scenes)}, variations={list(variations)}, cameras={list(cameras)}."
-            )
-        self.ids = ["/".join(frame) for frame in frames]
+        frames = self._listed(split, lists)
+        frames = _only(frames, "scene", scenes)
+        frames = _only(frames, "variation", variations)
+        self._frames = _only(frames, "camera", cameras)
+        if not self._frames:
+            raise ValueError(f"{self.root} has no frame that fits split={split!r} and {lists=}.")
+        self.ids = ["/".join(frame) for frame in self._frames]
+        self._labels = ColourLabels(
+            {colour: train_id for train_id, colour in enumerate(self.palette)}
+            | {UNDEFINED: IGNORE}
+        )
+        self._require("rgb")
+        self._require("classSegmentation")
+        self._has_depth = False
 
     def read(self, index: int, *, with_x: bool) -> Sample:
-        frame = Frame(*self.ids[index].split("/"))
-        image_path = self._folders.file(frame, "rgb", "rgb", ".jpg")
-        label_path = self._folders.file(frame, "classSegmentation", "classgt", ".png")
-        image = read_rgb(image_path)
+        frame = self._frames[index]
+        path = self._folders.file(frame, "rgb")
+        image = read_rgb(path)
+        ids = self._labels.read(
+            self._folders.file(frame, "classSegmentation"),
+            "vKITTI 1.3.1 has other colours, and resized labels mix them",
+        )
         sample = Sample(
             image=image,
-            target=tv_tensors.Mask(torch.from_numpy(_labels(label_path)).long()),
+            target=tv_tensors.Mask(torch.from_numpy(ids).long()),
             id=self.ids[index],
             intrinsics=self._intrinsics(frame, tuple(image.shape[-2:])),
         )
         if with_x:
-            sample.x = _depth(self._folders.file(frame, "depth", "depth", ".png"))
-        return check_sizes(sample, image_path)
+            if not self._has_depth:
+                self._require("depth")
+                self._has_depth = True
+            sample.x = _depth(self._folders.file(frame, "depth"))
+        return check_sizes(sample, path)
 
     def _listed(self, split: str, lists: str | None) -> list[Frame]:
         if lists == "all":
             return self._folders.frames()
-        own = Path(self.root if lists in (None, "paper") else lists) / f"{split}.txt"
-        if lists is None and not own.is_file() or lists == "paper":
+        own = (self.root if lists is None else Path(lists)) / f"{split}.txt"
+        if lists == "paper" or lists is None and not own.is_file():
             return _parse(paper_list(split), SPLITS / f"{split}.txt")
         if not own.is_file():
-            raise FileNotFoundError(f"{own} is missing; write one frame id a line into it.")
+            raise FileNotFoundError(
+                f"{own} is missing; write one frame id a line into it, or choose lists=paper or "
+                "lists=all."
+            )
         return _parse(own.read_text(encoding="utf-8"), own)
 
+    def _require(self, modality: str) -> None:
+        paths = [self._folders.file(frame, modality) for frame in self._frames]
+        fix = f"unpack vKITTI 2's {modality} there, or choose frames with lists, scenes or cameras"
+        require_files(paths, modality, fix)
+
     def _intrinsics(self, frame: Frame, size: tuple[int, ...]) -> Tensor | None:
-        found = self._folders.intrinsics(frame).get((int(frame.number), int(frame.camera[-1])))
+        found = self._folders.intrinsics(frame)
         if found is None and size == OFFICIAL_SIZE:
             found = OFFICIAL_CAMERA
-        if found is None:
-            return None
-        fx, fy, cx, cy = found
-        return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
+        return None if found is None else camera_matrix(*found)
 
 
 class _Folders:
     """Finds frames whatever the layout and the case of the folders' names."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
-        self._children = cache(_children)
-        self._cameras = cache(_cameras)
+        self._trees = {"textgt": root} | dict.fromkeys(FILES, root)
+        for modality in self._trees:
+            for name, path in _children(root).items():
+                if re.fullmatch(rf"vkitti_[\d.]+_{modality.lower()}", name):
+                    self._trees[modality] = path
+        self._folders: dict[tuple[str, ...], Path] = {}
+        self._cameras: dict[tuple[str, str], dict[tuple[int, int], Camera]] = {}
 
-    def file(self, frame: Frame, modality: str, prefix: str, suffix: str) -> Path:
-        folder = self._modality(frame.scene, frame.variation, modality)
-        return folder / frame.camera / f"{prefix}_{frame.number}{suffix}"
+    def file(self, frame: Frame, modality: str) -> Path:
+        scene, variation, camera, number = frame
+        folder = self._folder(modality, scene, variation, "frames", modality, camera)
+        return folder / FILES[modality].format(number)
 
     def frames(self) -> list[Frame]:
-        found = []
-        for scene in sorted(self._children(self._tree("rgb")).values()):
-            if not re.fullmatch(r"Scene\d\d", scene.name):
-                continue
-            for variation in sorted(self._children(scene).values()):
-                rgb = self._modality(scene.name, variation.name, "rgb")
-                found += [
-                    Frame(scene.name, variation.name, path.parent.name, path.stem[4:])
-                    for path in sorted(rgb.glob("Camera_[01]/rgb_*.jpg"))
-                ]
-        return found
+        """Every frame that has an image."""
+        return [
+            Frame(scene.capitalize(), variation.name, camera.capitalize(), path.stem[4:])
+            for scene, scene_folder in _sorted_children(self._trees["rgb"], r"scene\d\d")
+            for _, variation in _sorted_children(scene_folder, r".+")
+            for camera, camera_folder in _sorted_children(
+                self._folder("rgb", scene, variation.name, "frames", "rgb"), r"camera_[01]"
+            )
+            for path in sorted(camera_folder.glob("rgb_[0-9][0-9][0-9][0-9][0-9].jpg"))
+        ]
 
-    def intrinsics(self, frame: Frame) -> dict[tuple[int, int], Camera]:
-        return self._cameras(
-            self._tree("textgt") / frame.scene / frame.variation / "intrinsic.txt"
-        )
+    def intrinsics(self, frame: Frame) -> Camera | None:
+        key = frame.scene, frame.variation
+        if key not in self._cameras:
+            self._cameras[key] = _cameras(self._folder("textgt", *key) / "intrinsic.txt")
+        return self._cameras[key].get((int(frame.number), int(frame.camera[-1])))
 
-    def _tree(self, modality: str) -> Path:
-        """ROOT/vkitti_2.0.3_<modality> where modalities are apart, else ROOT."""
-        return self._children(self.root).get(f"vkitti_2.0.3_{modality.lower()}", self.root)
-
-    def _modality(self, scene: str, variation: str, modality: str) -> Path:
-        frames = self._tree(modality) / scene / variation / "frames"
-        return self._children(frames).get(modality.lower(), frames / modality)
+    def _folder(self, modality: str, *names: str) -> Path:
+        key = modality, *names
+        if key not in self._folders:
+            folder = self._trees[modality]
+            for name in names:
+                exact = folder / name
+                folder = exact if exact.is_dir() else _children(folder).get(name.lower(), exact)
+            self._folders[key] = folder
+        return self._folders[key]
 
 
 def _children(folder: Path) -> dict[str, Path]:
@@ -194,15 +230,39 @@ def _children(folder: Path) -> dict[str, Path]:
     return {p.name.lower(): p for p in folder.iterdir() if p.is_dir()} if folder.is_dir() else {}
 
 
+def _sorted_children(folder: Path, pattern: str) -> list[tuple[str, Path]]:
+    return [pair for pair in sorted(_children(folder).items()) if re.fullmatch(pattern, pair[0])]
+
+
 def _cameras(path: Path) -> dict[tuple[int, int], Camera]:
     """(frame, camera) → fx, fy, cx, cy of an `intrinsic.txt`; empty where there is none."""
     if not path.is_file():
         return {}
-    rows = [line.split() for line in path.read_text(encoding="utf-8").splitlines()[1:]]
-    return {
-        (int(n), int(c)): (float(fx), float(fy), float(cx), float(cy))
-        for n, c, fx, fy, cx, cy in rows
-    }
+    cameras = {}
+    for row in path.read_text(encoding="utf-8").splitlines():
+        if row[:1].isdigit():
+            try:
+                number, camera, *values = row.split()
+                fx, fy, cx, cy = map(float, values)
+                cameras[int(number), int(camera)] = fx, fy, cx, cy
+            except ValueError:
+                raise ValueError(
+                    f"{path}: {row!r} is not `frame cameraID fx fy cx cy`; restore the file."
+                ) from None
+    return cameras
+
+
+def _only(frames: list[Frame], part: str, kept: object) -> list[Frame]:
+    """Frames whose scene, variation or camera is among `kept`, one or several; all for none."""
+    wanted = [kept] if isinstance(kept, str | int) else list(kept)  # type: ignore[call-overload]
+    if not wanted:
+        return frames
+    names = [f"Camera_{name}" if isinstance(name, int) else str(name) for name in wanted]
+    present = sorted({getattr(frame, part) for frame in frames})
+    for name in names:
+        if name not in present:
+            raise ValueError(unknown(f"{part} in these lists", name, present))
+    return [frame for frame in frames if getattr(frame, part) in names]
 
 
 def paper_list(split: str) -> str:
@@ -211,9 +271,10 @@ def paper_list(split: str) -> str:
     Raises:
         ValueError: the list is not the committed one.
     """
-    text = (SPLITS / f"{split}.txt").read_text(encoding="utf-8")
+    path = SPLITS / f"{split}.txt"
+    text = path.read_text(encoding="utf-8")
     if hashlib.sha256(text.encode()).hexdigest() != SPLIT_HASHES[split]:
-        raise ValueError(f"{SPLITS / split}.txt was changed; reinstall lix to restore the split.")
+        raise ValueError(f"{path} was changed; reinstall lix to restore the split.")
     return text
 
 
@@ -228,33 +289,12 @@ def _parse(text: str, source: Path) -> list[Frame]:
     return frames
 
 
-@cache
-def _class_of_colour() -> NDArray[np.uint8]:
-    """Table from r << 16 | g << 8 | b to train id; 254 marks colours that are no class."""
-    table = np.full(1 << 24, 254, np.uint8)
-    for train_id, (r, g, b) in enumerate(CLASSES.values()):
-        table[r << 16 | g << 8 | b] = train_id
-    table[0] = IGNORE
-    return table
-
-
-def _labels(path: Path) -> NDArray[np.uint8]:
-    colours = read_array(path, "RGB").astype(np.uint32)
-    ids = _class_of_colour()[colours[..., 0] << 16 | colours[..., 1] << 8 | colours[..., 2]]
-    unknown = ids == 254
-    if unknown.any():
-        raise ValueError(
-            f"{path} has the colour {tuple(colours[unknown][0].tolist())}, which is no class of "
-            "Virtual KITTI 2; vKITTI 1.3.1 has other colours, and resized labels mix them."
-        )
-    return ids
-
-
 def _depth(path: Path) -> Depth:
     """Centimetres as uint16 → metres; the far plane is NaN."""
     centimetres = read_array(path)
-    if centimetres.dtype not in (np.uint16, np.int32) or centimetres.ndim != 2:
+    if centimetres.dtype != np.uint16 or centimetres.ndim != 2:
         raise ValueError(f"{path} is no 16-bit depth PNG; vKITTI 2 stores centimetres as uint16.")
-    metres = centimetres.astype(np.float32) / 100.0
+    metres = centimetres.astype(np.float32)
     metres[(centimetres == NO_DEPTH) | (centimetres == 0)] = np.nan
-    return Depth(torch.from_numpy(metres).unsqueeze(0))
+    metres /= 100.0
+    return Depth(torch.from_numpy(metres)[None])

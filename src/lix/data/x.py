@@ -1,48 +1,63 @@
 """X: what the teacher sees beside RGB, and how it becomes a network's input.
 
-Every kind is a `tv_tensors.Mask` of shape (C, H, W), so that torchvision's transforms resample it
-to the nearest value and leave its colours alone. NaN marks invalid pixels.
+Every kind is a `tv_tensors.Mask` of shape (C, H, W), so torchvision's transforms leave its colours
+alone; resizing takes the nearest value, never a mixture. NaN marks invalid pixels.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchvision import tv_tensors
+from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
+
+from lix.catalog import unknown
 
 Encoding = Literal["log", "inverse"]
 
 NEAR, FAR = 1.0, 200.0
-"""Metres that map to 1 and to 0 in the encodings of metric depth."""
+"""Metres where the encodings of metric depth begin and end."""
 WIDEST, NARROWEST = 0.2, 0.001
-"""Disparities, as a share of the image's width, that map to 1 and to 0."""
+"""Disparities, as a share of the image's width, where those of disparity begin and end."""
 
 
-class Depth(tv_tensors.Mask):
+class X(tv_tensors.Mask):
+    """What all kinds share."""
+
+    channels: int | None = 1
+    """How many channels the kind has; None where the data say."""
+
+
+class Depth(X):
     """Metric depth along the optical axis, (1, H, W) float32 metres."""
 
 
-class Disparity(tv_tensors.Mask):
+class Disparity(X):
     """Horizontal shift between the views of a stereo pair, (1, H, W) float32 pixels."""
 
 
-class InverseDepth(tv_tensors.Mask):
+class InverseDepth(X):
     """Relative inverse depth, (1, H, W) in [0, 1], 1 = near; no unit (monocular networks)."""
 
 
-class Normal(tv_tensors.Mask):
+class Normal(X):
     """Unit surface normals in the camera frame (x right, y down, z forward), (3, H, W)."""
 
+    channels = 3
 
-class Channels(tv_tensors.Mask):
+
+class Channels(X):
     """Any other co-registered measurement in [0, 1], such as thermal, (C, H, W)."""
 
+    channels = None
 
-KINDS: dict[str, type[tv_tensors.Mask]] = {
+
+KINDS: dict[str, type[X]] = {
     "depth": Depth,
     "disparity": Disparity,
     "inverse_depth": InverseDepth,
@@ -51,67 +66,102 @@ KINDS: dict[str, type[tv_tensors.Mask]] = {
 }
 
 
+def as_kind(kind: str, values: Tensor) -> X:
+    """Wrap (C, H, W) values as the named kind of X in float32; what cannot be true becomes NaN.
+
+    That is infinities, depth that is not positive and negative disparity. Monocular networks fix
+    neither scale nor shift, so the 2nd and 98th percentile of relative inverse depth become 0 and
+    1, image by image.
+
+    Raises:
+        ValueError: unknown kind, or not the kind's number of channels.
+
+    >>> as_kind("depth", torch.tensor([[[2, 0, -1]]])).squeeze()
+    Depth([2., nan, nan])
+    """
+    if kind not in KINDS:
+        raise ValueError(unknown("kind of X", kind, list(KINDS)))
+    expected = KINDS[kind].channels
+    if values.ndim != 3 or expected not in (None, len(values)):
+        raise ValueError(f"{kind} is ({expected or 'C'}, H, W), got {tuple(values.shape)}.")
+    values = values.float()
+    valid = values.isfinite()
+    if kind == "depth":
+        valid &= values > 0
+    elif kind == "disparity":
+        valid &= values >= 0
+    values = values.where(valid, torch.nan)
+    if kind == "inverse_depth" and valid.any():
+        low, high = np.percentile(values[valid].numpy(), (2, 98))
+        values = ((values - float(low)) / max(float(high - low), 1e-12)).clamp(0.0, 1.0)
+    return KINDS[kind](values)
+
+
 def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
-    """Turn X into a network's input: (C, H, W) float32 in [0, 1], nearer = larger, invalid = 0.
+    """Turn X into a network's input: (C, H, W) float32, nearer = larger, invalid = 0.
 
     Args:
         x: one of the kinds above.
-        encoding: of depth and disparity; `log` spreads the range evenly over scales, `inverse`
-            favours what is near. The other kinds pass as they are (normals keep [-1, 1]).
+        encoding: of depth and disparity, into [0, 1]; `log` spreads the range evenly over
+            scales, `inverse` favours what is near. The other kinds pass as they are (normals
+            keep [-1, 1]).
 
     Raises:
         ValueError: unknown encoding.
 
-    >>> encode(Depth(torch.tensor([[[1.0, float("nan"), 200.0]]]))).squeeze()
+    >>> encode(Depth([[[1.0, float("nan"), 200.0]]])).squeeze()
     tensor([1., 0., 0.])
     """
     if encoding not in ("log", "inverse"):
         raise ValueError(f"The encoding of X must be 'log' or 'inverse', got {encoding!r}.")
-    values = x.as_subclass(Tensor)
+    values = x.as_subclass(Tensor).float()
     if isinstance(x, Depth):
         nearness, least = NEAR / values, NEAR / FAR
     elif isinstance(x, Disparity):
         nearness, least = values / (WIDEST * values.shape[-1]), NARROWEST / WIDEST
     else:
         return values.nan_to_num(0.0)
-    nearness = nearness.clamp(least, 1.0)
-    encoded = nearness if encoding == "inverse" else 1 - nearness.log() / math.log(least)
-    return encoded.nan_to_num(0.0)
+    nearness.clamp_(least, 1.0)
+    encoded = nearness.log_().div_(-math.log(least)).add_(1.0) if encoding == "log" else nearness
+    return encoded.nan_to_num_(0.0)
+
+
+_Part = TypeVar("_Part", bound=tv_tensors.Mask)
+
+
+@F.register_kernel(F.resize, X)  # type: ignore[untyped-decorator]
+def _resize(
+    inpt: X, size: list[int] | None, *, max_size: int | None = None, **_: object
+) -> X:
+    """Nearest by pixel centres, as bilinear images are; torchvision's masks are half a pixel off.
+
+    Disparity grows with the width.
+    """
+    resized: Tensor = F.resize_image(
+        inpt.as_subclass(Tensor),
+        size,
+        interpolation=InterpolationMode.NEAREST_EXACT,
+        max_size=max_size,
+        antialias=False,
+    )
+    if isinstance(inpt, Disparity):
+        resized = resized * (resized.shape[-1] / inpt.shape[-1])
+    return _rewrap(resized, inpt)
+
+
+@F.register_kernel(F.resized_crop, X)  # type: ignore[untyped-decorator]
+def _resized_crop(
+    inpt: X, top: int, left: int, height: int, width: int, size: list[int], **_: object
+) -> X:
+    return _resize(_rewrap(F.crop(inpt.as_subclass(Tensor), top, left, height, width), inpt), size)
 
 
 @F.register_kernel(F.horizontal_flip, Normal)  # type: ignore[untyped-decorator]
-def _flip_normal(inpt: Normal, **_: Any) -> Normal:  # noqa: ANN401
-    flipped = F.horizontal_flip_image(inpt.as_subclass(Tensor))
+def _flip_normal(inpt: Normal, **_: object) -> Normal:
+    flipped = inpt.as_subclass(Tensor).flip(-1)
     return _rewrap(flipped * flipped.new_tensor([-1.0, 1.0, 1.0]).view(3, 1, 1), inpt)
 
 
-@F.register_kernel(F.resize, Disparity)  # type: ignore[untyped-decorator]
-def _resize_disparity(inpt: Disparity, size: list[int], **kwargs: Any) -> Disparity:  # noqa: ANN401
-    kwargs.pop("antialias", None)
-    resized = F.resize_mask(inpt.as_subclass(Tensor), size, **kwargs)
-    return _rewrap(resized * (resized.shape[-1] / inpt.shape[-1]), inpt)
-
-
-@F.register_kernel(F.resized_crop, Disparity)  # type: ignore[untyped-decorator]
-def _resized_crop_disparity(
-    inpt: Disparity, top: int, left: int, height: int, width: int, size: list[int], **_: Any
-) -> Disparity:
-    crop = F.crop_mask(inpt.as_subclass(Tensor), top, left, height, width)
-    return _resize_disparity(_rewrap(crop, inpt), size)
-
-
-def _rewrap(values: Tensor, like: tv_tensors.Mask) -> Any:  # noqa: ANN401
-    return tv_tensors.wrap(values, like=like)
-
-
-def as_kind(kind: str, values: Tensor) -> tv_tensors.Mask:
-    """Wrap (C, H, W) values as the named kind of X; relative inverse depth is scaled per image.
-
-    Monocular networks fix neither scale nor shift, so their 2nd and 98th percentile become 0 and
-    1; infinities become NaN.
-    """
-    values = torch.where(values.isfinite(), values, torch.nan)
-    if kind == "inverse_depth":
-        low, high = values[values.isfinite()].quantile(torch.tensor([0.02, 0.98]))
-        values = ((values - low) / (high - low).clamp(min=1e-12)).clamp(0.0, 1.0)
-    return KINDS[kind](values)
+def _rewrap(values: Tensor, like: _Part) -> _Part:
+    wrapped: Any = tv_tensors.wrap(values, like=like)
+    return wrapped

@@ -96,9 +96,7 @@ class WeightController(nn.Module):
     def forward(self, logits: Tensor) -> Tensor:
         """Return β of the shape of `logits`, (B, K, H, W) or (B, K)."""
         seen = self._omega(logits)
-        pixels = seen if seen.ndim == 4 else seen.flatten(2).unsqueeze(-1)
-        if seen.ndim == 2:
-            pixels = seen[:, :, None, None]
+        pixels = seen.reshape(*seen.shape[:2], -1, 1)
         beta: Tensor = BETA_MIN + (BETA_MAX - BETA_MIN) * self.mlp(pixels).sigmoid()
         return beta.reshape(logits.shape)
 

@@ -72,14 +72,22 @@ def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
     try:
         stored = torch.load(file, map_location="cpu", weights_only=True)
         spec = NetworkSpec.from_dict(stored[KEY])
-        weights = stored["state_dict"]
-    except (RuntimeError, EOFError, KeyError, TypeError, OSError, pickle.UnpicklingError) as error:
-        reason = str(error).split("\n")[0]
+        network = spec.build()
+        weights = stored["state_dict"].items()
+        network.load_state_dict(
+            {k.removeprefix(PREFIX): v for k, v in weights if k.startswith(PREFIX)}
+        )
+    except (
+        RuntimeError,
+        EOFError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OSError,
+        pickle.UnpicklingError,
+    ) as error:
+        reason = " ".join(str(error).split())[:120]
         raise ValueError(
             f"{file} is damaged or no checkpoint of lix ({reason}); train again or copy it anew."
         ) from None
-    network = spec.build()
-    network.load_state_dict(
-        {k.removeprefix(PREFIX): v for k, v in weights.items() if k.startswith(PREFIX)}
-    )
     return network.eval(), spec

@@ -23,7 +23,7 @@ class History(L.Callback):
         self.path = path
 
     @rank_zero_only
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Drop rows of epochs that will be trained again."""
         rows = [row for row in read_history(self.path) if row[0] < trainer.current_epoch]
         self.path.parent.mkdir(parents=True, exist_ok=True)

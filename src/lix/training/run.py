@@ -53,7 +53,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
             another run.
         ArithmeticError: a loss term is NaN or infinite.
     """
-    console = console or Console(stderr=True)
+    console = console or Console(stderr=True, soft_wrap=True)
     output = recipe.output
     if _claim(recipe, resume=resume):
         console.print(f"{output} is finished already; its result is in {output / RESULT}.")
@@ -67,8 +67,12 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
     started = time.perf_counter()
-    trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
-    if trainer.interrupted:
+    try:
+        trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    except SystemExit:
+        # Lightning turns Ctrl-C into an exit of the whole process.
+        raise KeyboardInterrupt from None
+    if trainer.received_sigterm:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         _conclude(recipe, batches, time.perf_counter() - started, console)
@@ -85,8 +89,11 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     method = teacher = None
     features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     if distill.method != "none":
-        teacher = _teacher(recipe, train, val, console)
+        teacher = _teacher(recipe, train)
         method, features = _method(recipe, network, teacher)
+        loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
+        result = scores(evaluate(teacher, loader))
+        console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
     module = SegModule(
         network,
         spec,
@@ -149,10 +156,8 @@ def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
     )
 
 
-def _teacher(
-    recipe: Recipe, train: SegDataset, val: SegDataset, console: Console
-) -> SegNetwork:
-    """Load the teacher, compare its classes with the data's, and show what it can do."""
+def _teacher(recipe: Recipe, train: SegDataset) -> SegNetwork:
+    """Load the teacher; its classes and its X must be the data's."""
     if recipe.distill.teacher is None:
         raise ValueError("Distillation needs a teacher; name its run folder with --teacher.")
     teacher, spec = load_network(recipe.distill.teacher)
@@ -174,9 +179,6 @@ def _teacher(
             f"The teacher {recipe.distill.teacher} was trained with data.x={spec.x_encoding!r}; "
             "set the same here."
         )
-    loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
-    result = scores(evaluate(teacher, loader))
-    console.print(f"teacher {recipe.distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
     return teacher
 
 

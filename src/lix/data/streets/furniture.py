@@ -3,17 +3,9 @@
 from numpy.random import Generator
 
 from lix.data.streets.labels import Label
-from lix.data.streets.palette import BOARDS, GREYS, PAINTS, POSTS, pick
-from lix.data.streets.solids import (
-    BOX,
-    CYLINDER,
-    ELLIPSOID,
-    GABLE,
-    Axis,
-    Paint,
-    Pattern,
-    Thing,
-)
+from lix.data.streets.palette import GREYS, PAINTS, POSTS, pick, pick_board
+from lix.data.streets.shapes import BOX, CYLINDER, ELLIPSOID, GABLE, Axis
+from lix.data.streets.solids import Paint, Pattern, Thing
 
 _LAMPS = Paint((0.07, 0.08, 0.07), pattern=Pattern.LAMPS, contrast=0.05)
 
@@ -50,10 +42,10 @@ def traffic_sign(rng: Generator, thing: Thing) -> None:
     foot = rng.uniform(1.7, 2.3)
     _post(rng, thing, rng.uniform(0.05, 0.08), foot + 0.5)
     half = rng.uniform(0.38, 0.6)
-    if rng.random() < 0.3:
+    if rng.random() < 0.25:
         paint = Paint(pick(rng, GREYS), contrast=0.08)
     else:
-        paint = Paint(pick(rng, BOARDS), pick(rng, BOARDS), Pattern.SIGN, contrast=0.05)
+        paint = Paint(*pick_board(rng), Pattern.SIGN, contrast=0.05)
     at, kind = (0.0, foot + half, -0.08), rng.integers(3)
     if kind == 0:
         size = (half, half, 0.03)
@@ -76,7 +68,7 @@ def gantry_sign(rng: Generator, thing: Thing, span: float) -> None:
         CYLINDER, Label.POLE, (0, height, 0), (span, 0.14, 0.14), post, axis=Axis.RIGHT, casts=False
     )
     for _ in range(rng.integers(1, 3)):
-        paint = Paint(pick(rng, BOARDS), (0.8, 0.8, 0.8), Pattern.SIGN, contrast=0.05)
+        paint = Paint(*pick_board(rng), Pattern.SIGN, contrast=0.05)
         at = (rng.uniform(-0.6, 0.6) * span, height, -0.2)
         size = (rng.uniform(1.0, 2.0), rng.uniform(0.6, 1.0), 0.05)
         thing.add(BOX, Label.TRAFFIC_SIGN, at, size, paint, casts=False)
@@ -97,10 +89,8 @@ def traffic_light(rng: Generator, thing: Thing, reach: float) -> None:
         thing.add(BOX, Label.TRAFFIC_LIGHT, (reach, 4.9, -0.2), box, _LAMPS, casts=False)
 
 
-def guard_rail(rng: Generator, thing: Thing, kind: int, length: float) -> None:
+def guard_rail(thing: Thing, paint: Paint, kind: int, length: float) -> None:
     """A stretch of barrier along the road: a steel beam (0), a railing (1) or concrete (2)."""
-    colour = pick(rng, GREYS, spread=0.05)
-    paint = Paint(colour, grain=1.5, contrast=0.12)
     half = length / 2
     if kind == 2:
         thing.add(BOX, Label.GUARD_RAIL, (0, 0.45, 0), (0.2, 0.45, half), paint)
@@ -111,7 +101,9 @@ def guard_rail(rng: Generator, thing: Thing, kind: int, length: float) -> None:
         thing.add(BOX, Label.GUARD_RAIL, (0, up, 0), (0.06, high, half), paint, casts=kind == 0)
     for forward in (-half / 2, half / 2):
         post = (0.06, top / 2, 0.07)
-        thing.add(BOX, Label.GUARD_RAIL, (0, top / 2, forward), post, paint, casts=False)
+        thing.add(
+            BOX, Label.GUARD_RAIL, (0, top / 2, forward), post, paint, casts=False, detail=True
+        )
 
 
 def clutter(rng: Generator, thing: Thing) -> None:
@@ -123,23 +115,22 @@ def clutter(rng: Generator, thing: Thing) -> None:
         thing.add(BOX, Label.MISC, (0, half[1], 0), half, paint)
     elif kind == 1:
         half = (rng.uniform(0.7, 1.1), rng.uniform(1.0, 1.3), rng.uniform(0.7, 1.2))
-        thing.add(BOX, Label.MISC, (0, half[1], 0), half, paint._replace(pattern=Pattern.SIGN))
+        thing.add(BOX, Label.MISC, (0, half[1], 0), half, paint._replace(pattern=Pattern.FACADE))
     elif kind == 2:
         for right in (-0.4, 0.4):
             half = (0.35, rng.uniform(0.5, 0.65), 0.35)
             thing.add(BOX, Label.MISC, (right, half[1], 0), half, paint._replace(contrast=0.2))
     elif kind == 3:
-        thing.add(
-            CYLINDER, Label.MISC, (0, 0.9, 0), (0.55, 0.9, 0.9), paint, axis=Axis.RIGHT
-        )
+        thing.add(CYLINDER, Label.MISC, (0, 0.9, 0), (0.55, 0.9, 0.9), paint, axis=Axis.RIGHT)
     else:
         half = (0.95, rng.uniform(0.6, 0.8), rng.uniform(1.3, 1.9))
         thing.add(BOX, Label.MISC, (0, 0.5 + half[1], 0), half, paint)
         wheel = Paint((0.05, 0.05, 0.05))
         for side in (-0.85, 0.85):
             thing.add(
-                CYLINDER, Label.MISC, (side, 0.32, 0), (0.1, 0.32, 0.32), wheel, axis=Axis.RIGHT
-            )
+                CYLINDER, Label.MISC, (side, 0.32, 0), (0.1, 0.32, 0.32), wheel, axis=Axis.RIGHT,
+                casts=False, detail=True,
+            )  # fmt: skip
 
 
 def person(rng: Generator, thing: Thing) -> None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lix.data.streets.solids import FloatArray, Paint
+from lix.data.streets.arrays import FloatArray
+from lix.data.streets.solids import Paint
 
 _KERB_STEPS = 8
 
@@ -53,12 +54,14 @@ class Road:
     def lateral(self, x: FloatArray, z: FloatArray) -> FloatArray:
         """Signed distance from the centre line in metres."""
         slope = self.curvature * z
-        return (x - 0.5 * slope * z) / np.sqrt(1 + slope**2)
+        aside: FloatArray = (x - 0.5 * slope * z) / np.sqrt(1 + slope**2)
+        return aside
 
     def covers(self, x: FloatArray, z: FloatArray) -> NDArray[np.bool_]:
         """Whether the point (x, z) lies on the carriageway or on the side road."""
         aside = np.abs(self.lateral(x, z)) < self.half_width
-        return aside | (np.abs(z - self.crossing) < self.crossing_half_width)
+        across = np.abs(z - self.crossing) < self.crossing_half_width
+        return np.asarray(aside | across)
 
     def crosses(self, along: float, margin: float) -> bool:
         """Whether the side road passes within `margin` metres of the distance `along`."""

@@ -3,9 +3,10 @@
 from numpy.random import Generator
 
 from lix.data.streets.labels import Label
-from lix.data.streets.palette import BOARDS, EARTHS, GREENS, GREYS, WALLS, pick
+from lix.data.streets.palette import EARTHS, GREENS, GREYS, WALLS, pick, pick_board
 from lix.data.streets.plants import leaves
-from lix.data.streets.solids import BOX, GABLE, Paint, Pattern, Thing
+from lix.data.streets.shapes import BOX, GABLE
+from lix.data.streets.solids import Paint, Pattern, Thing
 
 
 def _wall(rng: Generator) -> Paint:
@@ -14,7 +15,7 @@ def _wall(rng: Generator) -> Paint:
     if kind == 3:
         return leaves(rng)
     pattern = (Pattern.FACADE, Pattern.PLAIN, Pattern.PANEL)[kind]
-    return Paint(pick(rng, WALLS), pick(rng, BOARDS), pattern, rng.uniform(0.4, 2.5), 0.12)
+    return Paint(pick(rng, WALLS), pick_board(rng)[0], pattern, rng.uniform(0.4, 2.5), 0.12)
 
 
 def house(rng: Generator, thing: Thing, length: float, height: float, depth: float) -> None:
@@ -32,7 +33,7 @@ def hall(rng: Generator, thing: Thing, length: float, height: float, depth: floa
     """A warehouse or a farm: long, low, hardly any window."""
     colour = pick(rng, WALLS + GREENS[3:])
     pattern = Pattern.PANEL if rng.random() < 0.6 else Pattern.FACADE
-    paint = Paint(colour, pick(rng, BOARDS), pattern, 2.0, 0.1)
+    paint = Paint(colour, pick_board(rng)[0], pattern, 2.0, 0.1)
     half = (depth / 2, height / 2, length / 2)
     thing.add(BOX, Label.BUILDING, (0, half[1], 0), half, paint)
     if rng.random() < 0.5:

@@ -1,8 +1,8 @@
 """Colours that the classes of a street share, so that colour alone does not tell them apart."""
 
-import numpy as np
+from numpy.random import Generator
 
-from lix.data.streets.solids import Vector
+from lix.data.streets.arrays import Vector
 
 GREENS: tuple[Vector, ...] = (
     (0.16, 0.24, 0.09),
@@ -42,12 +42,34 @@ VIVIDS: tuple[Vector, ...] = (
 PAINTS = GREYS + LIGHTS + VIVIDS + EARTHS[:2] + GREENS[1:3]
 WALLS = GREYS + LIGHTS + EARTHS + GREENS[2:3] + VIVIDS[:1] + VIVIDS[4:5]
 POSTS = GREYS + EARTHS + GREENS[3:4]
-BOARDS = VIVIDS[:3] + LIGHTS[:2] + GREYS[2:4] + GREENS[:1]
+_RED, _BLUE, _YELLOW, _GREEN = (
+    (0.62, 0.09, 0.09),
+    (0.08, 0.20, 0.52),
+    (0.78, 0.60, 0.10),
+    (0.08, 0.32, 0.20),
+)
+_WHITE, _BLACK = (0.85, 0.85, 0.83), (0.08, 0.08, 0.09)
+BOARDS: tuple[tuple[Vector, Vector], ...] = (
+    (_WHITE, _RED),
+    (_RED, _WHITE),
+    (_BLUE, _WHITE),
+    (_WHITE, _BLACK),
+    (_YELLOW, _BLACK),
+    (_GREEN, _WHITE),
+)
 
 
-def pick(rng: np.random.Generator, colours: tuple[Vector, ...], spread: float = 0.12) -> Vector:
+def pick(rng: Generator, colours: tuple[Vector, ...], spread: float = 0.12) -> Vector:
     """One of the colours, made lighter or darker by up to `spread` and tinted a little."""
-    base = np.array(colours[rng.integers(len(colours))])
-    shade = base * rng.uniform(1 - spread, 1 + spread) + rng.normal(0, 0.015, 3)
-    r, g, b = (float(c) for c in np.clip(shade, 0.02, 0.95))
+    light = rng.uniform(1 - spread, 1 + spread)
+    tint = 0.01 * rng.standard_normal(3)
+    r, g, b = (
+        min(max(light * c + float(t), 0.02), 0.95)
+        for c, t in zip(colours[rng.integers(len(colours))], tint, strict=True)
+    )
     return r, g, b
+
+
+def pick_board(rng: Generator) -> tuple[Vector, Vector]:
+    """Face and lettering of a sign, or of a shop's board."""
+    return BOARDS[rng.integers(len(BOARDS))]

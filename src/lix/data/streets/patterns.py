@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from lix.data.streets.arrays import BoolArray, FloatArray, IntArray
 from lix.data.streets.ground import Road
-from lix.data.streets.raycast import BoolArray
-from lix.data.streets.solids import FloatArray, IntArray, Pattern, Scene
+from lix.data.streets.scene import Scene
+from lix.data.streets.solids import Pattern
 from lix.data.streets.surface import Surface
 from lix.data.streets.texture import cell_noise, noise
 
@@ -14,6 +15,7 @@ _GLASS = np.array([[0.13], [0.16], [0.19]], dtype=np.float32)
 _RED = np.array([[0.55], [0.06], [0.05]], dtype=np.float32)
 _WHITE = np.array([[0.82], [0.82], [0.78]], dtype=np.float32)
 _LIT = np.array([[0.95, 0.2, 0.15], [0.95, 0.7, 0.2], [0.3, 0.9, 0.6]], dtype=np.float32)
+_KERB_STONE = 0.22
 _MARKING = np.float32(0.78)
 
 
@@ -29,16 +31,14 @@ def albedo(scene: Scene, surface: Surface) -> FloatArray:
     for kind, draw in _PATTERNS.items():
         here = np.flatnonzero(pattern == kind)
         if len(here):
-            colour[:, here] = draw(
-                surface.part(here), colour[:, here], scene.accent[solid[here]].T
-            )
+            colour[:, here] = draw(surface.part(here), colour[:, here], scene.accent[solid[here]].T)
     return colour
 
 
 def _random(solid: IntArray, salt: int) -> FloatArray:
     """A number in [0, 1] that belongs to each solid."""
     number = solid.astype(np.float32)
-    return (cell_noise(number, number // 32, np.float32(salt)) + 1) / 2
+    return cell_noise(number, number // 32, np.full_like(number, salt)) / 2 + 0.5
 
 
 def _across(surface: Surface) -> tuple[FloatArray, FloatArray]:
@@ -108,10 +108,13 @@ def _leaves(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatAr
 
 
 def _sign(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray:
-    """A rim and a symbol in the second colour."""
+    """A rim, and a bar or lines of letters, in the second colour."""
     x, y, _ = surface.share
-    rim = np.maximum(np.abs(x), np.abs(y)) > 0.8
-    symbol = cell_noise(x * 2.2 + 40, y * 2.2 + 40, surface.solid.astype(np.float32)) > 0.25
+    rim = np.maximum(np.abs(x), np.abs(y)) > 0.82
+    seed = surface.solid.astype(np.float32)
+    letters = (np.abs(x) < 0.7) & ((y * 1.7) % 1 < 0.55) & (cell_noise(x * 5, y * 1.7, seed) > -0.3)
+    bar = (np.abs(y) < 0.2) & (np.abs(x) < 0.55)
+    symbol = np.where(_random(surface.solid, 6) > 0.5, letters, bar)
     return np.where(rim | symbol, accent, colour)
 
 
@@ -156,11 +159,14 @@ def ground_albedo(
     broad, fine = noise(flat * np.float32(0.23)), noise(flat * np.float32(2.3) + 11)
     aside = np.abs(lateral) - road.half_width
     across = np.abs(points[2] - road.crossing) - road.crossing_half_width
-    paved = np.minimum(aside, across) < road.pavement
+    beside = np.minimum(aside, across)
+    paved = beside < road.pavement
+    kerb_stone = (~is_road & (beside < _KERB_STONE)) * np.minimum(1, _KERB_STONE / footprint)
     soil = np.where(broad + 0.3 * fine < 2 * road.bare - 1, _column(road.soil.accent),
                     _column(road.soil.colour))  # fmt: skip
     colour = np.where(paved, _column(road.paving.colour), soil)
     colour = np.where(is_road, _column(road.asphalt.colour), colour)
+    colour = colour * (1 + 0.25 * kerb_stone)
     contrast = np.where(is_road | paved, road.asphalt.contrast, road.soil.contrast)
     colour = colour * (1 + contrast * (0.4 * broad + 0.8 * fine))
     share = is_road * _markings(road, lateral, points[2], footprint)
@@ -178,7 +184,8 @@ def _markings(
 
     def line(centre: float, half_width: float = 0.08) -> FloatArray:
         gap = half_width - np.abs(lateral - centre)
-        return np.clip(gap / footprint + 0.5, 0, np.minimum(1, 2 * half_width / footprint))
+        widest = np.minimum(1, 2 * half_width / footprint)
+        return np.asarray(np.clip(gap / footprint + 0.5, 0, widest), dtype=np.float32)
 
     dashes = (along / 7.0) % 1 < 0.5
     share = line(0.0, 0.12 if road.lanes > 1 else 0.08) * (dashes | (road.lanes > 1))

@@ -2,9 +2,11 @@
 
 from numpy.random import Generator
 
+from lix.data.streets.arrays import Vector
 from lix.data.streets.labels import Label
 from lix.data.streets.palette import EARTHS, GREENS, GREYS, pick
-from lix.data.streets.solids import BOX, CONE, ELLIPSOID, TAPER, Paint, Pattern, Thing, Vector
+from lix.data.streets.shapes import BOX, CONE, ELLIPSOID, TAPER
+from lix.data.streets.solids import Paint, Pattern, Thing
 
 
 def leaves(rng: Generator, colour: Vector | None = None) -> Paint:
@@ -38,7 +40,7 @@ def tree(rng: Generator, thing: Thing) -> None:
         lobe = wide * rng.uniform(0.5, 0.75)
         thing.add(
             ELLIPSOID, Label.TREE, (right, up, forward), (lobe, lobe * 0.85, lobe), paint,
-            ragged=0.6, casts=False,
+            ragged=0.6, casts=False, detail=True,
         )  # fmt: skip
 
 

@@ -1,102 +1,20 @@
 """Rays against solids: what each pixel sees and what lies in the shadow."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
+from lix.data.streets.arrays import BoolArray, FloatArray, IntArray
+from lix.data.streets.camera import NEAR, Camera, Window, outer
 from lix.data.streets.ground import Road
-from lix.data.streets.solids import SHAPES, FloatArray, IntArray, Polyhedron, Revolution, Scene
+from lix.data.streets.scene import Scene
+from lix.data.streets.shapes import SHAPES, Polyhedron, Shape
 from lix.data.streets.texture import noise
 
 SKY, TERRAIN, ROAD = -1, -2, -3
-_NEAR = 0.3
 _RAGGED_GRAIN = 3.0
-_SHADOW_REACH = 45.0
+_SHADOW_LENGTH = 45.0
 _GROUND_REACH = 640.0
-
-BoolArray: TypeAlias = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A pinhole camera without roll; pixel centres have integer coordinates.
-
-    Attributes:
-        size: Height and width in pixels.
-        focal: Focal length in pixels.
-        position: x, y, z in metres.
-        yaw: Rotation to the right in radians.
-        pitch: Rotation upwards in radians.
-    """
-
-    size: tuple[int, int]
-    focal: float
-    position: tuple[float, float, float]
-    yaw: float
-    pitch: float
-
-    @property
-    def centre(self) -> tuple[float, float]:
-        """Principal point, column then row."""
-        height, width = self.size
-        return (width - 1) / 2, (height - 1) / 2
-
-    @property
-    def origin(self) -> FloatArray:
-        """The optical centre, (3,)."""
-        return np.array(self.position, dtype=np.float32)
-
-    @cached_property
-    def axes(self) -> FloatArray:
-        """Right, down and forward as rows, (3, 3)."""
-        (cy, sy), (cp, sp) = ((np.cos(a), np.sin(a)) for a in (self.yaw, self.pitch))
-        right = (cy, 0, -sy)
-        down = (sy * sp, -cp, cy * sp)
-        forward = (sy * cp, sp, cy * cp)
-        return np.array([right, down, forward], dtype=np.float32)
-
-    @cached_property
-    def ray_basis(self) -> FloatArray:
-        """Rows a, b, c, so that pixel (u, v) looks along a + u b + v c, one metre deep."""
-        right, down, forward = self.axes
-        (u, v), f = self.centre, self.focal
-        return np.stack([forward - (u * right + v * down) / f, right / f, down / f])
-
-    @cached_property
-    def rays(self) -> FloatArray:
-        """Directions of all pixels, one metre deep, (3, H, W)."""
-        return _outer(self.ray_basis, slice(0, self.size[0]), slice(0, self.size[1]))
-
-    def beside(self, metres: float) -> "Camera":
-        """The same camera, moved to its right."""
-        x, y, z = (float(c) for c in self.origin.astype(np.float64) + metres * self.axes[0])
-        return Camera(self.size, self.focal, (x, y, z), self.yaw, self.pitch)
-
-    def rectangles(self, points: FloatArray) -> IntArray:
-        """Pixel bounds (top, bottom, left, right) of the hulls of points (S, P, 3); (S, 4)."""
-        local = (points - self.origin) @ self.axes.T
-        visible = local[..., 2] >= _NEAR
-        bounds = self._bounds(local, visible)
-        cut = np.flatnonzero(visible.any(axis=1) & ~visible.all(axis=1))
-        if len(cut):
-            bounds[cut] = self._bounds(*_clip_to_near(local[cut], visible[cut]))
-        return bounds
-
-    def _bounds(self, local: FloatArray, visible: BoolArray) -> IntArray:
-        """Bounds of the visible ones of the camera-frame points (S, P, 3)."""
-        depth = np.where(visible, local[..., 2], 1.0)
-        sides = []
-        for axis, middle, length in ((1, self.centre[1], 0), (0, self.centre[0], 1)):
-            pixel = middle + self.focal * local[..., axis] / depth
-            low = np.where(visible, pixel, np.inf).min(axis=1)
-            high = np.where(visible, pixel, -np.inf).max(axis=1)
-            limit = self.size[length]
-            sides += [np.clip(np.ceil(low), 0, limit), np.clip(np.floor(high) + 1, 0, limit)]
-        return np.stack(sides, axis=1).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -118,92 +36,70 @@ def cast(scene: Scene, road: Road, camera: Camera) -> Hits:
     depth[depth > _GROUND_REACH] = np.inf
     index = np.where(np.isinf(depth), SKY, np.where(is_road, ROAD, TERRAIN)).astype(np.int32)
     nearest = ((scene.corners - camera.origin) @ camera.axes[2]).min(axis=1)
-    bounds = camera.rectangles(scene.corners)
+    windows = camera.windows(scene.corners)
     starts = np.einsum("sij,sj->si", scene.to_unit, camera.origin - scene.centre)
     bases = np.einsum("kj,sij->ski", camera.ray_basis, scene.to_unit)
-    for i in np.argsort(nearest):
-        rows, columns = _slices(bounds[i])
-        window = depth[rows, columns]
-        if window.size == 0 or window.max() <= nearest[i]:
+    for i in np.argsort(nearest).tolist():
+        seen = depth[windows[i]]
+        if seen.size == 0 or seen.max() <= nearest[i]:
             continue
-        found = _first_hit(scene, i, starts[i], bases[i], (rows, columns))
-        closer = found < window
+        found = _first_hit(scene, i, starts[i], bases[i], windows[i])
+        closer = found < seen
         if scene.solids[i].ragged:
-            closer &= _is_leafy(scene, i, camera, found, closer, (rows, columns))
-        window[closer] = found[closer]
-        index[rows, columns][closer] = i
+            closer &= _is_leafy(scene, i, camera, found, closer, windows[i])
+        seen[closer] = found[closer]
+        index[windows[i]][closer] = i
     return Hits(depth, index)
 
 
 def in_shadow(
-    scene: Scene, camera: Camera, points: FloatArray, index: IntArray, sun: FloatArray
+    scene: Scene,
+    camera: Camera,
+    hits: Hits,
+    points: FloatArray,
+    normal: FloatArray,
+    sun: FloatArray,
 ) -> BoolArray:
-    """Whether points (3, H, W), on the solids `index`, are hidden from the sun (direction, (3,))."""
-    dark = np.zeros(index.shape, dtype=np.bool_)
-    casters = np.array([i for i, solid in enumerate(scene.solids) if solid.casts])
+    """Whether surface points (3, H, W) face away from the sun or are hidden from it, (H, W)."""
+    dark: BoolArray = (np.tensordot(sun, normal, 1) <= 0) | (hits.index == SKY)
+    casters = [i for i, solid in enumerate(scene.solids) if solid.casts]
     corners = scene.corners[casters]
-    reach = np.clip(corners[..., 1:2], 0, _SHADOW_REACH * sun[1]) / sun[1]
-    bounds = camera.rectangles(np.concatenate([corners, corners - reach * sun], axis=1))
-    thing = np.where(index >= 0, scene.thing[index], -1)
-    for i, bound in zip(casters, bounds, strict=True):
-        rows, columns = _slices(bound)
-        open_ = ~dark[rows, columns] & (thing[rows, columns] != scene.thing[i])
-        if not open_.any():
+    reach = np.clip(corners[..., 1:2], 0, _SHADOW_LENGTH * sun[1]) / sun[1]
+    swept = np.concatenate([corners, corners - reach * sun], axis=1)
+    thing = np.where(hits.index >= 0, scene.thing[hits.index], -1)
+    for i, window in zip(casters, camera.windows(swept), strict=True):
+        lit = np.nonzero(~dark[window] & (thing[window] != scene.thing[i]))
+        if not len(lit[0]):
             continue
         to_unit = scene.to_unit[i]
-        starts = to_unit @ (points[:, rows, columns][:, open_] - scene.centre[i][:, None])
+        starts = to_unit @ (
+            points[:, window[0], window[1]][:, lit[0], lit[1]] - scene.centre[i][:, None]
+        )
         enter, leave = _interval(SHAPES[scene.shape[i]], starts, (to_unit @ sun)[:, None])
-        dark[rows, columns][open_] = (enter < leave) & (leave > 0)
+        dark[window][lit] = (enter < leave) & (leave > 0)
     return dark
 
 
-def _outer(basis: FloatArray, rows: slice, columns: slice) -> FloatArray:
-    """a + u b + v c for the rows (a, b, c) of `basis` (3, N) over a window; (N, rows, columns)."""
-    u = np.arange(columns.start, columns.stop, dtype=np.float32)
-    v = np.arange(rows.start, rows.stop, dtype=np.float32)[:, None]
-    a, b, c = basis[:, :, None, None]
-    return (a + v * c) + u * b
-
-
-def _slices(bounds: IntArray) -> tuple[slice, slice]:
-    top, bottom, left, right = (int(b) for b in bounds)
-    return slice(top, bottom), slice(left, right)
-
-
-def _clip_to_near(local: FloatArray, visible: BoolArray) -> tuple[FloatArray, BoolArray]:
-    """Add the points where the segments between points (S, P, 3) cut the near plane."""
-    first, second = np.array(list(combinations(range(local.shape[1]), 2))).T
-    a, b = local[:, first], local[:, second]
-    crossing = visible[:, first] != visible[:, second]
-    rise = np.where(crossing, b[..., 2] - a[..., 2], 1.0)
-    cuts = a + ((_NEAR - a[..., 2]) / rise)[..., None] * (b - a)
-    return np.concatenate([local, cuts], axis=1), np.concatenate([visible, crossing], axis=1)
-
-
 def _first_hit(
-    scene: Scene, i: int, start: FloatArray, basis: FloatArray, window: tuple[slice, slice]
+    scene: Scene, i: int, start: FloatArray, basis: FloatArray, window: Window
 ) -> FloatArray:
     """Depth at which the rays of a window enter solid i, inf where they miss it."""
     shape = SHAPES[scene.shape[i]]
     if isinstance(shape, Polyhedron):
-        slope = _outer(basis @ shape.normals.T, *window)
+        slope = outer(basis @ shape.normals.T, *window)
         gap = shape.offsets - shape.normals @ start
         enter, leave = _clip_by_planes(gap[:, None, None], slope)
     else:
-        enter, leave = _interval(shape, start[:, None, None], _outer(basis, *window))
-    enter[(enter >= leave) | (enter < _NEAR)] = np.inf
+        enter, leave = _interval(shape, start[:, None, None], outer(basis, *window))
+    enter[(enter >= leave) | (enter < NEAR)] = np.inf
     return enter
 
 
-def _interval(
-    shape: Polyhedron | Revolution, start: FloatArray, ray: FloatArray
-) -> tuple[FloatArray, FloatArray]:
+def _interval(shape: Shape, start: FloatArray, ray: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Where rays `start` + t `ray` (3, ...) enter and leave the unit shape."""
     if isinstance(shape, Polyhedron):
-        gap = shape.offsets.reshape(-1, *[1] * (start.ndim - 1)) - np.tensordot(
-            shape.normals, start, 1
-        )
-        return _clip_by_planes(gap, np.tensordot(shape.normals, ray, 1))
+        gap = shape.offsets[:, None] - shape.normals @ start
+        return _clip_by_planes(gap, shape.normals @ ray)
     (x, y, z), (dx, dy, dz) = start, ray
     a = dx * dx + dz * dz - shape.c2 * dy * dy
     a = np.maximum(a, np.float32(1e-9))
@@ -235,7 +131,7 @@ def _is_leafy(
     camera: Camera,
     depth: FloatArray,
     candidate: BoolArray,
-    window: tuple[slice, slice],
+    window: Window,
 ) -> BoolArray:
     """Whether foliage is dense enough to be seen: at a crown's rim only where its noise is high."""
     rays = camera.rays[:, window[0], window[1]][:, candidate]

@@ -2,10 +2,12 @@
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
+from lix.data.streets.arrays import BoolArray, FloatArray
+from lix.data.streets.camera import Camera
 from lix.data.streets.patterns import albedo, ground_albedo
-from lix.data.streets.raycast import ROAD, SKY, Camera, Hits, in_shadow
-from lix.data.streets.solids import FloatArray
+from lix.data.streets.raycast import ROAD, SKY, Hits, in_shadow
 from lix.data.streets.street import Street
 from lix.data.streets.surface import locate
 from lix.data.streets.texture import noise
@@ -13,17 +15,18 @@ from lix.data.streets.weather import Weather
 
 _UP = np.array([0, 1, 0], dtype=np.float32)
 _BLUR = 0.16
+_GAMMA = np.float32(0.82)
 
 
 def photograph(
     street: Street, camera: Camera, hits: Hits, weather: Weather, rng: Generator
-) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
+) -> NDArray[np.uint8]:
     """Render what the camera sees, 8-bit RGB (H, W, 3); `rng` draws the sensor's noise."""
     sky = hits.index == SKY
     depth = np.where(sky, np.float32(1), hits.depth)
     points = camera.origin[:, None, None] + depth * camera.rays
     colour, normal = _surfaces(street, camera, hits, points, depth)
-    dark = in_shadow(street.scene, camera, points, hits.index, weather.sun)
+    dark = in_shadow(street.scene, camera, hits, points, normal, weather.sun)
     colour = colour * _light(weather, normal, dark)
     length = np.sqrt((camera.rays**2).sum(axis=0))
     colour = _mirror(weather, hits, camera.rays / length, colour)
@@ -52,13 +55,13 @@ def _surfaces(
     return colour, normal
 
 
-def _light(weather: Weather, normal: FloatArray, dark: np.ndarray) -> FloatArray:
+def _light(weather: Weather, normal: FloatArray, dark: BoolArray) -> FloatArray:
     """Direct light where the sun reaches, plus light from the sky, (3, H, W)."""
     direct = np.clip(np.tensordot(weather.sun, normal, 1), 0, None) * ~dark
     # Under a cloudy sky the shadow straight below is all that is left of occlusion.
-    openness = (0.68 + 0.32 * normal[1]) * np.where(dark, np.float32(0.82), np.float32(1))
-    shape = (3, 1, 1)
-    return weather.sunlight.reshape(shape) * direct + weather.ambient.reshape(shape) * openness
+    openness = (0.74 + 0.26 * normal[1]) * np.where(dark, np.float32(0.82), np.float32(1))
+    sunlight, ambient = weather.sunlight[:, None, None], weather.ambient[:, None, None]
+    return np.asarray(sunlight * direct + ambient * openness, dtype=np.float32)
 
 
 def _mirror(weather: Weather, hits: Hits, look: FloatArray, colour: FloatArray) -> FloatArray:
@@ -66,9 +69,7 @@ def _mirror(weather: Weather, hits: Hits, look: FloatArray, colour: FloatArray) 
     if not weather.wet:
         return colour
     share = np.where(hits.index < SKY, 0.65 * (1 + np.minimum(look[1], 0)) ** 4, 0)
-    return np.asarray(
-        colour + share * (weather.horizon[:, None, None] - colour), dtype=np.float32
-    )
+    return np.asarray(colour + share * (weather.horizon[:, None, None] - colour), dtype=np.float32)
 
 
 def _sky(weather: Weather, look: FloatArray) -> FloatArray:
@@ -84,18 +85,15 @@ def _sky(weather: Weather, look: FloatArray) -> FloatArray:
     return np.asarray(colour + cover * (cloud - colour), dtype=np.float32)
 
 
-def _expose(
-    weather: Weather, colour: FloatArray, rng: Generator
-) -> np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]:
-    """Blur by the lens, gain, noise and clipping."""
+def _expose(weather: Weather, colour: FloatArray, rng: Generator) -> NDArray[np.uint8]:
+    """Blur by the lens, gain, tone curve and noise."""
     for axis in (1, 2):
-        padded = np.concatenate(
-            [colour.take([0], axis), colour, colour.take([-1], axis)], axis=axis
-        )
-        before, after = np.split(padded, [colour.shape[axis]], axis=axis)[0], padded.take(
-            range(2, padded.shape[axis]), axis
-        )
+        wide = np.concatenate([colour.take([0], axis), colour, colour.take([-1], axis)], axis)
+        ends = np.split(wide, [2, wide.shape[axis] - 2], axis)
+        before = np.concatenate(ends[:2], axis)
+        after = np.concatenate(ends[1:], axis)
         colour = (1 - 2 * _BLUR) * colour + _BLUR * (before + after)
     grain = rng.standard_normal(colour.shape, dtype=np.float32) * np.float32(weather.noise)
-    image = np.clip(colour * np.float32(weather.exposure) + grain, 0, 1)
-    return (image * 255 + 0.5).astype(np.uint8).transpose(1, 2, 0)
+    image = np.clip(colour * np.float32(weather.exposure), 0, 1) ** _GAMMA + grain
+    levels: NDArray[np.uint8] = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return levels.transpose(1, 2, 0)

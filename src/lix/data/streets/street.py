@@ -7,11 +7,13 @@ import numpy as np
 from numpy.random import Generator
 
 from lix.data.streets import furniture, houses, plants, vehicles
+from lix.data.streets.camera import Camera
 from lix.data.streets.ground import Road
 from lix.data.streets.labels import Label
 from lix.data.streets.palette import EARTHS, GREENS, GREYS, pick
-from lix.data.streets.raycast import Camera
-from lix.data.streets.solids import SLOPE, Paint, Scene, Solid, Thing
+from lix.data.streets.scene import Scene
+from lix.data.streets.shapes import SLOPE
+from lix.data.streets.solids import Paint, Solid, Thing
 from lix.data.streets.worlds import World
 
 _END = 115.0
@@ -82,6 +84,7 @@ class _Builder:
         self.things: list[Thing] = []
 
     def solids(self) -> list[Solid]:
+        """Everything placed so far."""
         return [solid for thing in self.things for solid in thing.solids]
 
     def thing(self, along: float, lateral: float, turn: float = 0.0) -> Thing:
@@ -105,7 +108,7 @@ class _Builder:
         """Everything on the left (-1) or on the right (1) of the road."""
         edge = self.road.half_width
         if self.rng.random() < self.world.rail:
-            self.rails(side, edge + 0.35)
+            self.rails(side * (edge + 0.35), self.rng.uniform(3, 15), self.rng.uniform(25, 100))
         self.furniture(side, edge + 0.8)
         self.pavement(side, edge + self.road.pavement)
         back = edge + self.road.pavement
@@ -115,14 +118,16 @@ class _Builder:
             self.greenery(side, back)
             self.houses(side, edge)
 
-    def rails(self, side: int, lateral: float) -> None:
+    def rails(self, lateral: float, start: float, stop: float) -> None:
+        """One kind of guard rail along the road, open where the side road passes."""
         kind = int(self.rng.choice(3, p=self.world.rail_kinds))
-        start, stop = self.rng.uniform(3, 15), self.rng.uniform(25, 100)
+        paint = Paint(pick(self.rng, GREYS), grain=1.5, contrast=0.12)
         for along in np.arange(start, stop, 4.0):
             if not self.road.crosses(along, 3):
-                furniture.guard_rail(self.rng, self.thing(along, side * lateral), kind, 4.0)
+                furniture.guard_rail(self.thing(along, lateral), paint, kind, 4.0)
 
     def furniture(self, side: int, lateral: float) -> None:
+        """Lamp posts, masts, signs and traffic lights."""
         toward = -side
         for along in self.row(self.world.furniture_gap, start=6):
             thing = self.thing(along, side * (lateral + self.rng.uniform(0, 0.5)))
@@ -138,6 +143,7 @@ class _Builder:
                 furniture.traffic_light(self.rng, thing, reach)
 
     def pavement(self, side: int, back: float) -> None:
+        """Clutter and people between the kerb and the distance `back` from the centre line."""
         between = (self.road.half_width + 1.0, max(back, self.road.half_width + 2.0))
         things: tuple[tuple[float, Callable[[Generator, Thing], None]], ...] = (
             (self.world.clutter_gap, furniture.clutter),
@@ -149,6 +155,7 @@ class _Builder:
                 make(self.rng, self.thing(along, lateral, self.rng.normal(0, 0.3)))
 
     def greenery(self, side: int, back: float) -> None:
+        """Trees, bushes, hedges and garden walls."""
         for along in self.row(self.world.tree_gap, start=8):
             lateral = side * (back + self.rng.uniform(-0.8, 4.0))
             plants.tree(self.rng, self.thing(along, lateral))
@@ -162,6 +169,7 @@ class _Builder:
                 houses.garden_wall(self.rng, thing, 7.0)
 
     def houses(self, side: int, edge: float) -> None:
+        """Buildings in a line along the road."""
         setback = self.rng.uniform(*self.world.setback) + self.road.pavement / 2
         along = self.rng.uniform(0, self.world.house_gap) + 2
         while along < _END + 20:
@@ -194,7 +202,9 @@ class _Builder:
     # ---- the road and beyond ------------------------------------------------------------------
 
     def traffic(self, ego: float) -> None:
-        """Vehicles on all lanes, and clutter among those that park."""
+        """Vehicles on all lanes, clutter among those that park, and a rail between directions."""
+        if self.road.lanes > 1 and self.rng.random() < self.world.median:
+            self.rails(0.0, 4.0, _END)
         for direction in (-1, 1):
             for lane in range(self.road.lanes):
                 lateral = direction * (lane + 0.5) * self.road.lane_width
@@ -207,6 +217,7 @@ class _Builder:
     def lane(
         self, lateral: float, start: float, gap: float, direction: int, litter: float = 0.0
     ) -> None:
+        """One lane of vehicles; with a small `gap` they park, a share `litter` being clutter."""
         along = start + self.rng.uniform(0, gap)
         while along < _END:
             kind = int(self.rng.choice(3, p=self.world.vehicles))

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lix.data.streets.solids import SHAPES, FloatArray, IntArray, Polyhedron, Revolution, Scene
+from lix.data.streets.arrays import FloatArray, IntArray
+from lix.data.streets.scene import Scene
+from lix.data.streets.shapes import SHAPES, Axis, Polyhedron, Revolution
 
 
 class Surface(NamedTuple):
@@ -31,15 +33,26 @@ class Surface(NamedTuple):
 
 def locate(scene: Scene, points: FloatArray, solid: IntArray) -> Surface:
     """Describe points (3, N) that lie on the solids (N,)."""
-    offset = points - scene.centre[solid].T
-    to_unit = scene.to_unit[solid]
-    unit = np.einsum("nij,jn->in", to_unit, offset)
-    normal = np.einsum("nij,in->jn", to_unit, _unit_normals(scene.shape[solid], unit))
-    normal /= np.sqrt((normal**2).sum(axis=0)) + np.float32(1e-12)
-    frame = (scene.axes / scene.half[:, :, None])[solid]
-    local = np.einsum("nij,jn->in", frame, offset)
-    facing = np.einsum("nij,jn->in", frame, normal)
-    return Surface(solid, local, local / scene.half[solid].T, normal, facing)
+    cos, sin = np.cos(scene.heading)[solid], np.sin(scene.heading)[solid]
+    x, y, z = points - scene.centre.T[:, solid]
+    local = np.stack([cos * x - sin * z, y, sin * x + cos * z])
+    half, axis = scene.half.T[:, solid], scene.axis[solid]
+    share = local / half
+    facing = _turn(_unit_normals(scene.shape[solid], _turn(share, axis)), axis) / half
+    facing /= np.sqrt((facing**2).sum(axis=0)) + np.float32(1e-12)
+    right, up, forward = facing
+    normal = np.stack([cos * right + sin * forward, up, cos * forward - sin * right])
+    return Surface(solid, local, share, normal, facing)
+
+
+def _turn(columns: FloatArray, axis: IntArray) -> FloatArray:
+    """Swap the up component (3, N) with that along the axis of the unit shape, there and back."""
+    turned = columns.copy()
+    for other in (Axis.RIGHT, Axis.FORWARD):
+        here = np.flatnonzero(axis == other)
+        swapped = 0 if other == Axis.RIGHT else 2
+        turned[1, here], turned[swapped, here] = columns[swapped, here], columns[1, here]
+    return turned
 
 
 def _unit_normals(shape: IntArray, unit: FloatArray) -> FloatArray:

@@ -2,19 +2,11 @@
 
 from numpy.random import Generator
 
+from lix.data.streets.arrays import Vector
 from lix.data.streets.labels import Label
 from lix.data.streets.palette import PAINTS, pick
-from lix.data.streets.solids import (
-    BOX,
-    CABIN,
-    CYLINDER,
-    SNUB,
-    Axis,
-    Paint,
-    Pattern,
-    Thing,
-    Vector,
-)
+from lix.data.streets.shapes import BOX, CABIN, CYLINDER, SNUB, Axis
+from lix.data.streets.solids import Paint, Pattern, Thing
 
 _TYRE = Paint((0.05, 0.05, 0.055), contrast=0.3, grain=0.1)
 _GLASS: Vector = (0.12, 0.15, 0.18)
@@ -24,7 +16,9 @@ def _coat(colour: Vector, pattern: Pattern, accent: Vector = _GLASS) -> Paint:
     return Paint(colour, accent, pattern, grain=1.5, contrast=0.06)
 
 
-def _wheels(thing: Thing, label: Label, radius: float, half_track: float, axles: list[float]) -> None:
+def _wheels(
+    thing: Thing, label: Label, radius: float, half_track: float, axles: list[float]
+) -> None:
     for forward in axles:
         for side in (-half_track, half_track):
             thing.add(
@@ -35,6 +29,7 @@ def _wheels(thing: Thing, label: Label, radius: float, half_track: float, axles:
                 _TYRE,
                 axis=Axis.RIGHT,
                 casts=False,
+                detail=True,
             )
 
 
@@ -65,9 +60,7 @@ def truck(rng: Generator, thing: Thing) -> None:
     length, height = rng.uniform(7.0, 11.0), rng.uniform(3.2, 4.0)
     colour, load = pick(rng, PAINTS), pick(rng, PAINTS)
     cab_at, bed = length / 2 - 1.0, (length - 2.3) / 2
-    thing.add(
-        SNUB, Label.TRUCK, (0, 1.65, cab_at), (1.2, 1.2, 1.0), _coat(colour, Pattern.VAN)
-    )
+    thing.add(SNUB, Label.TRUCK, (0, 1.65, cab_at), (1.2, 1.2, 1.0), _coat(colour, Pattern.VAN))
     thing.add(BOX, Label.TRUCK, (0, 0.85, -1.1), (1.1, 0.22, bed), _coat(_GLASS, Pattern.BODY))
     kind = rng.choice(3, p=[0.65, 0.15, 0.2])
     at = -length / 2 + bed
@@ -77,9 +70,7 @@ def truck(rng: Generator, thing: Thing) -> None:
         thing.add(BOX, Label.TRUCK, (0, 1.05 + up, at), (1.25, up, bed), panel)
     elif kind == 1:
         tank = Paint(load, grain=2.0, contrast=0.08)
-        thing.add(
-            CYLINDER, Label.TRUCK, (0, 2.15, at), (1.15, 1.15, bed), tank, axis=Axis.FORWARD
-        )
+        thing.add(CYLINDER, Label.TRUCK, (0, 2.15, at), (1.15, 1.15, bed), tank, axis=Axis.FORWARD)
     else:
         thing.add(BOX, Label.TRUCK, (0, 1.5, at), (1.22, 0.45, bed), _coat(load, Pattern.BODY))
     _wheels(thing, Label.TRUCK, 0.5, 1.0, [-length * 0.36, -length * 0.24, length * 0.36])

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.random import Generator
 
-from lix.data.streets.solids import FloatArray, Vector
+from lix.data.streets.arrays import FloatArray, Vector
 
 VARIATIONS = ("clone", "morning", "overcast", "sunset", "fog", "rain")
 
@@ -85,7 +85,7 @@ def draw_weather(rng: Generator, variation: str) -> Weather:
     level = np.cos(elevation)
     sun = (level * np.sin(azimuth), np.sin(elevation), level * np.cos(azimuth))
     warm = np.array((1.0, 1 - 0.45 * climate.warmth, 1 - 1.2 * climate.warmth))
-    tint = rng.normal(1, 0.03, 3)
+    tint = rng.normal(1, 0.018, 3)
 
     def colour(value: Vector | FloatArray, gain: float = 1.0) -> FloatArray:
         return np.asarray(np.asarray(value) * gain * tint, dtype=np.float32)

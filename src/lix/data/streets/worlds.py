@@ -27,6 +27,7 @@ class World:
         vehicles: Shares of cars, vans and trucks.
         rail: Probability of a guard rail on each side.
         rail_kinds: Shares of steel beams, railings and concrete barriers.
+        median: Probability of a guard rail between the directions, where there are lanes enough.
         house_gap: Mean gap between buildings in metres.
         house_height: Metres.
         house_length: Metres along the road.
@@ -60,6 +61,7 @@ class World:
     vehicles: tuple[float, float, float]
     rail: float
     rail_kinds: tuple[float, float, float]
+    median: float
     house_gap: float
     house_height: Range
     house_length: Range
@@ -95,6 +97,7 @@ WORLDS: dict[str, World] = {
         vehicles=(0.5, 0.25, 0.25),
         rail=0.4,
         rail_kinds=(0.35, 0.45, 0.2),
+        median=0.15,
         house_gap=3.0,
         house_height=(4.0, 14.0),
         house_length=(7.0, 18.0),
@@ -128,6 +131,7 @@ WORLDS: dict[str, World] = {
         vehicles=(0.4, 0.22, 0.38),
         rail=0.8,
         rail_kinds=(0.65, 0.05, 0.3),
+        median=0.6,
         house_gap=34.0,
         house_height=(4.0, 9.0),
         house_length=(12.0, 35.0),

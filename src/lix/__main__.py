@@ -1,0 +1,5 @@
+"""`python -m lix` is the `lix` command."""
+
+from lix.cli import main
+
+main()

@@ -1,0 +1,297 @@
+"""The `lix` command. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from lix import __version__, catalog
+from lix.config import (
+    Augmentation,
+    Data,
+    Distillation,
+    Network,
+    Optim,
+    Recipe,
+    Training,
+    explain,
+    flags,
+)
+
+app = App(
+    name="lix",
+    help="Infuse what an RGB-X teacher knows about geometry into a camera-only student.",
+    version=__version__,
+    default_parameter=Parameter(negative=()),
+    help_format="markdown",
+)
+data_app = App(name="data", help="Make data sets.")
+app.command(data_app)
+
+Flat = Parameter(name="*")
+Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]
+
+
+@app.command
+def demo(
+    *,
+    output: Path = Path("runs/demo"),
+    images: int = 320,
+    val_images: int = 100,
+    epochs: int = 20,
+    seed: int = 0,
+) -> None:
+    """Make street images, train teacher, plain student, KD and LIX, and write a report.
+
+    Args:
+        output: folder of everything; a second call reuses what it holds.
+        images: training images.
+        val_images: validation images.
+        epochs: of each of the four trainings.
+        seed: of images and trainings.
+    """
+    from lix.study.demo import run_demo
+
+    run_demo(output, images=images, val_images=val_images, epochs=epochs, seed=seed)
+
+
+@app.command(name="list")
+def list_entries(what: Literal["methods", "networks", "datasets"]) -> None:
+    """Name what there is, a line each."""
+    package = "data" if what == "datasets" else what
+    for entry in catalog.entries(package).values():
+        print(f"{entry.name:12} {entry.summary}")
+
+
+@data_app.command
+def streets(
+    output: Path,
+    *,
+    images: int = 420,
+    val_images: int | None = None,
+    size: str = "96x320",
+    seed: int = 0,
+    world: str = "town",
+    workers: int = 1,
+) -> None:
+    """Write Procedural Streets in Virtual KITTI 2's layout.
+
+    Args:
+        output: folder to write.
+        images: number of streets, training and validation together.
+        val_images: how many of them are for validation; default: two of seven.
+        size: HEIGHTxWIDTH in pixels.
+        seed: of the first street.
+        world: palette, density and camera: `town` or `highway`.
+        workers: processes.
+    """
+    from rich.progress import Progress
+
+    from lix.data.streets import write_streets
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("streets", total=images)
+        write_streets(
+            output,
+            images=images,
+            size=parse_size(size),
+            seed=seed,
+            world=world,
+            val_images=val_images,
+            workers=workers,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(f"{output}: {images} streets; train with --data.name vkitti2 --data.root {output}")
+
+
+@app.command
+def train(
+    *,
+    role: Literal["teacher", "student"] = "student",
+    output: Path = Path("runs/run"),
+    resume: bool = False,
+    data: Data = Data(),
+    network: Network = Network(),
+    optim: Optim = Optim(),
+    augment: Augmentation = Augmentation(),
+    training: Training = Training(),
+) -> None:
+    """Train a teacher (RGB and X) or a plain student (RGB alone) from labels.
+
+    Args:
+        role: what the network sees.
+        output: folder of the run.
+        resume: continue an interrupted run.
+    """
+    from lix.training.run import fit
+
+    recipe = Recipe(
+        role=role,
+        output=output,
+        data=data,
+        network=network,
+        optim=optim,
+        augment=augment,
+        training=training,
+    )
+    fit(recipe, resume=resume)
+
+
+@app.command
+def distill(
+    *,
+    distill: Annotated[Distillation, Flat] = Distillation(method="lix"),
+    output: Path = Path("runs/run"),
+    resume: bool = False,
+    data: Data = Data(),
+    network: Network = Network(),
+    optim: Optim = Optim(),
+    augment: Augmentation = Augmentation(),
+    training: Training = Training(),
+) -> None:
+    """Train an RGB-only student from labels and from what a teacher knows.
+
+    Args:
+        output: folder of the run.
+        resume: continue an interrupted run.
+    """
+    from lix.training.run import fit
+
+    recipe = Recipe(
+        distill=distill,
+        output=output,
+        data=data,
+        network=network,
+        optim=optim,
+        augment=augment,
+        training=training,
+    )
+    fit(recipe, resume=resume)
+
+
+@app.command(name="eval")
+def evaluate(
+    checkpoint: Checkpoint,
+    *,
+    split: Literal["train", "val"] = "val",
+    data: Data = Data(),
+    output: Path | None = None,
+) -> None:
+    """Evaluate a network; data settings not given are those of its run.
+
+    Args:
+        split: which part of the data set.
+        output: JSON file for the scores and the confusion matrix.
+    """
+    from lix.evaluation.report import evaluate_checkpoint
+
+    evaluate_checkpoint(checkpoint, data, split=split, output=output)
+
+
+@app.command
+def predict(
+    checkpoint: Checkpoint,
+    source: Path,
+    *,
+    output: Path = Path("predictions"),
+    size: str = "train",
+    confidence: bool = False,
+) -> None:
+    """Segment an image, a folder of images or a video with a student: RGB is all it needs.
+
+    Args:
+        source: image, folder or video.
+        output: folder for overlays and label images.
+        size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
+        confidence: also write a map of the highest class probability.
+    """
+    from lix.deploy.predict import predict as run
+
+    run(
+        checkpoint,
+        source,
+        output,
+        size=size if size in ("train", "native") else parse_size(size),
+        confidence=confidence,
+    )
+
+
+@app.command
+def export(checkpoint: Checkpoint, output: Path = Path("student.onnx")) -> None:
+    """Export a student to ONNX and verify it against PyTorch.
+
+    Args:
+        output: file to write.
+    """
+    from lix.deploy.export import export_onnx
+
+    report = export_onnx(checkpoint, output)
+    print(f"{output}: {report}")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`96x320` → (96, 320).
+
+    Raises:
+        ValueError: another form.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise ValueError(f"A size is written HEIGHTxWIDTH, as in 96x320; got {text!r}.")
+    return int(height), int(width)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    recipe: Annotated[Path | None, Parameter(alias="-r")] = None,
+) -> None:
+    """Run one command.
+
+    Args:
+        recipe: YAML file with settings; flags win over it.
+    """
+    words = [_hyphens(token) for token in tokens]
+    if words[:1] == ["eval"] and recipe is None and len(words) > 1:
+        own = Path(words[1]) / "recipe.yaml"
+        recipe = own if own.is_file() else None
+    if recipe is not None and words and words[0] in ("train", "distill", "eval"):
+        given = {word for word in words if word.startswith("--")}
+        for flag, values in flags(Recipe.load(recipe), words[0]):
+            if flag not in given:
+                words += [flag, *values]
+    app(words, exit_on_error=False, print_error=False)
+
+
+def _hyphens(token: str) -> str:
+    """`--optim.batch_size=4` → `--optim.batch-size=4`."""
+    if not token.startswith("--"):
+        return token
+    flag, equals, value = token.partition("=")
+    return flag.replace("_", "-") + equals + value
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one sentence and exit code 1 or 2."""
+    try:
+        app.meta(exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        cause = error.__cause__ or error.__context__
+        sentence = explain(cause) if isinstance(cause, ValidationError) else str(error)
+        _fail(sentence, 2)
+    except (ValueError, OSError, ArithmeticError, ImportError) as error:
+        if os.environ.get("LIX_DEBUG"):
+            raise
+        _fail(str(error), 1)
+    except KeyboardInterrupt:
+        _fail("Interrupted; --resume continues a training.", 130)
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"lix: {sentence}", file=sys.stderr)
+    sys.exit(code)

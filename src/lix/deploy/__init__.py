@@ -1,0 +1,1 @@
+"""A trained student at work: on pictures and videos, and as an ONNX file."""

@@ -1,0 +1,200 @@
+"""A student → an ONNX file that takes any batch, height and width, checked against PyTorch."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from lix import __version__
+from lix.deploy.extras import require
+from lix.deploy.files import replacing
+from lix.deploy.student import load_student
+from lix.networks.base import SegNetwork
+from lix.networks.checkpoint import NetworkSpec
+
+TOLERANCE = 1e-3
+"""Largest difference to PyTorch that is allowed, as a share of the largest absolute logit."""
+
+SMALLEST = 32
+"""Pixels; pictures to trace and to compare with are at least twice as high and wide."""
+
+Shape = tuple[int, int, int]
+"""Batch, height, width."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was exported, and how it compares with PyTorch over all `shapes`."""
+
+    path: Path
+    opset: int
+    shapes: tuple[Shape, ...]
+    difference: float
+    """Largest absolute difference of a logit."""
+    scale: float
+    """Largest absolute logit."""
+    agreement: float
+    """Share of pixels that get the same class."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: opset {self.opset}, logits within {self.difference:.1e} of PyTorch's "
+            f"(the largest is {self.scale:.1f}), {100 * self.agreement:.2f} % of pixels agree, "
+            f"compared in ONNX Runtime at {len(self.shapes)} sizes"
+        )
+
+
+class LogitsOnly(nn.Module):
+    """A student with one input and one output, as the ONNX file has them."""
+
+    def __init__(self, network: SegNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) RGB in [0, 1] → (B, K, H, W) logits."""
+        logits: Tensor = self.network(image).logits
+        return logits
+
+
+def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> ExportReport:
+    """Write a student as ONNX and compare it with PyTorch in ONNX Runtime.
+
+    Input `image`: (B, 3, H, W) float32 RGB in [0, 1], H and W multiples of the network's
+    `size_divisor`. Output `logits`: (B, K, H, W) before softmax. The metadata hold `classes`,
+    `palette`, `size` (H, W of training), `size_divisor`, `network` and `lix_version`, as JSON.
+
+    Args:
+        checkpoint: run folder or checkpoint of a student.
+        output: the file; written only if the comparison succeeds.
+        opset: version of ONNX's operators; default: the exporter's choice.
+
+    Raises:
+        ModuleNotFoundError: the extra `export` is missing.
+        FileNotFoundError: no checkpoint.
+        ValueError: a teacher's checkpoint, a network or opset that cannot be exported, or results
+            that differ from PyTorch's.
+        OSError: the output cannot be written.
+    """
+    require("export", "onnx", "onnxscript", "onnxruntime")
+    import onnx
+
+    output = Path(output)
+    if output.is_dir():
+        raise ValueError(f"{output} is a folder; name a file such as {output / 'student.onnx'}.")
+    network, spec = load_student(checkpoint)
+    model = LogitsOnly(network).eval()
+    program = _translate(model, opset)
+    program.model.metadata_props.update(_metadata(network, spec))
+    with replacing(output) as part:
+        program.save(part)
+        onnx.checker.check_model(part, full_check=True)
+        difference, scale, agreement = _compare(model, part, _shapes(network, spec))
+        if not difference <= TOLERANCE * scale:
+            raise ValueError(
+                f"{output} was not written: its logits differ from PyTorch's by up to "
+                f"{difference:.2g} (largest logit {scale:.2g}); try another opset."
+            )
+    version = program.model.opset_imports[""]
+    return ExportReport(output, version, _shapes(network, spec), difference, scale, agreement)
+
+
+def _translate(model: LogitsOnly, opset: int | None) -> torch.onnx.ONNXProgram:
+    divisor = model.network.size_divisor
+    height, width = divisor * Dim("h"), divisor * Dim("w")
+    step = _step(model.network)
+    try:
+        with _silence():
+            program = torch.onnx.export(
+                model,
+                # A batch of 1 would become a constant.
+                (torch.rand(2, 3, 2 * step, 3 * step),),
+                input_names=["image"],
+                output_names=["logits"],
+                opset_version=opset,
+                dynamo=True,
+                external_data=False,
+                dynamic_shapes=({0: Dim("batch"), 2: height, 3: width},),
+                verbose=False,
+                report=False,
+            )
+    except RuntimeError as error:
+        name = type(model.network).__name__
+        reason = str(error).strip().split("\n")[0]
+        raise ValueError(f"{name} cannot be exported to ONNX ({reason}).") from error
+    assert program is not None
+    if opset not in (None, program.model.opset_imports[""]):
+        raise ValueError(f"This network cannot be written with opset {opset}; leave opset out.")
+    return program
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's warnings and log lines from the user."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _step(network: SegNetwork) -> int:
+    """A multiple of the size divisor that no network is too deep for."""
+    divisor = network.size_divisor
+    return math.ceil(SMALLEST / divisor) * divisor
+
+
+def _shapes(network: SegNetwork, spec: NetworkSpec) -> tuple[Shape, ...]:
+    """The training size, and batches and sizes that the exporter has not seen."""
+    step = _step(network)
+    others = ((1, 2 * step, 2 * step), (2, 4 * step, 3 * step), (3, 2 * step, 5 * step))
+    return ((1, *spec.size), *others)
+
+
+@torch.inference_mode()
+def _compare(model: LogitsOnly, path: Path, shapes: Sequence[Shape]) -> tuple[float, float, float]:
+    """Largest difference and largest absolute value of the logits, and the classes' agreement."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    generator = torch.Generator().manual_seed(0)
+    differences, scales, agreeing = [], [], []
+    for batch, height, width in shapes:
+        image = torch.rand(batch, 3, height, width, generator=generator)
+        expected = model(image)
+        found = torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0])
+        differences.append((found - expected).abs().max())
+        scales.append(expected.abs().max())
+        agreeing.append((found.argmax(dim=1) == expected.argmax(dim=1)).flatten())
+    return (
+        torch.stack(differences).max().item(),
+        torch.stack(scales).max().item(),
+        torch.cat(agreeing).float().mean().item(),
+    )
+
+
+def _metadata(network: SegNetwork, spec: NetworkSpec) -> dict[str, str]:
+    facts = {
+        "classes": spec.classes,
+        "palette": spec.palette,
+        "size": spec.size,
+        "size_divisor": network.size_divisor,
+        "network": spec.name,
+        "lix_version": __version__,
+    }
+    return {name: json.dumps(fact) for name, fact in facts.items()}

@@ -1,0 +1,98 @@
+"""Reading photographs of any kind, and drawing what a network says about them."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lix.deploy.files import replacing
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+Palette = Sequence[tuple[int, int, int]]
+"""RGB by train id."""
+
+
+def find_pictures(folder: Path, without: Path) -> list[Path]:
+    """All images below `folder`, sorted, except hidden ones and those below `without`.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+        and not path.resolve().is_relative_to(without.resolve())
+    )
+    if not found:
+        raise ValueError(
+            f"{folder} holds no image ({', '.join(s[1:] for s in SUFFIXES)}); name a folder of "
+            "images, an image or a video."
+        )
+    return found
+
+
+def read_picture(path: Path) -> Image.Image:
+    """An image file as RGB, upright as its EXIF orientation says.
+
+    Sixteen-bit grey is scaled to eight bits, transparency is dropped.
+
+    Raises:
+        ValueError: the file is no image or damaged, or its values have no fixed range.
+    """
+    try:
+        with Image.open(path) as file:
+            return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise ValueError(f"{path} is damaged or no image ({error}); replace the file.") from None
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it."
+        ) from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its numbers are floating point, which have no fixed range")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).clip(0, 65535)
+    return Image.fromarray((values / 257.0).round().astype(np.uint8))
+
+
+def label_picture(labels: NDArray[np.uint8], palette: Palette) -> Image.Image:
+    """(H, W) train ids as an image of mode P: the values are the ids, shown in their colours.
+
+    The palette always has 256 entries, so that files have eight bits per pixel.
+    """
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    picture = Image.fromarray(labels)
+    picture.putpalette(colours.tobytes())
+    return picture
+
+
+def overlay(image: Image.Image, labels: Image.Image, opacity: float) -> Image.Image:
+    """The colours of a label picture over an RGB image of its size.
+
+    Args:
+        image: mode RGB.
+        labels: from `label_picture`.
+        opacity: of the colours, in [0, 1].
+    """
+    return Image.blend(image, labels.convert("RGB"), opacity)
+
+
+def save_png(picture: Image.Image, path: Path) -> Path:
+    """Write a PNG whole or not at all, and return its path."""
+    with replacing(path) as part:
+        picture.save(part, format="PNG")
+    return path

@@ -1,0 +1,66 @@
+"""`lix eval`: a checkpoint, a data set, a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from lix.config import Data
+from lix.evaluation.evaluate import evaluate
+from lix.evaluation.metrics import Scores, scores
+from lix.networks.checkpoint import load_network
+from lix.training.loaders import evaluation_loader, open_dataset
+
+
+def evaluate_checkpoint(
+    checkpoint: Path,
+    data: Data,
+    *,
+    split: Literal["train", "val"] = "val",
+    output: Path | None = None,
+    console: Console | None = None,
+) -> Scores:
+    """Evaluate a trained network on a split and print its scores.
+
+    Raises:
+        ValueError: the data set has other classes than the network.
+    """
+    network, spec = load_network(checkpoint)
+    dataset = open_dataset(data, split)
+    if dataset.classes != spec.classes:
+        raise ValueError(
+            f"{data.root} has the classes {', '.join(dataset.classes)} but {checkpoint} knows "
+            f"{', '.join(spec.classes)}; evaluate on a set with the same classes."
+        )
+    torch.set_num_threads(1)
+    data = data.model_copy(update={"x": spec.x_encoding})
+    loader = evaluation_loader(data, dataset, with_x=network.x_channels > 0)
+    confusion = evaluate(network, loader)
+    result = scores(confusion)
+    _print(result, spec.classes, f"{checkpoint} on {len(dataset)} images", console or Console())
+    if output is not None:
+        stored = {**result.as_dict(spec.classes), "confusion": confusion.tolist()}
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+    return result
+
+
+def _print(result: Scores, classes: tuple[str, ...], title: str, console: Console) -> None:
+    table = Table("class", "IoU %", "F1 %", title=title)
+    for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True):
+        if iou is None or f1 is None:
+            table.add_row(name, "absent", "absent")
+        else:
+            table.add_row(name, f"{100 * iou:.1f}", f"{100 * f1:.1f}")
+    console.print(table)
+    console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
+    if absent := result.absent(classes):
+        console.print(
+            f"{len(absent)} of {len(classes)} classes are in no mean, as neither labels nor "
+            f"predictions have them: {', '.join(absent)}."
+        )

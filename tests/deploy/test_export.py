@@ -1,0 +1,174 @@
+import json
+import sys
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lix
+from lix.deploy import export
+from lix.deploy.export import ExportReport
+from lix.networks.base import SegNetwork
+from lix.networks.checkpoint import load_network
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+
+@pytest.fixture(scope="module")
+def report(student, tmp_path_factory) -> ExportReport:
+    return export.export_onnx(student, tmp_path_factory.mktemp("onnx") / "new/student.onnx")
+
+
+def session(path):
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+
+
+def test_report_says_how_close_it_is(report):
+    assert 0 < report.scale
+    assert report.difference <= 1e-4 * report.scale
+    assert report.agreement > 0.999
+    assert len(set(report.shapes)) >= 4
+    assert (1, 48, 80) in report.shapes
+    assert f"opset {report.opset}" in str(report)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (2, 96, 160), (5, 64, 32), (1, 208, 48)])
+def test_any_batch_height_and_width_runs(report, student, shape):
+    image = torch.rand(shape[0], 3, *shape[1:])
+    found = session(report.path).run(None, {"image": image.numpy()})[0]
+    with torch.inference_mode():
+        expected = load_network(student)[0](image).logits.numpy()
+    assert np.allclose(found, expected, atol=1e-4 * abs(expected).max())
+
+
+def test_one_input_and_one_output_with_named_dynamic_sizes(report):
+    model = session(report.path)
+    (image,), (logits,) = model.get_inputs(), model.get_outputs()
+    assert (image.name, image.type, image.shape[1]) == ("image", "tensor(float)", 3)
+    assert (logits.name, logits.type, logits.shape[1]) == ("logits", "tensor(float)", 5)
+    assert image.shape[2:] == logits.shape[2:] == ["16*h", "16*w"]
+    assert image.shape[0] == logits.shape[0] == "batch"
+
+
+def test_metadata_describe_the_student(report, student):
+    spec = load_network(student)[1]
+    stored = session(report.path).get_modelmeta().custom_metadata_map
+    facts = {name: json.loads(value) for name, value in stored.items()}
+    assert facts["classes"] == list(spec.classes)
+    assert facts["palette"] == [list(colour) for colour in spec.palette]
+    assert facts["size"] == [48, 80]
+    assert facts["size_divisor"] == 16
+    assert facts["network"] == "mfnet"
+    assert facts["lix_version"] == lix.__version__
+
+
+def test_file_stands_alone(report):
+    assert list(report.path.parent.iterdir()) == [report.path]
+    onnx.checker.check_model(report.path, full_check=True)
+
+
+class OneConvolution(SegNetwork):
+    """Quick to export."""
+
+    num_classes, x_channels, size_divisor = 5, 0, 4
+    feature_specs = MappingProxyType({})
+    default_features = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 5, 3, padding=1)
+
+    def _forward(self, image, x, taps):
+        return self.conv(image)
+
+
+class Undivided(OneConvolution):
+    size_divisor = 1
+
+
+class OtherInExport(OneConvolution):
+    def _forward(self, image, x, taps):
+        return self.conv(image) * (1.1 if torch.compiler.is_exporting() else 1.0)
+
+
+class NotANumber(OneConvolution):
+    def _forward(self, image, x, taps):
+        return self.conv(image) * torch.nan
+
+
+class Fixed(OneConvolution):
+    def _forward(self, image, x, taps):
+        return self.conv(image) if image.mean() > 0.5 else -self.conv(image)
+
+
+@pytest.fixture
+def export_of(student, tmp_path, monkeypatch):
+    """Export a network of the given class in place of the student's."""
+    spec = load_network(student)[1]
+
+    def run(network: type[OneConvolution], **options: object) -> ExportReport:
+        torch.manual_seed(0)
+        monkeypatch.setattr(export, "load_student", lambda _: (network().eval(), spec))
+        return export.export_onnx(student, tmp_path / "out/student.onnx", **options)
+
+    return run
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+def test_opset_is_as_asked_and_the_export_quiet(export_of, opset, capfd, recwarn):
+    report = export_of(OneConvolution, opset=opset)
+    assert report.opset == onnx.load(report.path).opset_import[0].version == opset
+    assert capfd.readouterr() == ("", "")
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("opset", [1, 7, 99])
+def test_opset_that_cannot_be_had_is_one_sentence(export_of, opset, tmp_path):
+    with pytest.raises(ValueError, match="opset"):
+        export_of(OneConvolution, opset=opset)
+    assert not (tmp_path / "out/student.onnx").exists()
+
+
+def test_network_without_a_divisor_takes_any_size(export_of):
+    image = np.zeros((3, 3, 37, 51), np.float32)
+    assert session(export_of(Undivided).path).run(None, {"image": image})[0].shape[2:] == (37, 51)
+
+
+@pytest.mark.parametrize("network", [OtherInExport, NotANumber])
+def test_result_that_differs_leaves_the_old_file_alone(export_of, network, tmp_path):
+    path = tmp_path / "out/student.onnx"
+    path.parent.mkdir()
+    path.write_text("old")
+    with pytest.raises(ValueError, match="differ from PyTorch's by up to"):
+        export_of(network)
+    assert list(path.parent.iterdir()) == [path]
+    assert path.read_text() == "old"
+
+
+def test_network_that_cannot_be_exported_is_one_sentence(export_of):
+    with pytest.raises(ValueError, match="Fixed cannot be exported to ONNX") as caught:
+        export_of(Fixed)
+    assert "\n" not in str(caught.value)
+
+
+def test_teacher_is_refused(teacher, tmp_path):
+    with pytest.raises(ValueError, match="is a teacher"):
+        export.export_onnx(teacher, tmp_path / "teacher.onnx")
+
+
+def test_folder_as_output_is_one_sentence(student, tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder; name a file such as .*student\.onnx"):
+        export.export_onnx(student, tmp_path)
+
+
+@pytest.mark.parametrize("module", ["onnx", "onnxscript", "onnxruntime"])
+def test_missing_extra_is_one_sentence(student, tmp_path, monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(
+        ModuleNotFoundError, match=rf'{module} missing.*pip install "lix\[export\]"'
+    ):
+        export.export_onnx(student, tmp_path / "student.onnx")

@@ -1,0 +1,266 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+from lix.deploy.predict import predict
+from lix.deploy.student import Segmenter, load_student
+from lix.networks.checkpoint import load_network
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+def scores(student, image):
+    """Logits of an (H, W, 3) image whose size suits the network."""
+    network, _ = load_network(student)
+    with torch.inference_mode():
+        batch = torch.tensor(image).permute(2, 0, 1)[None] / 255.0
+        return network(batch).logits
+
+
+def resized(path, height, width):
+    with Image.open(path) as image:
+        return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
+
+
+def names(paths):
+    return sorted(path.name for path in paths)
+
+
+def test_label_values_are_the_train_ids_the_network_gives(student, photo, tmp_path):
+    source = photo("a.png", 48, 64)
+    predict(student, source, tmp_path / "out", size="native")
+    labels = pixels(tmp_path / "out/a_label.png")
+    assert (labels == scores(student, pixels(source)).argmax(1)[0].numpy()).all()
+    assert len(np.unique(labels)) > 2
+
+
+def test_label_file_is_an_8_bit_palette_image_in_the_class_colours(student, photo, tmp_path):
+    predict(student, photo("a.png"), tmp_path / "out")
+    path = tmp_path / "out/a_label.png"
+    bit_depth = path.read_bytes()[24]
+    with Image.open(path) as label:
+        colours = np.array(load_network(student)[1].palette)
+        assert (label.mode, bit_depth) == ("P", 8)
+        assert (np.array(label.convert("RGB")) == colours[np.array(label)]).all()
+
+
+def test_train_size_resizes_as_training_does_and_logits_back(student, photo, tmp_path):
+    source = photo("a.png", 100, 150)
+    predict(student, source, tmp_path / "out")
+    logits = scores(student, resized(source, 48, 80))
+    expected = F.interpolate(logits, (100, 150), mode="bilinear").argmax(1)[0].numpy()
+    agreement = (pixels(tmp_path / "out/a_label.png") == expected).mean()
+    assert agreement > 0.995  # Pillow and torchvision round differently
+
+
+def test_native_size_pads_with_the_edge_and_cuts_back(student, photo, tmp_path):
+    source = photo("a.png", 37, 51)
+    predict(student, source, tmp_path / "out", size="native")
+    padded = np.pad(pixels(source), ((0, 11), (0, 13), (0, 0)), mode="edge")
+    expected = scores(student, padded).argmax(1)[0, :37, :51].numpy()
+    assert (pixels(tmp_path / "out/a_label.png") == expected).all()
+
+
+def test_any_size_is_taken(student, photo, tmp_path):
+    written = predict(student, photo("a.png", 100, 150), tmp_path / "out", size=(40, 60))
+    assert {pixels(path).shape[:2] for path in written} == {(100, 150)}
+
+
+def test_confidence_is_the_softmax_probability_of_the_label(student, photo, tmp_path):
+    source = photo("a.png", 48, 64)
+    predict(student, source, tmp_path / "out", size="native", confidence=True)
+    expected = 255 * scores(student, pixels(source)).softmax(1).amax(1)[0].numpy()
+    found = pixels(tmp_path / "out/a_confidence.png")
+    assert found.dtype == np.uint8
+    assert abs(found - expected).max() <= 0.501
+
+
+def test_confidence_is_written_only_on_demand(student, photo, tmp_path):
+    written = predict(student, photo("a.png"), tmp_path / "out")
+    assert names(written) == names((tmp_path / "out").iterdir()) == ["a_label.png", "a_overlay.png"]
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
+def test_overlay_blends_image_and_class_colours(student, photo, tmp_path, opacity):
+    source = photo("a.png")
+    predict(student, source, tmp_path / "out", opacity=opacity)
+    colours = np.array(load_network(student)[1].palette)[pixels(tmp_path / "out/a_label.png")]
+    expected = (1 - opacity) * pixels(source) + opacity * colours
+    assert abs(pixels(tmp_path / "out/a_overlay.png") - expected).max() <= 1
+
+
+def test_folder_is_searched_with_its_sub_folders_whatever_the_case(student, photo, tmp_path):
+    for name in ("in/a.JPG", "in/b/a.png", "in/b/c/d.e.TIFF", "in/b/.hidden.png"):
+        photo(name)
+    (tmp_path / "in/notes.txt").write_text("no image")
+    written = predict(student, tmp_path / "in", tmp_path / "out")
+    labels = [str(path.relative_to(tmp_path / "out")) for path in written if "label" in path.name]
+    assert labels == ["a_label.png", "b/a_label.png", "b/c/d.e_label.png"]
+    assert sorted(written) == sorted(path for path in tmp_path.glob("out/**/*") if path.is_file())
+
+
+def test_second_run_leaves_results_inside_the_source_alone(student, photo, tmp_path):
+    photo("in/a.png")
+    first = predict(student, tmp_path / "in", tmp_path / "in/out")
+    before = [path.read_bytes() for path in first]
+    assert predict(student, tmp_path / "in", tmp_path / "in/out") == first
+    assert [path.read_bytes() for path in first] == before
+
+
+def test_damaged_image_is_reported_after_the_others_are_done(student, photo, tmp_path):
+    photo("in/a.png")
+    photo("in/b.jpg").write_bytes(photo("in/b.jpg").read_bytes()[:200])
+    photo("in/c.png").write_text("no image")
+    photo("in/d.png")
+    with pytest.raises(ValueError, match=r"2 of 4 images failed \(.*b\.jpg, .*c\.png\)"):
+        predict(student, tmp_path / "in", tmp_path / "out")
+    assert names(tmp_path.glob("out/*_label.png")) == ["a_label.png", "d_label.png"]
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "I;16", "I"])
+def test_pixel_formats_are_read_as_rgb(student, photo, tmp_path, mode):
+    with Image.open(photo("a.png")) as image:
+        grey = np.array(image.convert("L"))
+        image = image.convert(mode) if "I" not in mode else grey.astype(np.uint16) * 257
+    source = tmp_path / "b.tif"
+    if "I" in mode:
+        image = Image.fromarray(image.astype(np.int32) if mode == "I" else image)
+    image.save(source)
+    predict(student, source, tmp_path / "out", opacity=0)
+    found = pixels(tmp_path / "out/b_overlay.png")
+    expected = np.stack([grey] * 3, 2) if "I" in mode else np.array(image.convert("RGB"))
+    assert (found == expected).all()
+
+
+def test_exif_orientation_is_honoured(student, photo, tmp_path):
+    source = photo("a.png", 48, 64)
+    with Image.open(source) as image:
+        exif = image.getexif()
+        exif[0x0112] = 6
+        image.save(source, exif=exif)
+    predict(student, source, tmp_path / "out", opacity=0)
+    upright = np.rot90(pixels(source), -1)
+    assert (pixels(tmp_path / "out/a_overlay.png") == upright).all()
+    assert pixels(tmp_path / "out/a_label.png").shape == (64, 48)
+
+
+def test_progress_counts_images(student, photo, tmp_path):
+    photo("in/a.png")
+    photo("in/b.png").write_text("no image")
+    told = []
+    with pytest.raises(ValueError, match="b.png"):
+        predict(
+            student, tmp_path / "in", tmp_path / "out", progress=lambda *done: told.append(done)
+        )
+    assert told == [(1, 2), (2, 2)]
+
+
+def test_teacher_is_refused(teacher, photo, tmp_path):
+    with pytest.raises(ValueError, match="is a teacher: .* depth; name a student"):
+        predict(teacher, photo("a.png"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_source_is_one_sentence(student, tmp_path):
+    with pytest.raises(FileNotFoundError, match="none is missing; name an image"):
+        predict(student, tmp_path / "none", tmp_path / "out")
+
+
+def test_folder_without_images_is_one_sentence(student, tmp_path):
+    with pytest.raises(ValueError, match="holds no image"):
+        predict(student, tmp_path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
+def test_file_that_is_no_image_is_one_sentence(student, tmp_path, content):
+    (tmp_path / "a.png").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.png is damaged or no image .*; replace the file"):
+        predict(student, tmp_path / "a.png", tmp_path / "out")
+
+
+def test_floating_point_image_is_refused(student, tmp_path):
+    Image.fromarray(np.ones((20, 20), np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match="floating point"):
+        predict(student, tmp_path / "a.tif", tmp_path / "out")
+
+
+def test_huge_image_is_refused(student, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(ValueError, match="more than 200 pixels"):
+        predict(student, photo("a.png"), tmp_path / "out")
+
+
+def test_results_of_the_same_name_are_refused(student, photo, tmp_path):
+    photo("in/a.png")
+    photo("in/a.jpg")
+    with pytest.raises(ValueError, match=r"a\.jpg and .*a\.png would give results of the same"):
+        predict(student, tmp_path / "in", tmp_path / "out")
+
+
+def test_output_must_not_be_the_source(student, photo, tmp_path):
+    photo("in/a.png")
+    with pytest.raises(ValueError, match="choose another output folder"):
+        predict(student, tmp_path / "in", tmp_path / "in")
+
+
+def test_output_that_cannot_be_written_is_one_sentence(student, photo, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(OSError, match=r"a_overlay\.png cannot be written .*; choose another"):
+        predict(student, photo("a.png"), tmp_path / "file")
+
+
+@pytest.mark.parametrize("opacity", [-0.1, 1.5, float("nan")])
+def test_opacity_out_of_range_is_refused(student, photo, tmp_path, opacity):
+    with pytest.raises(ValueError, match="opacity"):
+        predict(student, photo("a.png"), tmp_path / "out", opacity=opacity)
+
+
+def test_interrupted_write_keeps_the_old_result(student, photo, tmp_path, monkeypatch):
+    source = photo("a.png")
+    predict(student, source, tmp_path / "out")
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+
+    def half(self, path, **_):
+        Path(path).write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", half)
+    with pytest.raises(KeyboardInterrupt):
+        predict(student, source, tmp_path / "out", opacity=0)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+@pytest.mark.parametrize("size", [(0, 20), (20, -1)])
+def test_size_below_one_is_refused(student, size):
+    with pytest.raises(ValueError, match="at least 1"):
+        Segmenter(*load_student(student), size=size)
+
+
+@pytest.mark.parametrize("image", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3), np.float32)])
+def test_segmenter_takes_rgb_bytes_alone(student, image):
+    with pytest.raises(ValueError, match=r"must be \(H, W, 3\) uint8 RGB"):
+        Segmenter(*load_student(student))(image)
+
+
+def test_segmenter_takes_views_of_other_arrays(student):
+    bgr = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
+    segment = Segmenter(*load_student(student), size="native", device="cpu")
+    assert torch.equal(segment(bgr[..., ::-1]), segment(bgr[..., ::-1].copy()))
+
+
+def test_too_large_a_picture_is_one_sentence(student, monkeypatch):
+    segment = Segmenter(*load_student(student))
+
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(segment.network, "_forward", full)
+    with pytest.raises(ValueError, match="20x30 does not fit into the memory of"):
+        segment(np.zeros((20, 30, 3), np.uint8))

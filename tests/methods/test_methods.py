@@ -1,0 +1,176 @@
+"""What every method in the catalog must keep; a new file is tested without an edit here."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from lix.catalog import entries
+from lix.methods import FeaturePair, Method, build_method
+from lix.networks import FeatureSpec, SegOutput
+
+K = 5
+PAIRS = [
+    FeaturePair(FeatureSpec(6, 2), FeatureSpec(8, 2)),
+    FeaturePair(FeatureSpec(7, 4), FeatureSpec(7, 2)),
+]
+METHODS = sorted(entries("methods"))
+SEES_LOGITS = [n for n in METHODS if entries("methods")[n].load().kind in ("logit", "both")]
+DISTILLING = [name for name in METHODS if name != "none"]
+
+
+def build(name: str) -> Method:
+    torch.manual_seed(0)
+    kind = entries("methods")[name].load().kind
+    return build_method(name, PAIRS if kind in ("feature", "both") else [], K)
+
+
+def outputs(seed: int = 0, scale: float = 1.0, dtype: torch.dtype = torch.float32):
+    g = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return (scale * torch.randn(*shape, generator=g)).to(dtype).requires_grad_()
+
+    student = SegOutput(draw(3, K, 12, 20), {"a": draw(3, 6, 6, 10), "b": draw(3, 7, 3, 5)})
+    teacher = SegOutput(draw(3, K, 12, 20), {"a": draw(3, 8, 6, 10), "b": draw(3, 7, 6, 10)})
+    target = torch.randint(0, K, (3, 12, 20), generator=g)
+    target[:, :4] = 255
+    return student, teacher, target
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    return torch.stack([term.float() for term in terms.values()]).sum()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_has_kind_citation_and_docstring(name: str) -> None:
+    method = entries("methods")[name].load()
+    assert method.kind in ("none", "logit", "feature", "both")
+    assert method.__doc__
+    assert name == "none" or method.citation.startswith("@")
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_terms_are_finite_scalars_that_teach_student_and_method_only(name: str) -> None:
+    method = build(name)
+    student, teacher, target = outputs()
+    terms = method(student, SegOutput(*_detached(teacher)), target)
+    assert terms
+    assert all(term.ndim == 0 and term.isfinite() for term in terms.values())
+    total(terms).backward()
+    taught = [student.logits, *student.features.values()]
+    assert any(t.grad is not None and t.grad.abs().sum() > 0 for t in taught)
+    for parameter_name, parameter in method.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, f"DDP would call {parameter_name} unused"
+
+
+def _detached(out: SegOutput) -> tuple[Tensor, dict[str, Tensor]]:
+    return out.logits.detach(), {k: v.detach() for k, v in out.features.items()}
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_presets_build(name: str) -> None:
+    cls = entries("methods")[name].load()
+    for preset in cls.presets:
+        pairs = PAIRS if cls.kind in ("feature", "both") else []
+        assert isinstance(build_method(name, pairs, K, preset=preset), cls)
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("garbage", [1e4, float("nan")])
+def test_ignored_pixels_change_nothing(name: str, garbage: float) -> None:
+    student, teacher, target = outputs()
+    expected = _loss_and_gradients(name, student, teacher, target)
+    changed = [_clone(student), _clone(teacher)]
+    for out in changed:
+        with torch.no_grad():
+            out.logits[:, :, :4] = garbage
+    actual = _loss_and_gradients(name, *changed, target)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_features_under_ignored_pixels_change_nothing(name: str) -> None:
+    student, teacher, target = outputs()
+    expected = _loss_and_gradients(name, student, teacher, target)
+    changed = [_clone(student), _clone(teacher)]
+    for out in changed:
+        with torch.no_grad():
+            for f in out.features.values():
+                f[:, :, : f.shape[2] // 6] = 1e4
+    actual = _loss_and_gradients(name, *changed, target)
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
+
+
+def _clone(out: SegOutput) -> SegOutput:
+    copies = {k: v.detach().clone().requires_grad_() for k, v in out.features.items()}
+    return SegOutput(out.logits.detach().clone().requires_grad_(), copies)
+
+
+def _loss_and_gradients(
+    name: str, student: SegOutput, teacher: SegOutput, target: Tensor
+) -> list[Tensor]:
+    method = build(name)
+    student = _clone(student)
+    loss = total(method(student, SegOutput(*_detached(teacher)), target))
+    loss.backward()
+    grad = student.logits.grad
+    return [loss.detach(), torch.zeros(1) if grad is None else grad]
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1000.0])
+def test_finite_for_constant_and_confident_maps(name: str, scale: float) -> None:
+    student, teacher, target = outputs(scale=scale)
+    loss = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    loss.backward()
+    assert loss.isfinite()
+    for f in (student.logits, *student.features.values()):
+        assert f.grad is None or f.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_all_ignored_gives_zero_connected_to_the_graph(name: str) -> None:
+    student, teacher, target = outputs()
+    method = build(name)
+    loss = total(method(student, SegOutput(*_detached(teacher)), torch.full_like(target, 255)))
+    loss.backward()
+    assert loss.item() == 0
+    assert all(
+        p.grad is not None and p.grad.isfinite().all()
+        for p in method.parameters()
+        if p.requires_grad
+    )
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_bf16_autocast_is_close_to_float32(name: str) -> None:
+    student, teacher, target = outputs()
+    expected = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        actual = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    assert actual.dtype == torch.float32
+    torch.testing.assert_close(actual, expected, rtol=0.05, atol=0.05)
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_half_inputs_are_promoted(name: str) -> None:
+    student, teacher, target = outputs(dtype=torch.bfloat16)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    assert loss.isfinite()
+
+
+@pytest.mark.parametrize("name", SEES_LOGITS)
+def test_class_count_mismatch_is_one_sentence(name: str) -> None:
+    student, teacher, target = outputs()
+    wrong = SegOutput(teacher.logits[:, :-1], teacher.features)
+    with pytest.raises(ValueError, match="one shape"):
+        build(name)(student, wrong, target)
+
+
+def test_feature_method_without_pairs_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one pair"):
+        build_method("arfd", [], K)

@@ -1,0 +1,201 @@
+"""Training from a recipe: teacher, student, distillation, resume, two processes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lix.catalog import entries, merge
+from lix.config import Recipe
+from lix.networks.checkpoint import load_network
+from lix.training.callbacks import read_history
+from lix.training.run import fit
+
+SMALL: dict[str, Any] = {
+    "data": {"size": [32, 64]},
+    "optim": {"batch_size": 4, "lr": 0.02, "schedule": "poly"},
+    "training": {"epochs": 2, "accelerator": "cpu"},
+}
+
+
+def recipe(root: Path, output: Path, **settings: Any) -> Recipe:
+    return Recipe.model_validate(
+        merge(merge(SMALL, {"data": {"root": root}, "output": output}), settings)
+    )
+
+
+@pytest.fixture(scope="module")
+def teacher(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return fit(recipe(streets, tmp_path_factory.mktemp("runs") / "teacher", role="teacher"))
+
+
+def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
+    stored = torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)
+    return stored["state_dict"]
+
+
+def losses(run: Path) -> list[tuple[int, str, float]]:
+    return [row for row in read_history(run / "history.csv") if row[1] != "seconds"]
+
+
+def test_run_folder_holds_all_that_is_promised(teacher: Path) -> None:
+    result = json.loads((teacher / "result.json").read_text())
+    assert 0 <= result["mIoU"] <= 1
+    assert set(result["iou"]) == set(load_network(teacher)[1].classes)
+    assert sum(map(sum, result["confusion"])) > 0
+    assert (teacher / "checkpoints" / "last.ckpt").is_file()
+    assert list((teacher / "tensorboard").glob("events*"))
+    assert Recipe.load(teacher / "recipe.yaml").role == "teacher"
+    quantities = {name for _, name, _ in read_history(teacher / "history.csv")}
+    assert {"loss", "loss_hard", "val_mIoU", "val_mFsc", "lr", "seconds"} <= quantities
+
+
+def test_best_checkpoint_is_what_the_result_says(teacher: Path) -> None:
+    best = max(v for _, name, v in read_history(teacher / "history.csv") if name == "val_mIoU")
+    assert json.loads((teacher / "result.json").read_text())["mIoU"] == pytest.approx(best)
+
+
+@pytest.mark.parametrize("method", [m for m in sorted(entries("methods")) if m != "none"])
+def test_every_method_trains_a_student(
+    method: str, streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    before = weights(teacher)
+    settings = {"distill": {"method": method, "teacher": teacher}, "training": {"epochs": 1}}
+    run = fit(recipe(streets, tmp_path / "run", **settings))
+    assert json.loads((run / "result.json").read_text())["parameters"] < 739_185
+    rows = read_history(run / "history.csv")
+    shares = [v for _, name, v in rows if name.startswith("share_")]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-4)
+    assert not any("teacher" in key for key in weights(run)), "the teacher is in the checkpoint"
+    after = weights(teacher)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+
+
+def test_student_never_opens_an_x_file(streets: Path, tmp_path: Path) -> None:
+    root = tmp_path / "rgb_only"
+    shutil.copytree(streets, root)
+    for folder in root.rglob("depth"):
+        shutil.rmtree(folder)
+    assert fit(recipe(root, tmp_path / "run", training={"epochs": 1}))
+
+
+@pytest.mark.parametrize("method", ["none", "lix"])
+def test_resume_continues_to_the_last_bit(
+    method: str, streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {"training": {"epochs": 3}}
+    if method != "none":
+        options = {"dwld": {"controller": "joint", "dropout": 0.3}}
+        settings["distill"] = {"method": method, "teacher": teacher, "options": options}
+    undisturbed = fit(recipe(streets, tmp_path / "undisturbed", **settings))
+    with pytest.raises(KeyboardInterrupt):
+        _fit_until_epoch(1, recipe(streets, tmp_path / "resumed", **settings))
+    assert not (tmp_path / "resumed" / "result.json").is_file()
+    resumed = fit(recipe(streets, tmp_path / "resumed", **settings), resume=True)
+    assert losses(resumed) == losses(undisturbed)
+    expected, actual = weights(undisturbed), weights(resumed)
+    assert expected.keys() == actual.keys()
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
+
+
+def _fit_until_epoch(epoch: int, interrupted: Recipe) -> None:
+    """Interrupt a training in the middle of an epoch, as Ctrl-C does."""
+    from lix.training.module import SegModule
+
+    original = SegModule.training_step
+
+    def step(self: SegModule, batch: dict[str, Any], batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == epoch and batch_idx == 1:
+            raise KeyboardInterrupt
+        return original(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SegModule, "training_step", step)
+        fit(interrupted)
+
+
+def test_finished_run_is_left_as_it_is(streets: Path, teacher: Path) -> None:
+    before = (teacher / "result.json").stat().st_mtime_ns
+    fit(recipe(streets, teacher, role="teacher"), resume=True)
+    assert (teacher / "result.json").stat().st_mtime_ns == before
+
+
+def test_folder_with_a_run_needs_resume(streets: Path, teacher: Path) -> None:
+    with pytest.raises(ValueError, match="already holds a run; continue it with --resume"):
+        fit(recipe(streets, teacher, role="teacher"))
+
+
+def test_resume_with_other_settings_is_refused(streets: Path, teacher: Path) -> None:
+    with pytest.raises(ValueError, match=r"other settings \(optim.lr\)"):
+        fit(recipe(streets, teacher, role="teacher", optim={"lr": 0.5}), resume=True)
+
+
+def test_teacher_with_other_classes_is_refused(
+    streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign.ckpt"
+    stored = torch.load(teacher / "checkpoints" / "best.ckpt", weights_only=True)
+    stored["lix"]["classes"] = ["Sofa", *stored["lix"]["classes"][1:]]
+    torch.save(stored, foreign)
+    settings = {"distill": {"method": "kd", "teacher": foreign}}
+    with pytest.raises(ValueError, match="only the teacher: Sofa, only the data: Terrain"):
+        fit(recipe(streets, tmp_path / "run", **settings))
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+
+
+def test_missing_teacher_is_one_sentence(streets: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="name its run folder with --teacher"):
+        fit(recipe(streets, tmp_path / "run", distill={"method": "kd"}))
+
+
+def test_unknown_features_are_named(streets: Path, teacher: Path, tmp_path: Path) -> None:
+    settings = {"distill": {"method": "arfd", "teacher": teacher, "features": ["enc9"]}}
+    with pytest.raises(ValueError, match="student has no feature 'enc9'"):
+        fit(recipe(streets, tmp_path / "run", **settings))
+
+
+def test_infinite_loss_names_the_term_and_the_images(
+    streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    settings = {
+        "distill": {"method": "kd", "teacher": teacher, "options": {"weight": float("inf")}}
+    }
+    with pytest.raises(ArithmeticError, match=r"term 'kd' became inf .* Scene"):
+        fit(recipe(streets, tmp_path / "run", **settings))
+
+
+def test_accumulation_takes_as_many_updates(streets: Path, tmp_path: Path) -> None:
+    settings = {"optim": {"batch_size": 2, "accumulate": 4}, "training": {"epochs": 1}}
+    run = fit(recipe(streets, tmp_path / "run", **settings))
+    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["global_step"] == 2
+
+
+def test_bf16_mixed_trains(streets: Path, teacher: Path, tmp_path: Path) -> None:
+    settings = {
+        "training": {"epochs": 1, "precision": "bf16-mixed"},
+        "distill": {"method": "lix", "teacher": teacher},
+    }
+    assert fit(recipe(streets, tmp_path / "run", **settings))
+
+
+@pytest.mark.parametrize("method", ["none", "lix"])
+def test_two_processes_keep_their_weights_equal(
+    method: str, streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """Two ranks of half the batch see the global batches that one process sees."""
+    distill = {"method": method, "teacher": teacher if method != "none" else None}
+    training = {"epochs": 1, "devices": 2, "strategy": "ddp_fork"}
+    settings = {"distill": distill, "optim": {"batch_size": 2}, "training": training}
+    run = fit(recipe(streets, tmp_path / "two", **settings))
+    result = json.loads((run / "result.json").read_text())
+    assert sum(map(sum, result["confusion"])) > 0
+    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["global_step"] == 4
+    validated = [v for _, name, v in read_history(run / "history.csv") if name == "val_mIoU"]
+    assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
