@@ -78,9 +78,7 @@ def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
     return f"Unknown {kind} {name!r}.{hint} Choose from {', '.join(choices)}."
 
 
-def build_network(
-    name: str, num_classes: int, x_channels: int = 0, **options: Any
-) -> SegNetwork:
+def build_network(name: str, num_classes: int, x_channels: int = 0, **options: Any) -> SegNetwork:
     """Build a network by name: RGB only with `x_channels=0`, else RGB and X.
 
     Raises:
@@ -130,7 +128,7 @@ def build_dataset(name: str, root: Path, **options: Any) -> SegDataset:
     return built
 
 
-def _build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:  # noqa: ANN401
+def _build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:
     accepted = [
         p.name
         for p in inspect.signature(entry.load()).parameters.values()

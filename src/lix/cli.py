@@ -216,7 +216,7 @@ def predict(
         checkpoint,
         source,
         output,
-        size=size if size in ("train", "native") else parse_size(size),
+        size="train" if size == "train" else "native" if size == "native" else parse_size(size),
         confidence=confidence,
     )
 

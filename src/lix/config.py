@@ -204,7 +204,15 @@ def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
         return []
     else:
         values = value if isinstance(value, tuple) else [value]
-        return [(prefix, [v if isinstance(v, str) else json.dumps(v, default=str).strip('"') for v in values])]
+        return [
+            (
+                prefix,
+                [
+                    v if isinstance(v, str) else json.dumps(v, default=str).strip('"')
+                    for v in values
+                ],
+            )
+        ]
     joint = "" if prefix == "--" else "."
     found = []
     for key in sorted(inner):

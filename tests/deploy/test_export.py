@@ -28,7 +28,7 @@ def session(path):
 
 
 def test_report_says_how_close_it_is(report):
-    assert 0 < report.scale
+    assert report.scale > 0
     assert report.difference <= 1e-4 * report.scale
     assert report.agreement > 0.999
     assert len(set(report.shapes)) >= 4
@@ -100,7 +100,7 @@ class NotANumber(OneConvolution):
         return self.conv(image) * torch.nan
 
 
-class Fixed(OneConvolution):
+class Branching(OneConvolution):
     def _forward(self, image, x, taps):
         return self.conv(image) if image.mean() > 0.5 else -self.conv(image)
 
@@ -118,18 +118,16 @@ def export_of(student, tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("opset", [17, 21])
-def test_opset_is_as_asked_and_the_export_quiet(export_of, opset, capfd, recwarn):
-    report = export_of(OneConvolution, opset=opset)
-    assert report.opset == onnx.load(report.path).opset_import[0].version == opset
+def test_opset_is_as_asked_and_the_export_quiet(export_of, capfd, recwarn):
+    report = export_of(OneConvolution, opset=17)
+    assert report.opset == onnx.load(report.path).opset_import[0].version == 17
     assert capfd.readouterr() == ("", "")
     assert not recwarn.list
 
 
-@pytest.mark.parametrize("opset", [1, 7, 99])
-def test_opset_that_cannot_be_had_is_one_sentence(export_of, opset, tmp_path):
-    with pytest.raises(ValueError, match="opset"):
-        export_of(OneConvolution, opset=opset)
+def test_opset_that_cannot_be_had_is_one_sentence(export_of, tmp_path):
+    with pytest.raises(ValueError, match="cannot be written with opset 99"):
+        export_of(OneConvolution, opset=99)
     assert not (tmp_path / "out/student.onnx").exists()
 
 
@@ -149,10 +147,13 @@ def test_result_that_differs_leaves_the_old_file_alone(export_of, network, tmp_p
     assert path.read_text() == "old"
 
 
-def test_network_that_cannot_be_exported_is_one_sentence(export_of):
-    with pytest.raises(ValueError, match="Fixed cannot be exported to ONNX") as caught:
-        export_of(Fixed)
+def test_network_that_cannot_be_exported_is_one_sentence(export_of, capfd):
+    with pytest.raises(
+        ValueError, match=r"Branching cannot be exported to ONNX.*data-dep"
+    ) as caught:
+        export_of(Branching)
     assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_teacher_is_refused(teacher, tmp_path):

@@ -5,7 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torchvision import tv_tensors
 
+from lix.data.sample import Sample, read_rgb
+from lix.data.transforms import resize, to_batch
 from lix.deploy.predict import predict
 from lix.deploy.student import Segmenter, load_student
 from lix.networks.checkpoint import load_network
@@ -22,11 +25,6 @@ def scores(student, image):
     with torch.inference_mode():
         batch = torch.tensor(image).permute(2, 0, 1)[None] / 255.0
         return network(batch).logits
-
-
-def resized(path, height, width):
-    with Image.open(path) as image:
-        return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def names(paths):
@@ -51,13 +49,16 @@ def test_label_file_is_an_8_bit_palette_image_in_the_class_colours(student, phot
         assert (np.array(label.convert("RGB")) == colours[np.array(label)]).all()
 
 
-def test_train_size_resizes_as_training_does_and_logits_back(student, photo, tmp_path):
-    source = photo("a.png", 100, 150)
+def test_train_size_is_what_training_sees_and_logits_are_resized_back(student, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (100, 150, 3), dtype=np.uint8)
+    source = tmp_path / "a.png"
+    Image.fromarray(noise).save(source)
     predict(student, source, tmp_path / "out")
-    logits = scores(student, resized(source, 48, 80))
+    target = tv_tensors.Mask(torch.zeros(100, 150, dtype=torch.int64))
+    batch = to_batch(resize(Sample(read_rgb(source), target, "a"), (48, 80)))
+    logits = load_network(student)[0](batch["image"][None]).logits
     expected = F.interpolate(logits, (100, 150), mode="bilinear").argmax(1)[0].numpy()
-    agreement = (pixels(tmp_path / "out/a_label.png") == expected).mean()
-    assert agreement > 0.995  # Pillow and torchvision round differently
+    assert (pixels(tmp_path / "out/a_label.png") == expected).all()
 
 
 def test_native_size_pads_with_the_edge_and_cuts_back(student, photo, tmp_path):
@@ -124,19 +125,24 @@ def test_damaged_image_is_reported_after_the_others_are_done(student, photo, tmp
     assert names(tmp_path.glob("out/*_label.png")) == ["a_label.png", "d_label.png"]
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK", "I;16", "I"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGBA", "CMYK"])
 def test_pixel_formats_are_read_as_rgb(student, photo, tmp_path, mode):
     with Image.open(photo("a.png")) as image:
-        grey = np.array(image.convert("L"))
-        image = image.convert(mode) if "I" not in mode else grey.astype(np.uint16) * 257
-    source = tmp_path / "b.tif"
-    if "I" in mode:
-        image = Image.fromarray(image.astype(np.int32) if mode == "I" else image)
-    image.save(source)
+        stored = image.convert(mode)
+    stored.save(tmp_path / "b.tif")
+    predict(student, tmp_path / "b.tif", tmp_path / "out", opacity=0)
+    assert (pixels(tmp_path / "out/b_overlay.png") == np.array(stored.convert("RGB"))).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "suffix"), [("<u2", "png"), ("<u2", "tif"), (">u2", "tif"), ("<i4", "tif")]
+)
+def test_sixteen_bits_are_scaled_to_eight(student, tmp_path, dtype, suffix):
+    grey = np.random.default_rng(0).integers(0, 256, (20, 30))
+    source = tmp_path / f"b.{suffix}"
+    Image.fromarray((grey * 257).astype(dtype)).save(source)
     predict(student, source, tmp_path / "out", opacity=0)
-    found = pixels(tmp_path / "out/b_overlay.png")
-    expected = np.stack([grey] * 3, 2) if "I" in mode else np.array(image.convert("RGB"))
-    assert (found == expected).all()
+    assert (pixels(tmp_path / "out/b_overlay.png") == grey[..., None]).all()
 
 
 def test_exif_orientation_is_honoured(student, photo, tmp_path):
@@ -155,7 +161,7 @@ def test_progress_counts_images(student, photo, tmp_path):
     photo("in/a.png")
     photo("in/b.png").write_text("no image")
     told = []
-    with pytest.raises(ValueError, match="b.png"):
+    with pytest.raises(ValueError, match=r"b\.png"):
         predict(
             student, tmp_path / "in", tmp_path / "out", progress=lambda *done: told.append(done)
         )
@@ -163,7 +169,7 @@ def test_progress_counts_images(student, photo, tmp_path):
 
 
 def test_teacher_is_refused(teacher, photo, tmp_path):
-    with pytest.raises(ValueError, match="is a teacher: .* depth; name a student"):
+    with pytest.raises(ValueError, match=r"is a teacher: .* depth; name a student"):
         predict(teacher, photo("a.png"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -62,7 +62,7 @@ def test_cka_equals_eq16() -> None:
 
 
 @pytest.mark.parametrize("similarity", [cka, position_cka])
-def test_cka_properties(similarity) -> None:  # noqa: ANN001
+def test_cka_properties(similarity) -> None:
     x, y = torch.randn(3, 6, 50), torch.randn(3, 6, 50)
     torch.testing.assert_close(similarity(x, x), torch.ones(3))
     torch.testing.assert_close(similarity(x, y), similarity(y, x))

@@ -51,9 +51,7 @@ def test_dwld_equals_loops() -> None:
 def test_with_one_beta_dwld_is_dkd(seed: int, beta: float) -> None:
     torch.manual_seed(seed)
     zs, zt, target = draw(2, 5, 3, 4), draw(2, 5, 3, 4), torch.randint(0, 5, (2, 3, 4))
-    torch.testing.assert_close(
-        dwld_loss(zs, zt, target, beta), dkd_loss(zs, zt, target, beta=beta)
-    )
+    torch.testing.assert_close(dwld_loss(zs, zt, target, beta), dkd_loss(zs, zt, target, beta=beta))
 
 
 def test_eq2_kl_is_tcld_plus_weighted_ncld() -> None:

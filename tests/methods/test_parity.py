@@ -54,7 +54,7 @@ def test_cka_of_recalibrated_maps_eq13_to_17() -> None:
 
 
 @pytest.mark.parametrize("loss", [kd_loss, dkd_loss])
-def test_dkd_and_kd_take_flat_logits(loss) -> None:  # noqa: ANN001
+def test_dkd_and_kd_take_flat_logits(loss) -> None:
     n = fixture("dkd")
     zs, zt, y = n["in/student"], n["in/teacher"], n["in/target"]
     labels = [] if loss is kd_loss else [y]

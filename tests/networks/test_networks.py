@@ -87,5 +87,5 @@ def test_exports_as_one_graph(name: str) -> None:
 def test_unknown_names_list_the_choices() -> None:
     with pytest.raises(ValueError, match="Did you mean 'mfnet'"):
         build_network("mfnett", K)
-    with pytest.raises(ValueError, match="Unknown option of mfnet 'heads'. Did you mean 'head'"):
+    with pytest.raises(ValueError, match=r"Unknown option of mfnet 'heads'\. Did you mean 'head'"):
         build_network("mfnet", K, heads="linear")

@@ -17,6 +17,15 @@ from torchvision.transforms.v2 import functional as F
 from lix.data.sample import IGNORE, Sample
 from lix.data.x import Encoding, X, encode
 
+DISTORTIONS = (
+    v2.ColorJitter(brightness=(0.875, 1.125)),
+    v2.ColorJitter(contrast=(0.5, 1.5)),
+    v2.ColorJitter(saturation=(0.5, 1.5)),
+    v2.RandomChannelPermutation(),
+)
+"""As in SSD and `v2.RandomPhotometricDistort`, less the hue: its way through HSV costs as much as
+reading RGB, label and X and all else that is done to them."""
+
 
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     """Resize all parts to (H, W): RGB antialiased, labels and X to the nearest pixel."""
@@ -72,7 +81,7 @@ class Augment:
     flip: float = 0.5
     """Probability of a horizontal flip."""
     photometric: float = 0.5
-    """Probability of each distortion of brightness, contrast, saturation, hue and channels."""
+    """Probability of each distortion of brightness, contrast, saturation and channel order."""
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -83,6 +92,8 @@ class Augment:
             )
 
     def __call__(self, sample: Sample) -> Sample:
+        target = sample.target
+        sample = replace(sample, target=tv_tensors.Mask(target.to(torch.uint8)))
         if torch.rand(()) < self.flip:
             sample = flip(sample)
         low, high = self.scale
@@ -95,17 +106,19 @@ class Augment:
             sample = resize(self._distort(sample), filled)
         else:
             sample = self._distort(resize(sample, filled))
-        return _random_crop(sample, self.size)
+        sample = _random_crop(sample, self.size)
+        return replace(sample, target=tv_tensors.Mask(sample.target.to(target.dtype)))
 
     def _distort(self, sample: Sample) -> Sample:
-        distort = v2.RandomPhotometricDistort(p=self.photometric)
-        return replace(sample, image=distort(sample.image)) if self.photometric > 0 else sample
+        one_by_one = [v2.RandomApply([distortion], self.photometric) for distortion in DISTORTIONS]
+        return replace(sample, image=v2.RandomOrder(one_by_one)(sample.image))
 
 
 def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | str]:
     """What the training module gets: `image` in [0, 1], `target`, `id` and, for a teacher, `x`."""
+    image = sample.image.as_subclass(Tensor)
     batch: dict[str, Tensor | str] = {
-        "image": sample.image.as_subclass(Tensor).float().div_(255.0),
+        "image": image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0),
         "target": sample.target.as_subclass(Tensor).long(),
         "id": sample.id,
     }

@@ -121,9 +121,10 @@ def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
         nearness, least = values / (WIDEST * values.shape[-1]), NARROWEST / WIDEST
     else:
         return values.nan_to_num(0.0)
-    nearness.clamp_(least, 1.0)
-    encoded = nearness.log_().div_(-math.log(least)).add_(1.0) if encoding == "log" else nearness
-    return encoded.nan_to_num_(0.0)
+    nearness = nearness.clamp_(least, 1.0)
+    if encoding == "inverse":
+        return nearness.nan_to_num_(0.0)
+    return nearness.nan_to_num_(least).log_().div_(-math.log(least)).add_(1.0)  # no log of NaN: slow
 
 
 _Part = TypeVar("_Part", bound=tv_tensors.Mask)

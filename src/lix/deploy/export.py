@@ -7,8 +7,9 @@ import logging
 import math
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import torch
@@ -130,7 +131,7 @@ def _translate(model: LogitsOnly, opset: int | None) -> torch.onnx.ONNXProgram:
             )
     except RuntimeError as error:
         name = type(model.network).__name__
-        reason = str(error).strip().split("\n")[0]
+        reason = str(error.__cause__ or error).strip().split("\n")[0]
         raise ValueError(f"{name} cannot be exported to ONNX ({reason}).") from error
     assert program is not None
     if opset not in (None, program.model.opset_imports[""]):
@@ -140,11 +141,11 @@ def _translate(model: LogitsOnly, opset: int | None) -> torch.onnx.ONNXProgram:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Keep the exporter's warnings and log lines from the user."""
+    """Keep the exporter's warnings, log lines and graphs from the user."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -57,7 +57,7 @@ def repaint(
         writer.mux(encoder.encode())
 
 
-def _open(source: Path) -> Any:  # noqa: ANN401
+def _open(source: Path) -> Any:
     import av
 
     try:
@@ -70,7 +70,7 @@ def _open(source: Path) -> Any:  # noqa: ANN401
     return reader
 
 
-def _frames(reader: Any, source: Path) -> Iterator[NDArray[np.uint8]]:  # noqa: ANN401
+def _frames(reader: Any, source: Path) -> Iterator[NDArray[np.uint8]]:
     """Upright (H, W, 3) RGB frames of the first video stream."""
     import av
 
@@ -82,7 +82,7 @@ def _frames(reader: Any, source: Path) -> Iterator[NDArray[np.uint8]]:  # noqa: 
         raise ValueError(_damaged(source, error)) from None
 
 
-def _damaged(source: Path, error: Any) -> str:  # noqa: ANN401
+def _damaged(source: Path, error: Any) -> str:
     return f"{source} is damaged or no video ({error.strerror}); replace the file."
 
 
@@ -91,18 +91,18 @@ def _even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
 
-def _rate(reader: Any) -> Fraction:  # noqa: ANN401
+def _rate(reader: Any) -> Fraction:
     stream = reader.streams.video[0]
     rate = stream.average_rate or stream.guessed_rate or 25
     return Fraction(rate).limit_denominator(1001)
 
 
-def _length(reader: Any) -> int:  # noqa: ANN401
+def _length(reader: Any) -> int:
     """Number of frames, if need be from the duration (in microseconds); 0 = unknown."""
     return reader.streams.video[0].frames or round((reader.duration or 0) * _rate(reader) / 10**6)
 
 
-def _encoder(writer: Any, picture: NDArray[np.uint8], rate: Fraction) -> Any:  # noqa: ANN401
+def _encoder(writer: Any, picture: NDArray[np.uint8], rate: Fraction) -> Any:
     import av
 
     has_h264 = "libx264" in av.codecs_available

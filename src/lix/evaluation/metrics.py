@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 
@@ -58,6 +57,7 @@ def scores(confusion: Tensor) -> Scores:
     Raises:
         ValueError: no pixel was counted.
 
+    >>> import torch
     >>> round(scores(torch.tensor([[3, 1], [0, 4]])).mIoU, 3)
     0.775
     """

@@ -15,7 +15,7 @@ from lix.methods.base import FeaturePair as FeaturePair
 from lix.methods.base import Method as Method
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401
+def __getattr__(name: str) -> Any:
     if not name.startswith("_"):
         for entry in entries("methods").values():
             found = getattr(import_module(entry.module), name, None)

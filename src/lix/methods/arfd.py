@@ -1,4 +1,4 @@
-"""ARFD: features recalibrated by a kernel, compared by centred kernel alignment (LIX, Eq. 12-17)."""
+"""ARFD: feature maps recalibrated by a kernel and compared by their CKA (LIX, Eq. 12-17)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ KERNELS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "laplace": lambda d, sigma: torch.exp(-d.abs() / sigma),
     "gaussian": lambda d, sigma: torch.exp(-d.square() / (2 * sigma**2)),
     "linear": lambda d, sigma: d / sigma,
-    "none": lambda d, sigma: d,
+    "none": lambda d, _: d,
 }
 
 
@@ -212,9 +212,7 @@ class ARFD(Method):
         )
         self.teacher_side.requires_grad_(teacher_side == "trained")
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         total = student.logits.new_zeros((), dtype=torch.float32)
         self.monitors = {}
         names = student.features

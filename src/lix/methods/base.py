@@ -61,9 +61,7 @@ class Method(nn.Module):
             batches: image, X and target, as training sees them.
         """
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         """Return the weighted loss terms by name, each a scalar.
 
         Args:

@@ -147,9 +147,7 @@ class DKD(Method):
         self.weight, self.alpha, self.beta = weight, alpha, beta
         self.temperature = temperature
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         loss = dkd_loss(
             student.logits,
             teacher.logits,

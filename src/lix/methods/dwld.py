@@ -219,9 +219,7 @@ class DWLD(Method):
                 f"got {controller!r}."
             )
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         valid = target != IGNORE_INDEX
         beta = self.beta(student.logits, teacher.logits, valid)
         loss = dwld_loss(
@@ -253,11 +251,12 @@ class DWLD(Method):
         mean, std = epoch_means.get("beta_mean"), epoch_means.get("beta_std")
         if mean is None or std is None or std > 0.01 * (BETA_MAX - BETA_MIN):
             return []
-        return [
+        sentence = (
             f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
             f"[{BETA_MIN:g}, {BETA_MAX:g}], so DWLD is DKD with that β; "
             "try controller='entropy' or 'budget'."
-        ]
+        )
+        return [sentence]
 
 
 def _adversarial(beta: Tensor, valid: Tensor, budget: float) -> Tensor:

@@ -74,9 +74,7 @@ class KD(Method):
         super().__init__(pairs, num_classes)
         self.weight, self.temperature = weight, temperature
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         loss = kd_loss(
             student.logits,
             teacher.logits,

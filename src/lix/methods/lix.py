@@ -37,9 +37,7 @@ class LIX(Method):
         self.dwld = DWLD((), num_classes, **(dwld or {}))
         self.arfd = ARFD(pairs, num_classes, **(arfd or {}))
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = self.dwld(student, teacher, target)
         terms = terms | self.arfd(student, teacher, target)
         self.monitors = self.dwld.monitors | self.arfd.monitors

@@ -19,7 +19,5 @@ class NoDistillation(Method):
     def __init__(self, pairs: Sequence[FeaturePair] = (), num_classes: int = 0) -> None:
         super().__init__(pairs, num_classes)
 
-    def forward(
-        self, student: SegOutput, teacher: SegOutput, target: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         return {}

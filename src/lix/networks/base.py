@@ -1,4 +1,4 @@
-"""The contract of every network: what goes in, what comes out, what is known before a forward pass."""
+"""The contract of every network: what goes in, what comes out, what is known beforehand."""
 
 from __future__ import annotations
 

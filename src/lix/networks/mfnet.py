@@ -120,7 +120,7 @@ class MFNet(SegNetwork):
                 taps(f"rgb{level}", rgb)
                 taps(f"x{level}", other)
             maps = [torch.cat(pair, dim=1) for pair in zip(maps, x_maps, strict=True)]
-        enc1, enc2, enc3, enc4, enc5 = maps
+        _, enc2, enc3, enc4, enc5 = maps
         for level, fused in enumerate(maps, start=1):
             taps(f"enc{level}", fused)
         dec4 = taps("dec4", self.decode4(_double(enc5) + enc4))

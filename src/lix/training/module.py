@@ -69,9 +69,7 @@ class SegModule(L.LightningModule):
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed dropout and the like, so that a resumed run draws what an undisturbed one would."""
-        torch.manual_seed(
-            derived_seed(self.seed, self.current_epoch, batch_idx, self.global_rank)
-        )
+        torch.manual_seed(derived_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         terms = self.losses(batch)
@@ -124,7 +122,7 @@ class SegModule(L.LightningModule):
             self.log_dict({f"val_{k}": v for k, v in means.items()}, sync_dist=True)
         self.confusion.reset()
 
-    def configure_optimizers(self) -> Any:  # noqa: ANN401 - Lightning's union of a dozen types
+    def configure_optimizers(self) -> Any:
         parameters = [p for p in self.parameters() if p.requires_grad]
         o = self.optim
         optimizer: torch.optim.Optimizer

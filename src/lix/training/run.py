@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,11 +61,10 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
     checkpoint = output / LAST if resume and (output / LAST).is_file() else None
-    if module.method is not None and checkpoint is None:
+    if module.method and module.teacher and checkpoint is None:
         module.method.prepare(module.teacher, _triples(batches))
     recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
-    started = time.perf_counter()
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
@@ -75,7 +73,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     if trainer.received_sigterm:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        _conclude(recipe, batches, time.perf_counter() - started, console)
+        _conclude(recipe, batches, console)
     return output
 
 
@@ -133,7 +131,7 @@ def _claim(recipe: Recipe, *, resume: bool) -> bool:
 def _fixed(recipe: Recipe) -> dict[str, Any]:
     """Settings by dotted name that must not change between a start and a resume."""
     dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": MAY_CHANGE})
-    flat = {}
+    flat: dict[str, Any] = {}
     for section, value in dumped.items():
         inner = value if isinstance(value, dict) else {"": value}
         flat |= {f"{section}.{key}".rstrip("."): setting for key, setting in inner.items()}
@@ -239,7 +237,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
     )
 
 
-def _conclude(recipe: Recipe, batches: Batches, seconds: float, console: Console) -> None:
+def _conclude(recipe: Recipe, batches: Batches, console: Console) -> None:
     """Evaluate the best checkpoint and write the result."""
     network, spec = load_network(recipe.output)
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)

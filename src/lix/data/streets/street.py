@@ -20,6 +20,8 @@ _END = 115.0
 _CLEAR_OF_CROSSING = 2.0
 _VEHICLES = (vehicles.car, vehicles.van, vehicles.truck)
 _VEHICLE_LENGTHS = (4.7, 5.8, 11.0)
+_PARKING_GAP = 4.0
+_PARKING_LITTER = 0.15
 
 
 class Street(NamedTuple):
@@ -209,25 +211,25 @@ class _Builder:
             for lane in range(self.road.lanes):
                 lateral = direction * (lane + 0.5) * self.road.lane_width
                 start = 9.0 if abs(lateral - ego) < self.road.lane_width / 2 + 0.6 else 4.0
-                self.lane(lateral, start, self.world.headway, direction)
+                self.lane(lateral, start, direction)
             if self.road.parking:
                 lateral = direction * (self.road.half_width - self.road.parking / 2)
-                self.lane(lateral, 4.0, 4.0, direction, litter=0.15)
+                self.lane(lateral, 4.0, direction, parked=True)
 
-    def lane(
-        self, lateral: float, start: float, gap: float, direction: int, litter: float = 0.0
-    ) -> None:
-        """One lane of vehicles; with a small `gap` they park, a share `litter` being clutter."""
+    def lane(self, lateral: float, start: float, direction: int, parked: bool = False) -> None:
+        """One lane of vehicles; where they park they stand close, with clutter among them."""
+        gap = _PARKING_GAP if parked else self.world.headway
+        litter = _PARKING_LITTER if parked else 0.0
         along = start + self.rng.uniform(0, gap)
         while along < _END:
             kind = int(self.rng.choice(3, p=self.world.vehicles))
-            if gap < 5 and kind == 2:
+            if parked and _VEHICLES[kind] is vehicles.truck:
                 kind = 0
             length = _VEHICLE_LENGTHS[kind]
             middle = along + length / 2
             aside = lateral + self.rng.normal(0, 0.15)
             turn = (0.0 if direction > 0 else np.pi) + self.rng.normal(0, 0.02)
-            if not (gap < 5 and self.road.crosses(middle, length / 2 + 1)):
+            if not (parked and self.road.crosses(middle, length / 2 + 1)):
                 make = furniture.clutter if self.rng.random() < litter else _VEHICLES[kind]
                 make(self.rng, self.thing(middle, aside, turn))
             along += length + gap * self.rng.uniform(0.3, 1.9)

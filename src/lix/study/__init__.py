@@ -1,0 +1,1 @@
+"""Many runs: the demo, one tidy table, figures and the report."""

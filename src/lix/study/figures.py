@@ -1,0 +1,93 @@
+"""Curves and picture grids of finished runs."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+
+import matplotlib as mpl
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from PIL import Image
+
+from lix.data.sample import SegDataset
+from lix.data.transforms import resize, to_batch
+from lix.networks.checkpoint import load_network
+from lix.study.store import Run
+
+Picture = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+COLOURS = ("#4a5568", "#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#319795", "#975a16")
+"""Line colours that differ on white and on grey paper."""
+
+
+def curves(lines: Mapping[str, Sequence[tuple[int, float]]], ylabel: str) -> str:
+    """Lines over epochs, as an SVG data address for an `img` element."""
+    figure = Figure(figsize=(6.0, 3.2), layout="constrained")
+    axes = figure.add_subplot()
+    for colour, (label, points) in zip(COLOURS * 4, lines.items(), strict=False):
+        epochs, values = zip(*points, strict=True)
+        axes.plot([e + 1 for e in epochs], values, label=label, color=colour, linewidth=1.8)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(ylabel)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8)
+    stream = io.StringIO()
+    # A fixed salt makes equal figures equal files.
+    with mpl.rc_context({"svg.hashsalt": "lix"}):
+        figure.savefig(stream, format="svg", metadata={"Date": None})
+    return _address("image/svg+xml", stream.getvalue().encode())
+
+
+def comparison(
+    runs: Sequence[Run], dataset: SegDataset, indices: Sequence[int]
+) -> list[dict[str, str]]:
+    """RGB, X, labels and each run's prediction of some frames, by title, as PNG addresses."""
+    networks = {run.folder.name: load_network(run.folder)[0] for run in runs}
+    palette = np.array([*dataset.palette, (0, 0, 0)], np.uint8)
+    data = runs[0].recipe.data
+    rows = []
+    for index in indices:
+        sample = resize(dataset.read(index, with_x=True), data.size)
+        batch = to_batch(sample, data.x)
+        image, x, target = (_tensor(batch[key]) for key in ("image", "x", "target"))
+        row = {
+            "RGB": sample.image.permute(1, 2, 0).numpy(),
+            str(dataset.x_kind).replace("_", " "): _heat(x[0].numpy()),
+        }
+        row["truth"] = palette[target.clamp(max=len(palette) - 1).numpy()]
+        for name, network in networks.items():
+            with torch.inference_mode():
+                logits = network(image[None], x[None] if network.x_channels else None).logits
+            row[name] = palette[logits[0].argmax(0).numpy()]
+        rows.append({title: png(picture) for title, picture in row.items()})
+    return rows
+
+
+def png(picture: Picture) -> str:
+    """A picture as a PNG data address."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, "PNG", optimize=True)
+    return _address("image/png", stream.getvalue())
+
+
+def _tensor(value: torch.Tensor | str) -> torch.Tensor:
+    if isinstance(value, str):
+        raise TypeError(f"expected a tensor, got {value!r}")
+    return value
+
+
+def _heat(values: NDArray[np.float32]) -> Picture:
+    coloured: NDArray[np.float64] = mpl.colormaps["magma"](values)
+    return (255 * coloured[..., :3]).astype(np.uint8)
+
+
+def _address(kind: str, content: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
