@@ -210,15 +210,21 @@ def predict(
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
         confidence: also write a map of the highest class probability.
     """
+    from rich.progress import Progress
+
     from lix.deploy.predict import predict as run
 
-    run(
-        checkpoint,
-        source,
-        output,
-        size="train" if size == "train" else "native" if size == "native" else parse_size(size),
-        confidence=confidence,
-    )
+    with Progress(transient=True) as bars:
+        task = bars.add_task(source.name, total=None)
+        written = run(
+            checkpoint,
+            source,
+            output,
+            size="train" if size == "train" else "native" if size == "native" else parse_size(size),
+            confidence=confidence,
+            progress=lambda done, total: bars.update(task, completed=done, total=total or None),
+        )
+    print(f"{len(written)} files in {output}")
 
 
 @app.command
@@ -230,8 +236,7 @@ def export(checkpoint: Checkpoint, output: Path = Path("student.onnx")) -> None:
     """
     from lix.deploy.export import export_onnx
 
-    report = export_onnx(checkpoint, output)
-    print(f"{output}: {report}")
+    print(export_onnx(checkpoint, output))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -279,7 +284,7 @@ def _hyphens(token: str) -> str:
 def main() -> None:
     """Run the command line; what the user can mend is one sentence and exit code 1 or 2."""
     try:
-        app.meta(exit_on_error=False, print_error=False)
+        app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:
         cause = error.__cause__ or error.__context__
         sentence = explain(cause) if isinstance(cause, ValidationError) else str(error)

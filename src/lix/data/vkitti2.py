@@ -126,8 +126,7 @@ class VKITTI2(SegDataset):
             raise ValueError(f"{self.root} has no frame that fits split={split!r} and {lists=}.")
         self.ids = ["/".join(frame) for frame in self._frames]
         self._labels = ColourLabels(
-            {colour: train_id for train_id, colour in enumerate(self.palette)}
-            | {UNDEFINED: IGNORE}
+            {colour: train_id for train_id, colour in enumerate(self.palette)} | {UNDEFINED: IGNORE}
         )
         self._require("rgb")
         self._require("classSegmentation")

@@ -124,16 +124,16 @@ def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
     nearness = nearness.clamp_(least, 1.0)
     if encoding == "inverse":
         return nearness.nan_to_num_(0.0)
-    return nearness.nan_to_num_(least).log_().div_(-math.log(least)).add_(1.0)  # no log of NaN: slow
+    return (
+        nearness.nan_to_num_(least).log_().div_(-math.log(least)).add_(1.0)
+    )  # no log of NaN: slow
 
 
 _Part = TypeVar("_Part", bound=tv_tensors.Mask)
 
 
 @F.register_kernel(F.resize, X)  # type: ignore[untyped-decorator]
-def _resize(
-    inpt: X, size: list[int] | None, *, max_size: int | None = None, **_: object
-) -> X:
+def _resize(inpt: X, size: list[int] | None, *, max_size: int | None = None, **_: object) -> X:
     """Nearest by pixel centres, as bilinear images are; torchvision's masks are half a pixel off.
 
     Disparity grows with the width.

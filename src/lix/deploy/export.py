@@ -49,9 +49,9 @@ class ExportReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: opset {self.opset}, logits within {self.difference:.1e} of PyTorch's "
-            f"(the largest is {self.scale:.1f}), {100 * self.agreement:.2f} % of pixels agree, "
-            f"compared in ONNX Runtime at {len(self.shapes)} sizes"
+            f"{self.path}: opset {self.opset}; ONNX Runtime against PyTorch at "
+            f"{len(self.shapes)} sizes: largest difference {self.difference:.1e} (of logits up to "
+            f"{self.scale:.1f}), {100 * self.agreement:.2f} % of pixels get the same class"
         )
 
 

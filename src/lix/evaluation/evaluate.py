@@ -13,21 +13,23 @@ from lix.methods.base import IGNORE_INDEX
 from lix.networks.base import SegNetwork
 
 
-def confusion_matrix(num_classes: int) -> MulticlassConfusionMatrix:
+def confusion_matrix(num_classes: int, **options: Any) -> MulticlassConfusionMatrix:
     """The counter all evaluation uses; rows = labels, columns = predictions, 255 left out."""
-    return MulticlassConfusionMatrix(num_classes, ignore_index=IGNORE_INDEX, validate_args=False)
+    return MulticlassConfusionMatrix(
+        num_classes, ignore_index=IGNORE_INDEX, validate_args=False, **options
+    )
 
 
 @torch.inference_mode()
 def evaluate(network: SegNetwork, batches: Iterable[dict[str, Any]]) -> Tensor:
-    """Confusion matrix (K, K) of a network over all batches.
+    """Confusion matrix (K, K) of a network over all batches of this process.
 
     Args:
         network: put into eval mode and back.
         batches: dicts with `image`, `target` and, for a teacher, `x`.
     """
     device = next(network.parameters()).device
-    counter = confusion_matrix(network.num_classes).to(device)
+    counter = confusion_matrix(network.num_classes, sync_on_compute=False).to(device)
     was_training = network.training
     network.eval()
     for batch in batches:

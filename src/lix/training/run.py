@@ -13,6 +13,7 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from torch import Tensor
 
@@ -54,7 +55,8 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     """
     console = console or Console(stderr=True, soft_wrap=True)
     output = recipe.output
-    if _claim(recipe, resume=resume):
+    first = rank_zero_only.rank == 0
+    if first and _claim(recipe, resume=resume):
         console.print(f"{output} is finished already; its result is in {output / RESULT}.")
         return output
     _quieten()
@@ -63,7 +65,8 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     checkpoint = output / LAST if resume and (output / LAST).is_file() else None
     if module.method and module.teacher and checkpoint is None:
         module.method.prepare(module.teacher, _triples(batches))
-    recipe.save(output / RECIPE)
+    if first:
+        recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)

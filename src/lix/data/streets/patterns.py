@@ -67,9 +67,9 @@ def _facade(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatAr
     return np.where(window, pane, colour)
 
 
-def _body(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray:
+def _body(surface: Surface, colour: FloatArray, _: FloatArray) -> FloatArray:
     """A dark sill, lamps at the corners and a number plate."""
-    x, y, _ = np.abs(surface.share[0]), surface.share[1], surface.share[2]
+    x, y = np.abs(surface.share[0]), surface.share[1]
     colour = np.where(y < -0.55, colour * np.float32(0.45), colour)
     end = np.abs(surface.facing[2]) > 0.6
     lamp = np.where(surface.facing[2] < 0, _RED, _WHITE)
@@ -101,7 +101,7 @@ def _van(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray
     return np.where((front | rear) & (np.abs(x) > 0.78) & (np.abs(y + 0.45) < 0.18), lamp, colour)
 
 
-def _leaves(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray:
+def _leaves(surface: Surface, colour: FloatArray, _: FloatArray) -> FloatArray:
     """Clumps of leaves: bright and dark flecks."""
     flecks = cell_noise(*(surface.local * np.float32(7.0) + 50))
     return colour * (1 + np.float32(0.28) * flecks)
@@ -118,9 +118,9 @@ def _sign(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArra
     return np.where(rim | symbol, accent, colour)
 
 
-def _lamps(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray:
+def _lamps(surface: Surface, colour: FloatArray, _: FloatArray) -> FloatArray:
     """Three lamps, one of them lit."""
-    x, y, _ = surface.share
+    x, y = surface.share[:2]
     band = np.clip(((y + 1) * 1.5).astype(np.int32), 0, 2)
     lamp = (np.abs(x) < 0.62) & (np.abs((y + 1) * 1.5 - band - 0.5) < 0.36)
     lit = 2 - band == surface.solid % 3

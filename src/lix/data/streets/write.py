@@ -54,11 +54,15 @@ def write_streets(
     write_lists(root, plan)
     missing = [index for index in range(images) if _missing_cameras(root, plan, index, cameras)]
     done = images - len(missing)
-    tell = progress or (lambda done, total: None)
+    tell = progress or _say_nothing
     tell(done, images)
     for _ in _make_all(partial(_make, root, plan, tuple(cameras)), missing, workers):
         done += 1
         tell(done, images)
+
+
+def _say_nothing(_done: int, _total: int) -> None:
+    """Stand in for a missing `progress`."""
 
 
 def _make_all(make: Callable[[int], None], indices: list[int], workers: int) -> Iterator[None]:

@@ -1,0 +1,208 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from lix.cli import main, parse_size
+from tests.conftest import RANK_VARIABLES
+
+SMALL = {
+    "data": {"name": "vkitti2", "size": [32, 64]},
+    "optim": {"batch_size": 4, "lr": 0.02},
+    "training": {"epochs": 1, "accelerator": "cpu"},
+}
+
+
+def lix(*arguments: object) -> int:
+    """Run `lix` in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lix", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as leave:
+            return int(leave.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def recipe(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    path.write_text(yaml.safe_dump({**SMALL, "data": {**SMALL["data"], "root": str(streets)}}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher and a LIX student."""
+    folder = tmp_path_factory.mktemp("runs")
+    teacher, student = folder / "teacher", folder / "lix"
+    assert lix("train", "-r", recipe, "--role", "teacher", "--output", teacher) == 0
+    taught = ("--method", "lix", "--teacher", teacher, "--output", student)
+    assert lix("distill", "-r", recipe, *taught, "--options.dwld.controller", "budget") == 0
+    return folder
+
+
+def test_help_is_fast_because_it_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from lix.cli import app; app(['--help'], exit_on_error=False, "
+        "result_action='return_value'); "
+        "heavy = {'torch', 'torchvision', 'lightning', 'numpy', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "distill" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "distill", "eval", "predict", "export", "list", "data"]
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix(command, "--help") == 0
+    assert "Usage: lix" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"), [("methods", "dkd"), ("networks", "mfnet"), ("datasets", "vkitti2")]
+)
+def test_list(what: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("list", what) == 0
+    assert any(line.startswith(expected) for line in capsys.readouterr().out.splitlines())
+
+
+def test_flags_win_over_the_recipe_and_all_is_saved(runs: Path) -> None:
+    saved = yaml.safe_load((runs / "lix" / "recipe.yaml").read_text())
+    assert saved["distill"]["options"] == {"dwld": {"controller": "budget"}}
+    assert saved["data"]["size"] == [32, 64]
+    assert saved["optim"]["lr"] == 0.02
+    assert saved["optim"]["momentum"] == 0.9
+
+
+def test_eval_uses_the_settings_of_the_run(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("eval", runs / "lix", "--output", tmp_path / "scores.json") == 0
+    result = json.loads((runs / "lix" / "result.json").read_text())
+    again = json.loads((tmp_path / "scores.json").read_text())
+    assert again["confusion"] == result["confusion"]
+    assert f"mIoU {100 * result['mIoU']:.2f} %" in capsys.readouterr().out
+
+
+def test_predict_needs_rgb_alone(runs: Path, streets: Path, tmp_path: Path) -> None:
+    image = next(streets.rglob("rgb_*.jpg"))
+    assert lix("predict", runs / "lix", image, "--output", tmp_path) == 0
+    label = np.asarray(Image.open(tmp_path / f"{image.stem}_label.png"))
+    assert label.shape == (48, 96)
+    assert label.max() < 14
+
+
+def test_export_prints_the_difference(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("export", runs / "lix", tmp_path / "student.onnx") == 0
+    assert (tmp_path / "student.onnx").is_file()
+    assert "difference" in capsys.readouterr().out
+
+
+def test_streets_command(tmp_path: Path) -> None:
+    arguments = ("--images", 3, "--size", "32x64", "--seed", 5, "--world", "highway")
+    assert lix("data", "streets", tmp_path / "s", *arguments) == 0
+    assert len(list((tmp_path / "s").rglob("rgb_*.jpg"))) == 6
+
+
+WRONG = {
+    ("trian",): 'Did you mean "train"',
+    ("train", "--data.rot", "x"): "Did you mean --data.root",
+    ("train", "--optim.lr", "-1"): "greater than 0",
+    ("train", "--optim.name", "sdg"): "'sgd' or 'adamw'",
+    ("train", "--data.root", "/nowhere"): "/nowhere is missing",
+    ("train",): "Set data.root",
+    ("train", "-r", "/nowhere.yaml"): "/nowhere.yaml is missing",
+    ("distill", "--data.root", "ROOT"): "needs a teacher",
+    ("distill", "--data.root", "ROOT", "--teacher", "/nowhere"): "is missing; name a run folder",
+    ("eval", "/nowhere"): "is missing; name a run folder",
+    ("predict", "/nowhere", "/nowhere"): "is missing",
+    ("data", "streets", "OUT", "--world", "twon"): "town",
+    ("data", "streets", "OUT", "--size", "big"): "HEIGHTxWIDTH",
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.items(), ids=lambda x: str(x)[:40])
+def test_wrong_input_is_one_sentence(
+    arguments: tuple[str, ...],
+    expected: str,
+    streets: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"ROOT": str(streets), "OUT": str(tmp_path / "out")}
+    assert lix(*[places.get(a, a) for a in arguments]) in (1, 2)
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("lix: ")
+    assert not list(tmp_path.iterdir()), "a refused command left something behind"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("data: {siz: [1, 2]}", "unknown entry 'data.siz'. Did you mean 'size'"),
+        ("optim: {lr: fast}", "optim.lr"),
+        ("data: [", "no valid YAML"),
+    ],
+)
+def test_wrong_recipe_names_file_and_entry(
+    content: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(content)
+    assert lix("train", "-r", path) == 1
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "wrong.yaml" in said
+
+
+def test_unknown_method_and_option_name_the_nearest(
+    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
+    assert lix(*common, "--method", "dwdl") == 1
+    assert "Did you mean 'dwld'" in capsys.readouterr().err
+    assert lix(*common, "--method", "kd", "--options.temprature", 4) == 1
+    assert "Did you mean 'temperature'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["96", "96x", "x320", "ax3", "96,320"])
+def test_parse_size_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="HEIGHTxWIDTH"):
+        parse_size(text)
+
+
+def test_two_processes_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in RANK_VARIABLES}
+    two = ("--training.devices", "2", "--optim.batch-size", "2")
+    done = subprocess.run(
+        [sys.executable, "-m", "lix", "train", "-r", recipe, "--output", tmp_path / "run", *two],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["epochs"] == 1
