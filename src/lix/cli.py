@@ -145,7 +145,7 @@ def train(
 @app.command
 def distill(
     *,
-    distill: Annotated[Distillation, Flat] = Distillation(method="lix"),
+    distill: Annotated[Distillation, Flat] = Distillation(),
     output: Path = Path("runs/run"),
     resume: bool = False,
     data: Data = Data(),

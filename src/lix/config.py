@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -108,7 +108,7 @@ class Training(Section):
 class Distillation(Section):
     """What is distilled, from whom, and how."""
 
-    method: str = "none"
+    method: str = "lix"
     """Distillation method: see `lix list methods`."""
     teacher: Path | None = None
     """Run folder or checkpoint of the teacher."""
@@ -129,7 +129,8 @@ class Recipe(Section):
     """Folder of the run."""
     role: Literal["teacher", "student"] = "student"
     """A teacher sees RGB and X, a student RGB alone."""
-    distill: Distillation = Distillation()
+    distill: Distillation | None = None
+    """None: the network learns from labels alone."""
     data: Data = Data()
     network: Network = Network()
     optim: Optim = Optim()
@@ -176,7 +177,9 @@ def explain(error: ValidationError) -> str:
 def _fields(sections: list[str]) -> list[str]:
     model: type[BaseModel] = Recipe
     for name in sections:
-        model = cast("type[BaseModel]", model.model_fields[name].annotation)
+        annotation = model.model_fields[name].annotation
+        choices = [*get_args(annotation), annotation]
+        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
     return list(model.model_fields)
 
 

@@ -189,7 +189,7 @@ def test_two_processes_keep_their_weights_equal(
     method: str, streets: Path, teacher: Path, tmp_path: Path
 ) -> None:
     """Two ranks of half the batch see the global batches that one process sees."""
-    distill = {"method": method, "teacher": teacher if method != "none" else None}
+    distill = {"method": method, "teacher": teacher}
     training = {"epochs": 1, "devices": 2, "strategy": "ddp_fork"}
     settings = {"distill": distill, "optim": {"batch_size": 2}, "training": training}
     run = fit(recipe(streets, tmp_path / "two", **settings))

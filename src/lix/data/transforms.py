@@ -92,8 +92,8 @@ class Augment:
             )
 
     def __call__(self, sample: Sample) -> Sample:
-        target = sample.target
-        sample = replace(sample, target=tv_tensors.Mask(target.to(torch.uint8)))
+        # Moving int64 labels would cost eight times the memory.
+        sample = replace(sample, target=tv_tensors.Mask(sample.target.byte()))
         if torch.rand(()) < self.flip:
             sample = flip(sample)
         low, high = self.scale
@@ -107,7 +107,7 @@ class Augment:
         else:
             sample = self._distort(resize(sample, filled))
         sample = _random_crop(sample, self.size)
-        return replace(sample, target=tv_tensors.Mask(sample.target.to(target.dtype)))
+        return replace(sample, target=tv_tensors.Mask(sample.target.long()))
 
     def _distort(self, sample: Sample) -> Sample:
         one_by_one = [v2.RandomApply([distortion], self.photometric) for distortion in DISTORTIONS]
@@ -116,9 +116,8 @@ class Augment:
 
 def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | str]:
     """What the training module gets: `image` in [0, 1], `target`, `id` and, for a teacher, `x`."""
-    image = sample.image.as_subclass(Tensor)
     batch: dict[str, Tensor | str] = {
-        "image": image.to(torch.float32, memory_format=torch.contiguous_format).div_(255.0),
+        "image": sample.image.as_subclass(Tensor).float().div_(255.0),
         "target": sample.target.as_subclass(Tensor).long(),
         "id": sample.id,
     }
@@ -143,7 +142,7 @@ def _resized(part: Tensor, size: list[int]) -> Tensor:
         return F.resize(part, size)
     if isinstance(part, tv_tensors.Image):
         return F.resize(part, size, antialias=True)
-    ids = part.as_subclass(Tensor).to(torch.uint8)[None]
+    ids = part.as_subclass(Tensor).byte()[None]
     nearest = F.resize_image(ids, size, interpolation=InterpolationMode.NEAREST_EXACT)
     return tv_tensors.Mask(nearest[0].to(part.dtype))
 

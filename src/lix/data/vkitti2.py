@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -123,23 +123,24 @@ class VKITTI2(SegDataset):
         frames = _only(frames, "variation", variations)
         self._frames = _only(frames, "camera", cameras)
         if not self._frames:
-            raise ValueError(f"{self.root} has no frame that fits split={split!r} and {lists=}.")
+            raise ValueError(
+                f"{self.root} has no frame for split={split!r} and lists={lists!r}; write frame "
+                "ids into the list, or choose lists=all."
+            )
         self.ids = ["/".join(frame) for frame in self._frames]
         self._labels = ColourLabels(
-            {colour: train_id for train_id, colour in enumerate(self.palette)} | {UNDEFINED: IGNORE}
+            {UNDEFINED: IGNORE} | {colour: i for i, colour in enumerate(self.palette)},
+            "vKITTI 1.3.1 has other colours, and resized labels mix them",
         )
         self._require("rgb")
         self._require("classSegmentation")
-        self._has_depth = False
+        self._depth_is_complete = False
 
     def read(self, index: int, *, with_x: bool) -> Sample:
         frame = self._frames[index]
         path = self._folders.file(frame, "rgb")
         image = read_rgb(path)
-        ids = self._labels.read(
-            self._folders.file(frame, "classSegmentation"),
-            "vKITTI 1.3.1 has other colours, and resized labels mix them",
-        )
+        ids = self._labels.read(self._folders.file(frame, "classSegmentation"))
         sample = Sample(
             image=image,
             target=tv_tensors.Mask(torch.from_numpy(ids).long()),
@@ -147,9 +148,9 @@ class VKITTI2(SegDataset):
             intrinsics=self._intrinsics(frame, tuple(image.shape[-2:])),
         )
         if with_x:
-            if not self._has_depth:
+            if not self._depth_is_complete:
                 self._require("depth")
-                self._has_depth = True
+                self._depth_is_complete = True
             sample.x = _depth(self._folders.file(frame, "depth"))
         return check_sizes(sample, path)
 
@@ -157,7 +158,7 @@ class VKITTI2(SegDataset):
         if lists == "all":
             return self._folders.frames()
         own = (self.root if lists is None else Path(lists)) / f"{split}.txt"
-        if lists == "paper" or lists is None and not own.is_file():
+        if lists == "paper" or (lists is None and not own.is_file()):
             return _parse(paper_list(split), SPLITS / f"{split}.txt")
         if not own.is_file():
             raise FileNotFoundError(
@@ -168,8 +169,12 @@ class VKITTI2(SegDataset):
 
     def _require(self, modality: str) -> None:
         paths = [self._folders.file(frame, modality) for frame in self._frames]
-        fix = f"unpack vKITTI 2's {modality} there, or choose frames with lists, scenes or cameras"
-        require_files(paths, modality, fix)
+        require_files(
+            paths,
+            modality,
+            f"unpack vkitti_2.0.3_{modality}.tar there, or keep the frames that you have with "
+            "scenes, variations, cameras or lists",
+        )
 
     def _intrinsics(self, frame: Frame, size: tuple[int, ...]) -> Tensor | None:
         found = self._folders.intrinsics(frame)
@@ -197,15 +202,16 @@ class _Folders:
 
     def frames(self) -> list[Frame]:
         """Every frame that has an image."""
-        return [
-            Frame(scene.capitalize(), variation.name, camera.capitalize(), path.stem[4:])
-            for scene, scene_folder in _sorted_children(self._trees["rgb"], r"scene\d\d")
-            for _, variation in _sorted_children(scene_folder, r".+")
-            for camera, camera_folder in _sorted_children(
-                self._folder("rgb", scene, variation.name, "frames", "rgb"), r"camera_[01]"
-            )
-            for path in sorted(camera_folder.glob("rgb_[0-9][0-9][0-9][0-9][0-9].jpg"))
-        ]
+        found = []
+        for scene, folder in _sorted_children(self._trees["rgb"], r"scene\d\d"):
+            for _, variation in _sorted_children(folder, r".+"):
+                rgb = self._folder("rgb", scene, variation.name, "frames", "rgb")
+                for camera, images in _sorted_children(rgb, r"camera_[01]"):
+                    found += [
+                        Frame(scene.capitalize(), variation.name, camera.capitalize(), number[4:])
+                        for number in sorted(path.stem for path in images.glob("rgb_*.jpg"))
+                    ]
+        return found
 
     def intrinsics(self, frame: Frame) -> Camera | None:
         key = frame.scene, frame.variation
@@ -251,12 +257,12 @@ def _cameras(path: Path) -> dict[tuple[int, int], Camera]:
     return cameras
 
 
-def _only(frames: list[Frame], part: str, kept: object) -> list[Frame]:
-    """Frames whose scene, variation or camera is among `kept`, one or several; all for none."""
-    wanted = [kept] if isinstance(kept, str | int) else list(kept)  # type: ignore[call-overload]
+def _only(frames: list[Frame], part: str, kept: Sequence[object] | int) -> list[Frame]:
+    """Frames whose scene, variation or camera is among `kept`, one or several; all if empty."""
+    wanted = [str(name) for name in ([kept] if isinstance(kept, str | int) else kept)]
     if not wanted:
         return frames
-    names = [f"Camera_{name}" if isinstance(name, int) else str(name) for name in wanted]
+    names = [f"Camera_{name}" if part == "camera" and name.isdigit() else name for name in wanted]
     present = sorted({getattr(frame, part) for frame in frames})
     for name in names:
         if name not in present:

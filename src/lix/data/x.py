@@ -77,7 +77,7 @@ def as_kind(kind: str, values: Tensor) -> X:
         ValueError: unknown kind, or not the kind's number of channels.
 
     >>> as_kind("depth", torch.tensor([[[2, 0, -1]]])).squeeze()
-    Depth([2., nan, nan])
+    tensor([2., nan, nan])
     """
     if kind not in KINDS:
         raise ValueError(unknown("kind of X", kind, list(KINDS)))
@@ -132,7 +132,7 @@ def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
 _Part = TypeVar("_Part", bound=tv_tensors.Mask)
 
 
-@F.register_kernel(F.resize, X)  # type: ignore[untyped-decorator]
+@F.register_kernel(F.resize, X)
 def _resize(inpt: X, size: list[int] | None, *, max_size: int | None = None, **_: object) -> X:
     """Nearest by pixel centres, as bilinear images are; torchvision's masks are half a pixel off.
 
@@ -150,14 +150,14 @@ def _resize(inpt: X, size: list[int] | None, *, max_size: int | None = None, **_
     return _rewrap(resized, inpt)
 
 
-@F.register_kernel(F.resized_crop, X)  # type: ignore[untyped-decorator]
+@F.register_kernel(F.resized_crop, X)
 def _resized_crop(
     inpt: X, top: int, left: int, height: int, width: int, size: list[int], **_: object
 ) -> X:
     return _resize(_rewrap(F.crop(inpt.as_subclass(Tensor), top, left, height, width), inpt), size)
 
 
-@F.register_kernel(F.horizontal_flip, Normal)  # type: ignore[untyped-decorator]
+@F.register_kernel(F.horizontal_flip, Normal)
 def _flip_normal(inpt: Normal, **_: object) -> Normal:
     flipped = inpt.as_subclass(Tensor).flip(-1)
     return _rewrap(flipped * flipped.new_tensor([-1.0, 1.0, 1.0]).view(3, 1, 1), inpt)

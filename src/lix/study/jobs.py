@@ -42,7 +42,7 @@ class Job:
         output.mkdir(parents=True, exist_ok=True)
         if not (output / RECIPE).is_file():
             self.recipe.save(output / RECIPE)
-        command = "train" if self.recipe.distill.method == "none" else "distill"
+        command = "distill" if self.recipe.distill else "train"
         arguments = [command, "-r", str(output / RECIPE), "--resume"]
         threads = {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
         with (output / "log.txt").open("ab") as log:

@@ -28,7 +28,9 @@ class Run:
     @property
     def method(self) -> str:
         """`teacher`, `none` for the plain student, or the distillation method."""
-        return "teacher" if self.recipe.role == "teacher" else self.recipe.distill.method
+        if self.recipe.role == "teacher":
+            return "teacher"
+        return self.recipe.distill.method if self.recipe.distill else "none"
 
     def curve(self, quantity: str) -> list[tuple[int, float]]:
         """(epoch, value) of one quantity of the history."""

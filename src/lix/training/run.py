@@ -18,7 +18,7 @@ from rich.console import Console
 from torch import Tensor
 
 from lix.catalog import build_method, find
-from lix.config import Recipe
+from lix.config import Distillation, Recipe
 from lix.data.sample import SegDataset
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
@@ -89,9 +89,9 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     distill, optim, training = recipe.distill, recipe.optim, recipe.training
     method = teacher = None
     features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if distill.method != "none":
-        teacher = _teacher(recipe, train)
-        method, features = _method(recipe, network, teacher)
+    if distill and distill.method != "none":
+        teacher = _teacher(distill.teacher, recipe, train)
+        method, features = _method(distill, network, teacher)
         loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
         result = scores(evaluate(teacher, loader))
         console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
@@ -157,36 +157,34 @@ def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
     )
 
 
-def _teacher(recipe: Recipe, train: SegDataset) -> SegNetwork:
+def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork:
     """Load the teacher; its classes and its X must be the data's."""
-    if recipe.distill.teacher is None:
+    if path is None:
         raise ValueError("Distillation needs a teacher; name its run folder with --teacher.")
-    teacher, spec = load_network(recipe.distill.teacher)
+    teacher, spec = load_network(path)
     if spec.classes != train.classes:
         ours, theirs = set(train.classes), set(spec.classes)
         raise ValueError(
-            f"The teacher {recipe.distill.teacher} knows {len(spec.classes)} classes and the "
+            f"The teacher {path} knows {len(spec.classes)} classes and the "
             f"student's data have {len(train.classes)}; only the teacher: "
             f"{', '.join(sorted(theirs - ours)) or 'none'}, only the data: "
             f"{', '.join(sorted(ours - theirs)) or 'none'}; train a teacher on this data set."
         )
     if (spec.x_kind, spec.x_channels) not in ((None, 0), (train.x_kind, train.x_channels)):
         raise ValueError(
-            f"The teacher {recipe.distill.teacher} sees {spec.x_channels} channel(s) of "
+            f"The teacher {path} sees {spec.x_channels} channel(s) of "
             f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
         )
     if spec.x_kind and spec.x_encoding != recipe.data.x:
         raise ValueError(
-            f"The teacher {recipe.distill.teacher} was trained with data.x={spec.x_encoding!r}; "
-            "set the same here."
+            f"The teacher {path} was trained with data.x={spec.x_encoding!r}; set the same here."
         )
     return teacher
 
 
 def _method(
-    recipe: Recipe, network: SegNetwork, teacher: SegNetwork
+    distill: Distillation, network: SegNetwork, teacher: SegNetwork
 ) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
-    distill = recipe.distill
     needs_maps = find("methods", distill.method).load().kind in ("feature", "both")  # type: ignore[attr-defined]
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
     if needs_maps:
