@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
@@ -23,8 +25,8 @@ from lix.data.sample import (
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 
-def saved(path: Path, array: np.ndarray, **options: object) -> Path:
-    Image.fromarray(array).save(path, **options)
+def saved(path: Path, array: NDArray[Any]) -> Path:
+    Image.fromarray(array).save(path)
     return path
 
 
@@ -49,7 +51,7 @@ def test_grey_palette_and_transparent_pictures_become_rgb(tmp_path: Path) -> Non
 def test_values_as_stored(tmp_path: Path, suffix: str, dtype: type) -> None:
     if suffix == ".png" and dtype is np.float32:
         pytest.skip("PNG holds no floats")
-    values = (np.arange(12).reshape(3, 4) * 21).astype(dtype)
+    values: NDArray[Any] = (np.arange(12).reshape(3, 4) * 21).astype(dtype)
     path = tmp_path / f"a{suffix}"
     if suffix == ".npy":
         np.save(path, values)

@@ -103,7 +103,7 @@ def test_image_and_labels_stay_aligned(size: tuple[int, int]) -> None:
         line = result.image[0].select(1 - axis, 1).float() / 200
         where = length - line.sum()  # pixels before the edge, with fractions
         assert abs(where - (result.target.select(1 - axis, 1) == 0).sum()) <= 0.5 + 1e-3
-        assert where == pytest.approx(full // 3 * length / full, abs=0.02)
+        assert where == pytest.approx(full // 3 * length / full, abs=0.1)
 
 
 @pytest.mark.parametrize("name", ["crop", "pad", "crop and pad", "shrink", "grow", "flip"])
@@ -171,7 +171,7 @@ def test_zoom_out_ignores_the_surroundings(sample: Sample) -> None:
         assert (shrunk.target[outside] == IGNORE).all()
         assert (shrunk.image[:, outside] == 0).all()
         assert (shrunk.image[:, ~outside] > 0).all()  # no darker edge
-        assert (encode(shrunk.x)[0][outside] == 0).all()  # type: ignore[arg-type]
+        assert (encode(shrunk.x)[0][outside] == 0).all()
 
 
 def test_invalid_stays_nan_until_it_is_encoded(sample: Sample) -> None:
@@ -237,10 +237,11 @@ def test_batch(sample: Sample) -> None:
     batch = to_batch(sample, "inverse")
     assert set(batch) == {"image", "target", "id", "x"}
     image, target, x = batch["image"], batch["target"], batch["x"]
-    assert all(type(part) is Tensor for part in (image, target, x))
-    assert isinstance(image, Tensor)
-    assert (image.dtype, image.min(), image.max()) == (torch.float32, 0, 1)
+    assert type(image) is type(target) is type(x) is Tensor
+    assert image.dtype == torch.float32
+    assert image.min() == 0
+    assert image.max() == 1
     torch.testing.assert_close(image * 255, sample.image.as_subclass(Tensor).float())
-    assert target.dtype == torch.int64  # type: ignore[union-attr]
-    torch.testing.assert_close(x, encode(sample.x, "inverse"))  # type: ignore[arg-type]
+    assert target.dtype == torch.int64
+    torch.testing.assert_close(x, encode(sample.x, "inverse"))
     assert set(to_batch(replace(sample, x=None))) == {"image", "target", "id"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from lix.catalog import entries, merge
 from lix.config import Recipe
@@ -199,3 +201,13 @@ def test_two_processes_keep_their_weights_equal(
     assert stored["global_step"] == 4
     validated = [v for _, name, v in read_history(run / "history.csv") if name == "val_mIoU"]
     assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
+
+
+def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    settings = {"optim": {"lr": 1e-12}, "training": {"epochs": 9, "patience": 1}}
+    console = Console(file=stream, width=200)
+    run = fit(recipe(streets, tmp_path / "run", **settings), console=console)
+    epochs = json.loads((run / "result.json").read_text())["epochs"]
+    assert epochs < 9
+    assert stream.getvalue().count("val mIoU") == epochs + 1

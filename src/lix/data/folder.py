@@ -268,7 +268,7 @@ def _describe(path: Path) -> Description:
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {error}.") from None
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
 
 
 def _explain(error: ValidationError) -> str:

@@ -23,8 +23,8 @@ DISTORTIONS = (
     v2.ColorJitter(saturation=(0.5, 1.5)),
     v2.RandomChannelPermutation(),
 )
-"""As in SSD and `v2.RandomPhotometricDistort`, less the hue: its way through HSV costs as much as
-reading RGB, label and X and all else that is done to them."""
+"""As in SSD and `v2.RandomPhotometricDistort`, without hue: one way through HSV takes longer than
+reading a sample and everything else that is done to it."""
 
 
 def resize(sample: Sample, size: tuple[int, int]) -> Sample:

@@ -1,0 +1,100 @@
+"""The whole demo, small: files, report, a second run that reuses, a failure that names its log."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lix.config import Data, Recipe
+from lix.study.demo import run_demo
+from lix.study.jobs import Job, run_jobs
+from lix.study.store import load_run
+
+SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("demo")
+    run_demo(output, **SETTINGS)
+    return output
+
+
+def test_results_are_tidy_and_those_of_the_runs(demo: Path) -> None:
+    with (demo / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["network", "method", "metric", "value", "seconds"]
+    assert [*dict.fromkeys(row["method"] for row in rows)] == ["teacher", "none", "kd", "lix"]
+    lix = {r["metric"]: float(r["value"]) for r in rows if r["method"] == "lix"}
+    result = load_run(demo / "lix").result
+    assert {m: lix[m] for m in ("mFsc", "fwFsc", "mIoU", "fwIoU")} == {
+        m: pytest.approx(result[m]) for m in ("mFsc", "fwFsc", "mIoU", "fwIoU")
+    }
+    assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+class Page(HTMLParser):
+    """Collects the addresses and the text of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.addresses += [v or "" for name, v in attrs if name in ("src", "href")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_report_is_self_contained_and_complete(demo: Path) -> None:
+    source = (demo / "report.html").read_text(encoding="utf-8")
+    page = Page(source)
+    assert page.addresses
+    assert all(address.startswith("data:image/") for address in page.addresses)
+    assert not re.search(r"<(script|link)\b|@import|url\(", source)
+    for wanted in (
+        "Scores",
+        "RGB",
+        "depth",
+        "truth",
+        "teacher",
+        "student",
+        "kd",
+        "lix",
+        "TrafficSign",
+    ):
+        assert wanted in page.text
+    for monitor in ("lix: β", "lix: CKA", "lix: share of the loss"):
+        assert monitor in page.text
+    shown = f"{100 * load_run(demo / 'lix').result['mIoU']:.1f}"
+    assert shown in page.text
+
+
+def test_predictions_are_there(demo: Path) -> None:
+    assert len(list((demo / "predictions").glob("*_overlay.png"))) == 6
+
+
+def test_second_run_reuses_what_exists(demo: Path) -> None:
+    kept = [*demo.glob("*/checkpoints/*.ckpt"), *demo.glob("data/**/rgb_*.jpg")]
+    before = {path: path.stat().st_mtime_ns for path in kept}
+    run_demo(demo, **SETTINGS)
+    assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_other_settings_in_the_same_folder_are_refused(demo: Path) -> None:
+    with pytest.raises(ValueError, match="other settings; choose another --output"):
+        run_demo(demo, **{**SETTINGS, "epochs": 2})
+
+
+def test_failed_training_names_its_log(tmp_path: Path) -> None:
+    job = Job("lost", Recipe(output=tmp_path / "run", data=Data(root=tmp_path / "nowhere")))
+    with pytest.raises(ValueError, match=r"'lost' failed: .*nowhere is missing.*log\.txt"):
+        run_jobs([job], workers=1, console=Console(quiet=True))

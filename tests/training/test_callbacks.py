@@ -1,0 +1,33 @@
+"""The warnings that a method's monitors and the loss shares lead to."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+
+from rich.console import Console
+
+from lix.methods import DWLD
+from lix.training.callbacks import CollapseWarnings
+
+
+def say(epochs: list[dict[str, float]]) -> str:
+    stream = io.StringIO()
+    callback = CollapseWarnings(DWLD((), 5), Console(file=stream, width=500))
+    for epoch, metrics in enumerate(epochs):
+        trainer = SimpleNamespace(callback_metrics=metrics, current_epoch=epoch)
+        callback.on_train_epoch_end(trainer, None)
+    return stream.getvalue()
+
+
+def test_collapse_is_said_once_with_its_epoch() -> None:
+    healthy, collapsed = {"beta_mean": 4.0, "beta_std": 2.0}, {"beta_mean": 1.01, "beta_std": 0.01}
+    said = say([healthy, collapsed, collapsed])
+    assert said.count("weight controller has collapsed: β is 1.01 ± 0.010") == 1
+    assert "epoch 1" in said
+
+
+def test_idle_loss_term_is_named() -> None:
+    said = say([{"share_hard": 1.0, "share_dwld": 1e-6}])
+    assert "loss term 'dwld' teaches nothing" in said
+    assert say([{"share_hard": 0.9, "share_dwld": 0.1}]) == ""
