@@ -110,8 +110,11 @@ class Augment:
         return replace(sample, target=tv_tensors.Mask(sample.target.long()))
 
     def _distort(self, sample: Sample) -> Sample:
-        one_by_one = [v2.RandomApply([distortion], self.photometric) for distortion in DISTORTIONS]
-        return replace(sample, image=v2.RandomOrder(one_by_one)(sample.image))
+        image = sample.image
+        for which in torch.randperm(len(DISTORTIONS)):
+            if torch.rand(()) < self.photometric:
+                image = DISTORTIONS[which](image)
+        return replace(sample, image=image)
 
 
 def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | str]:

@@ -124,9 +124,8 @@ def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
     nearness = nearness.clamp_(least, 1.0)
     if encoding == "inverse":
         return nearness.nan_to_num_(0.0)
-    return (
-        nearness.nan_to_num_(least).log_().div_(-math.log(least)).add_(1.0)
-    )  # no log of NaN: slow
+    far_for_invalid = nearness.nan_to_num_(least)  # the logarithm of NaN would be slow
+    return far_for_invalid.log_().div_(-math.log(least)).add_(1.0)
 
 
 _Part = TypeVar("_Part", bound=tv_tensors.Mask)

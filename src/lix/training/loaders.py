@@ -18,7 +18,7 @@ from lix.data.transforms import Augment, resize, to_batch
 
 def derived_seed(*numbers: int) -> int:
     """A seed that differs wherever one of the numbers does."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+    return int(np.random.SeedSequence([len(numbers), *numbers]).generate_state(1)[0])
 
 
 def open_dataset(data: Data, split: Literal["train", "val"]) -> SegDataset:
