@@ -187,6 +187,28 @@ def test_unknown_method_and_option_name_the_nearest(
     assert "Did you mean 'temperature'" in capsys.readouterr().err
 
 
+def test_options_are_checked_and_numbers_understood(
+    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
+    assert lix(*common, "--method", "kd", "--options.temperature", "hot") == 1
+    assert "Wrong option of kd, 'hot'" in capsys.readouterr().err
+    assert lix(*common, "--options.dwld.contoller", "joint") == 1
+    assert "Did you mean 'controller'" in capsys.readouterr().err
+    assert lix(*common, "--method", "kd", "--options.weight", "1e-3", "--optim.lr=0.5") == 0
+    saved = yaml.safe_load((tmp_path / "r" / "recipe.yaml").read_text())
+    assert saved["distill"]["options"] == {"weight": 0.001}
+    assert saved["optim"]["lr"] == 0.5
+
+
+def test_eval_of_a_checkpoint_uses_the_settings_of_its_run(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("eval", "--split", "val", runs / "lix" / "checkpoints" / "best.ckpt") == 0
+    result = json.loads((runs / "lix" / "result.json").read_text())
+    assert f"mIoU {100 * result['mIoU']:.2f} %" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("text", ["96", "96x", "x320", "ax3", "96,320"])
 def test_parse_size_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="HEIGHTxWIDTH"):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,21 @@ def _build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:
     for option in options:
         if option not in accepted:
             raise ValueError(unknown(f"option of {entry.name}", option, accepted or ["(none)"]))
-    return entry.load()(*arguments, **options)
+    return entry.load()(*arguments, **_checked(entry, options))
+
+
+def _checked(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options, converted to the types that the constructor's annotations name."""
+    from pydantic import TypeAdapter, ValidationError
+
+    hints = get_type_hints(entry.load().__init__)  # type: ignore[misc]
+    try:
+        return {name: TypeAdapter(hints[name]).validate_python(v) for name, v in options.items()}
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(
+            f"Wrong option of {entry.name}, {first['input']!r}: {first['msg']}."
+        ) from None
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def demo(
     output: Path = Path("runs/demo"),
     images: int = 320,
     val_images: int = 100,
-    epochs: int = 20,
+    epochs: int = 12,
     seed: int = 0,
 ) -> None:
     """Make street images, train teacher, plain student, KD and LIX, and write a report.
@@ -262,15 +262,23 @@ def launch(
         recipe: YAML file with settings; flags win over it.
     """
     words = [_hyphens(token) for token in tokens]
-    if words[:1] == ["eval"] and recipe is None and len(words) > 1:
-        own = Path(words[1]) / "recipe.yaml"
-        recipe = own if own.is_file() else None
+    if words[:1] == ["eval"] and recipe is None:
+        recipe = _recipe_beside(words[1:])
     if recipe is not None and words and words[0] in ("train", "distill", "eval"):
-        given = {word for word in words if word.startswith("--")}
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
         for flag, values in flags(Recipe.load(recipe), words[0]):
             if flag not in given:
                 words += [flag, *values]
     app(words, exit_on_error=False, print_error=False)
+
+
+def _recipe_beside(words: list[str]) -> Path | None:
+    """The recipe of the run that one of the words names by its folder or a checkpoint in it."""
+    for word in words:
+        for folder in (Path(word), Path(word).parent.parent):
+            if Path(word).exists() and (folder / "recipe.yaml").is_file():
+                return folder / "recipe.yaml"
+    return None
 
 
 def _hyphens(token: str) -> str:

@@ -18,7 +18,12 @@ def _parsed(value: object) -> object:
     """Options given as flags are text: read them as YAML would, `true` → True, `0.5` → 0.5."""
     if isinstance(value, dict):
         return {str(key).replace("-", "_"): _parsed(inner) for key, inner in value.items()}
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if "e" in value.lower() else yaml.safe_load(value)  # 1e-3 is no YAML
+    except ValueError:
+        return yaml.safe_load(value)
 
 
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
@@ -72,7 +77,7 @@ class Optim(Section):
     batch_size: int = Field(default=8, ge=1)
     """Images per step and process."""
     accumulate: int = Field(default=1, ge=1)
-    """Steps whose gradients are summed before an update."""
+    """Steps whose gradients are averaged before an update."""
 
 
 class Augmentation(Section):
@@ -137,6 +142,15 @@ class Recipe(Section):
     augment: Augmentation = Augmentation()
     training: Training = Training()
 
+    def absolute(self) -> Recipe:
+        """The same with absolute paths, so that a run can be used from any folder."""
+        root, distill = self.data.root, self.distill
+        data = self.data.model_copy(update={"root": root.absolute() if root else None})
+        if distill and distill.teacher:
+            distill = distill.model_copy(update={"teacher": distill.teacher.absolute()})
+        changed = {"output": self.output.absolute(), "data": data, "distill": distill}
+        return self.model_copy(update=changed)
+
     def save(self, path: Path) -> None:
         """Write the recipe as YAML; `-r` reads it back."""
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +166,9 @@ class Recipe(Section):
             ValueError: a wrong entry; one sentence that names the file and the entry.
         """
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/demo.yaml.")
+            raise FileNotFoundError(
+                f"{path} is missing; name a recipe such as recipes/streets.yaml."
+            )
         try:
             return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
         except ValidationError as error:

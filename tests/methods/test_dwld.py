@@ -160,6 +160,8 @@ def test_budget_controller_raises_the_loss_and_keeps_the_mean() -> None:
         optimiser.step()
     assert step(method, zs, zt, target).item() > before
     assert method.monitors["beta_mean"].item() == pytest.approx(4.0, abs=1e-3)
+    beta = method.beta(zs, zt, target >= 0)
+    assert 1 <= beta.min() <= beta.max() <= 10
 
 
 def test_entropy_beta_follows_uncertainty() -> None:
@@ -178,7 +180,7 @@ def test_frozen_controller_has_nothing_to_train() -> None:
 def test_detach_decides_whether_beta_teaches_the_student(detach: bool) -> None:
     zs, zt, target = case()
     torch.manual_seed(3)
-    step(DWLD((), 5, controller="frozen", detach=detach), zs, zt, target).backward()
+    step(DWLD((), 5, weight=1.0, controller="frozen", detach=detach), zs, zt, target).backward()
     torch.manual_seed(3)
     method = DWLD((), 5, controller="frozen")
     beta = method.beta(zs.detach(), zt, target >= 0).detach()
@@ -186,10 +188,15 @@ def test_detach_decides_whether_beta_teaches_the_student(detach: bool) -> None:
     assert torch.allclose(zs.grad, expected, atol=1e-7) is detach
 
 
+def watched(mean: float, std: float, saturation: float = 0.0) -> dict[str, float]:
+    return {"beta_mean": mean, "beta_std": std, "beta_saturation": saturation}
+
+
 def test_collapse_is_diagnosed() -> None:
     method = DWLD((), 5)
-    assert "collapsed" in method.diagnose({"beta_mean": 1.01, "beta_std": 0.02})[0]
-    assert method.diagnose({"beta_mean": 4.0, "beta_std": 2.0}) == []
+    assert "collapsed" in method.diagnose(watched(1.01, 0.02))[0]
+    assert method.diagnose(watched(4.0, 2.0)) == []
+    assert "saturated" in method.diagnose(watched(5.5, 4.4, saturation=0.95))[0]
 
 
 def test_saturation_counts_the_ends_of_the_range() -> None:

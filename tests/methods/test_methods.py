@@ -156,11 +156,29 @@ def test_bf16_autocast_is_close_to_float32(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DISTILLING)
-def test_half_inputs_are_promoted(name: str) -> None:
-    student, teacher, target = outputs(dtype=torch.bfloat16)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        loss = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_precisions_than_float32(name: str, dtype: torch.dtype) -> None:
+    student, teacher, target = outputs(dtype=dtype)
+    loss = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    loss.backward()
     assert loss.isfinite()
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_ignored_samples_change_nothing(name: str) -> None:
+    """Not even by their number: no statistic of a batch counts them."""
+    student, teacher, target = outputs()
+    expected = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    more = [_longer(student), _longer(teacher)]
+    ignored = torch.full_like(target, 255)
+    actual = total(build(name)(more[0], more[1], torch.cat([target, ignored])))
+    torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-6)
+
+
+def _longer(out: SegOutput) -> SegOutput:
+    logits, features = _detached(out)
+    doubled = {k: torch.cat([v, torch.randn_like(v)]) for k, v in features.items()}
+    return SegOutput(torch.cat([logits, torch.randn_like(logits)]), doubled)
 
 
 @pytest.mark.parametrize("name", SEES_LOGITS)

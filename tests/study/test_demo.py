@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from lix.config import Data, Recipe
-from lix.study.demo import run_demo
+from lix.study.demo import demo_jobs, run_demo
 from lix.study.jobs import Job, run_jobs
 from lix.study.store import load_run
 
@@ -76,6 +76,13 @@ def test_report_is_self_contained_and_complete(demo: Path) -> None:
         assert monitor in page.text
     shown = f"{100 * load_run(demo / 'lix').result['mIoU']:.1f}"
     assert shown in page.text
+
+
+def test_the_demo_has_the_settings_of_its_recipe() -> None:
+    recipe = Recipe.load(Path(__file__).parents[2] / "recipes" / "streets.yaml")
+    for job in demo_jobs(Path("runs"), Path("data/streets"), epochs=12, seed=0):
+        for section in ("data", "network", "optim", "augment", "training"):
+            assert getattr(job.recipe, section) == getattr(recipe, section)
 
 
 def test_predictions_are_there(demo: Path) -> None:

@@ -11,6 +11,10 @@ from lix.methods import DWLD
 from lix.training.callbacks import CollapseWarnings
 
 
+def watched(mean: float, std: float) -> dict[str, float]:
+    return {"beta_mean": mean, "beta_std": std, "beta_saturation": 0.0}
+
+
 def say(epochs: list[dict[str, float]]) -> str:
     stream = io.StringIO()
     callback = CollapseWarnings(DWLD((), 5), Console(file=stream, width=500))
@@ -21,10 +25,10 @@ def say(epochs: list[dict[str, float]]) -> str:
 
 
 def test_collapse_is_said_once_with_its_epoch() -> None:
-    healthy, collapsed = {"beta_mean": 4.0, "beta_std": 2.0}, {"beta_mean": 1.01, "beta_std": 0.01}
+    healthy, collapsed = watched(4.0, 2.0), watched(1.01, 0.01)
     said = say([healthy, collapsed, collapsed])
     assert said.count("weight controller has collapsed: β is 1.01 ± 0.010") == 1
-    assert "epoch 1" in said
+    assert "epoch 2: the weight" in said
 
 
 def test_idle_loss_term_is_named() -> None:

@@ -187,10 +187,9 @@ def test_bf16_mixed_trains(streets: Path, teacher: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("method", ["none", "lix"])
-def test_two_processes_keep_their_weights_equal(
+def test_two_processes_take_half_the_steps_and_count_every_image_once(
     method: str, streets: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    """Two ranks of half the batch see the global batches that one process sees."""
     distill = {"method": method, "teacher": teacher}
     training = {"epochs": 1, "devices": 2, "strategy": "ddp_fork"}
     settings = {"distill": distill, "optim": {"batch_size": 2}, "training": training}
@@ -211,3 +210,35 @@ def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> 
     epochs = json.loads((run / "result.json").read_text())["epochs"]
     assert epochs < 9
     assert stream.getvalue().count("val mIoU") == epochs + 1
+
+
+def test_resume_of_another_kind_of_run_is_refused(
+    streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    run = fit(recipe(streets, tmp_path / "run", training={"epochs": 1}))
+    other = {"distill": {"method": "kd", "teacher": teacher}, "training": {"epochs": 1}}
+    with pytest.raises(ValueError, match=r"other settings \(distill"):
+        fit(recipe(streets, run, **other), resume=True)
+
+
+def test_rgb_teacher_needs_no_x(streets: Path, tmp_path: Path) -> None:
+    root = tmp_path / "rgb_only"
+    shutil.copytree(streets, root)
+    for folder in root.rglob("depth"):
+        shutil.rmtree(folder)
+    big = fit(recipe(root, tmp_path / "big", training={"epochs": 1}))
+    distilled = {"distill": {"method": "lix", "teacher": big}, "training": {"epochs": 1}}
+    assert fit(recipe(root, tmp_path / "small", **distilled))
+
+
+def test_same_frames_in_both_splits_are_said(streets: Path, tmp_path: Path) -> None:
+    stream = io.StringIO()
+    settings = {"data": {"options": {"lists": "all"}}, "training": {"epochs": 1}}
+    fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=stream, width=200))
+    assert "24 frames have one id in training and validation" in stream.getvalue()
+
+
+def test_history_has_the_learning_rate_that_was_used(teacher: Path) -> None:
+    rates = [v for _, name, v in read_history(teacher / "history.csv") if name == "lr"]
+    assert rates[0] == 0.02
+    assert 0 < rates[1] < 0.02

@@ -20,22 +20,28 @@ def confusion_matrix(num_classes: int, **options: Any) -> MulticlassConfusionMat
     )
 
 
-@torch.inference_mode()
-def evaluate(network: SegNetwork, batches: Iterable[dict[str, Any]]) -> Tensor:
+def evaluate(
+    network: SegNetwork, batches: Iterable[dict[str, Any]], *, accelerator: str = "auto"
+) -> Tensor:
     """Confusion matrix (K, K) of a network over all batches of this process.
 
     Args:
-        network: put into eval mode and back.
+        network: put into eval mode and onto the device it runs on, and back.
         batches: dicts with `image`, `target` and, for a teacher, `x`.
+        accelerator: `cpu`, or whatever torch finds.
     """
-    device = next(network.parameters()).device
+    found = None
+    if accelerator != "cpu":
+        found = torch.accelerator.current_accelerator(check_available=True)
+    device, home = found or torch.device("cpu"), next(network.parameters()).device
     counter = confusion_matrix(network.num_classes, sync_on_compute=False).to(device)
     was_training = network.training
-    network.eval()
-    for batch in batches:
-        x = batch["x"].to(device) if network.x_channels else None
-        logits = network(batch["image"].to(device), x).logits
-        counter.update(logits.argmax(dim=1), batch["target"].to(device))
-    network.train(was_training)
+    network.to(device).eval()
+    with torch.inference_mode():
+        for batch in batches:
+            x = batch["x"].to(device) if network.x_channels else None
+            logits = network(batch["image"].to(device), x).logits
+            counter.update(logits.argmax(dim=1), batch["target"].to(device))
+    network.to(home).train(was_training)
     matrix: Tensor = counter.compute()
-    return matrix
+    return matrix.cpu()

@@ -38,7 +38,10 @@ def evaluate_checkpoint(
             f"{', '.join(spec.classes)}; evaluate on a set with the same classes."
         )
     torch.set_num_threads(1)
-    data = data.model_copy(update={"x": spec.x_encoding})
+    known = {"x": spec.x_encoding}
+    if "size" not in data.model_fields_set:
+        known["size"] = spec.size
+    data = data.model_copy(update=known)
     loader = evaluation_loader(data, dataset, with_x=network.x_channels > 0)
     confusion = evaluate(network, loader)
     result = scores(confusion)

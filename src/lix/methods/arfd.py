@@ -9,7 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeaturePair, Method, blank, full_precision, match_size, valid_cells
+from lix.methods.base import (
+    FeaturePair,
+    Method,
+    blank,
+    full_precision,
+    masked_mean,
+    match_size,
+    valid_cells,
+)
 from lix.methods.dwld import DWLD
 from lix.networks.base import SegOutput
 
@@ -156,15 +164,22 @@ def _centre(f: Tensor) -> Tensor:
     return flat - flat.mean(dim=1, keepdim=True)
 
 
-class Adapter(nn.Sequential):
-    """Eq. 12: F_a = ReLU(Norm(Conv3x3(F)))."""
+class Adapter(nn.Module):
+    """Eq. 12: F_a = ReLU(Norm(Conv3x3(F))), Norm being batch norm over the labelled cells."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(
-            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(),
-        )
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm1d(outputs)
+
+    def forward(self, f: Tensor, cells: Tensor) -> Tensor:
+        """Adapt (B, C, h, w) features; `cells` (B, h, w) are those that count in the statistics."""
+        convolved = self.conv(f).movedim(1, -1)
+        rows = convolved[cells]
+        # A single row has no variance; scale and shift keep the graph whole for DDP.
+        normed = self.norm(rows) if len(rows) > 1 else rows * self.norm.weight + self.norm.bias
+        adapted = torch.zeros_like(convolved).masked_scatter(cells.unsqueeze(-1), normed)
+        return F.relu(adapted).movedim(-1, 1)
 
 
 class ARFD(Method):
@@ -208,27 +223,29 @@ class ARFD(Method):
         widths = [(p.student.channels, p.teacher.channels) for p in pairs]
         self.student_side = nn.ModuleList(Adapter(cs, ct) for cs, ct in widths)
         self.teacher_side = nn.ModuleList(
-            nn.Identity() if teacher_side == "identity" else Adapter(ct, ct) for _, ct in widths
+            [] if teacher_side == "identity" else [Adapter(ct, ct) for _, ct in widths]
         )
         self.teacher_side.requires_grad_(teacher_side == "trained")
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        total = student.logits.new_zeros((), dtype=torch.float32)
         self.monitors = {}
-        names = student.features
-        for i, (fs, ft) in enumerate(
-            zip(student.features.values(), teacher.features.values(), strict=True)
-        ):
-            fs, ft = match_size(fs, ft)
-            cells = valid_cells(target, fs.shape[-2:])
-            fs, ft = blank(fs, cells), blank(ft, cells)
-            sk = self._recalibrated(self.student_side[i](fs), cells)
-            tk = self._recalibrated(self.teacher_side[i](ft), cells)
-            per_sample = CONSISTENCIES[self.consistency](sk, tk)
-            labelled = cells.flatten(1).any(dim=1)
-            total = total + (per_sample * labelled).sum() / labelled.sum().clamp(min=1)
-            self._watch(list(names)[i], sk, tk, fs, ft)
-        return {"arfd": self.weight * total}
+        pairs = zip(student.features.items(), teacher.features.values(), strict=True)
+        with torch.autocast(target.device.type, enabled=False):
+            losses = [self._pair(i, *fs, ft, target) for i, (fs, ft) in enumerate(pairs)]
+        return {"arfd": self.weight * torch.stack(losses).sum()}
+
+    def _pair(self, i: int, name: str, fs: Tensor, ft: Tensor, target: Tensor) -> Tensor:
+        """1 - CKA, or another distance, of the i-th pair of maps: mean over labelled samples."""
+        dtype = next(self.parameters()).dtype
+        fs, ft = match_size(fs.to(dtype), ft.to(dtype))
+        cells = valid_cells(target, fs.shape[-2:])
+        fs, ft = blank(fs, cells), blank(ft, cells)
+        sk = self._recalibrated(self.student_side[i](fs, cells), cells)
+        ta = self.teacher_side[i](ft, cells) if self.teacher_side else ft
+        tk = self._recalibrated(ta, cells)
+        labelled = cells.flatten(1).any(dim=1)
+        self._watch(name, sk, tk, fs, ft, labelled)
+        return masked_mean(CONSISTENCIES[self.consistency](sk, tk), labelled)
 
     def _recalibrated(self, fa: Tensor, cells: Tensor) -> Tensor:
         """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored cells."""
@@ -236,12 +253,16 @@ class ARFD(Method):
         return blank(fk, cells).flatten(2)
 
     @torch.no_grad()
-    def _watch(self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor) -> None:
-        """CKA of the first sample: recalibrated channels, and raw maps over positions."""
-        self.monitors[f"cka_{name}"] = cka(sk[:1], tk[:1]).squeeze(0)
-        self.monitors[f"cka_raw_{name}"] = position_cka(
-            fs[:1].flatten(2), ft[:1].flatten(2)
-        ).squeeze(0)
+    def _watch(
+        self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor, labelled: Tensor
+    ) -> None:
+        """CKA of the first labelled sample: recalibrated channels, raw maps over positions."""
+        if not labelled.any():
+            return
+        n = int(labelled.int().argmax())
+        self.monitors[f"cka_{name}"] = cka(sk[n, None], tk[n, None])[0]
+        raw = position_cka(fs[n, None].flatten(2), ft[n, None].flatten(2))
+        self.monitors[f"cka_raw_{name}"] = raw[0]
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
         said = []

@@ -52,7 +52,7 @@ class Method(nn.Module):
             )
 
     def prepare(
-        self, teacher: SegNetwork, batches: Iterable[tuple[Tensor, Tensor, Tensor]]
+        self, teacher: SegNetwork, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]
     ) -> None:
         """Run the first stage of a two-stage method; most methods have none.
 

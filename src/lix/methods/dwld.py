@@ -24,6 +24,9 @@ from lix.networks.base import SegOutput
 
 BETA_MIN, BETA_MAX = 1.0, 10.0
 
+MOSTLY = 0.9
+"""Share of saturated weights that is worth a warning."""
+
 Omega = Literal["p", "c", "concat"]
 Side = Literal["student", "teacher"]
 
@@ -95,10 +98,14 @@ class WeightController(nn.Module):
 
     def forward(self, logits: Tensor) -> Tensor:
         """Return β of the shape of `logits`, (B, K, H, W) or (B, K)."""
-        seen = self._omega(logits)
+        return _in_range(self.scores(logits))
+
+    def scores(self, logits: Tensor) -> Tensor:
+        """MLP(Ω), of the shape of `logits`."""
+        seen = self._omega(logits).to(next(self.parameters()).dtype)
         pixels = seen.reshape(*seen.shape[:2], -1, 1)
-        beta: Tensor = BETA_MIN + (BETA_MAX - BETA_MIN) * self.mlp(pixels).sigmoid()
-        return beta.reshape(logits.shape)
+        scored: Tensor = self.mlp(pixels)
+        return scored.reshape(logits.shape)
 
     def _omega(self, logits: Tensor) -> Tensor:
         if self.inputs == "p":
@@ -165,7 +172,8 @@ class DWLD(Method):
             `entropy`: β grows from 1 to 10 with the normalised entropy of Ω's network; nothing to
             train. `joint`: the paper's reading, an MLP trained by the minimised loss; it collapses
             (docs/paper.md). `frozen`: the same MLP as initialised. `budget`: the MLP is trained to
-            raise the loss while the mean of β stays at `budget`. A number: DKD with that β.
+            raise the loss while the mean of β stays at `budget`; never through Ω of the student.
+            A number: DKD with that β.
         omega: input of the MLP, `p`, `c` or `concat`.
         side: whose predictions Ω is made of.
         layers, hidden, dropout: of the MLP.
@@ -190,7 +198,7 @@ class DWLD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.1,
         alpha: float = 1.0,
         controller: Literal["entropy", "joint", "frozen", "budget"] | float = "entropy",
         omega: Omega = "concat",
@@ -205,6 +213,8 @@ class DWLD(Method):
         super().__init__(pairs, num_classes)
         self.weight, self.alpha, self.direction = weight, alpha, direction
         self.source, self.side, self.detach, self.budget = controller, side, detach, budget
+        if not BETA_MIN < budget < BETA_MAX:
+            raise ValueError(f"budget must be between {BETA_MIN:g} and {BETA_MAX:g}, got {budget}.")
         if side not in ("student", "teacher"):
             raise ValueError(f"side must be 'student' or 'teacher', got {side!r}.")
         self.controller: WeightController | None = None
@@ -239,31 +249,53 @@ class DWLD(Method):
         if isinstance(self.source, (int, float)):
             return float(self.source)
         z = blank(zs if self.side == "student" else zt, valid)
-        z = z.detach() if self.detach else z
+        z = z.detach() if self.detach or self.source == "budget" else z
         if self.controller is None:
             share = confidence(z).unsqueeze(1) / math.log(z.shape[1])
             return (BETA_MIN + (BETA_MAX - BETA_MIN) * share).expand_as(z)
         with torch.autocast(z.device.type, enabled=False):
-            beta: Tensor = self.controller(z.float() if z.dtype.itemsize < 4 else z)
-        return _adversarial(beta, valid, self.budget) if self.source == "budget" else beta
+            scored = self.controller.scores(z.float() if z.dtype.itemsize < 4 else z)
+        if self.source == "budget":
+            return _adversarial(scored, valid, self.budget)
+        return _in_range(scored)
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        mean, std = epoch_means.get("beta_mean"), epoch_means.get("beta_std")
-        if mean is None or std is None or std > 0.01 * (BETA_MAX - BETA_MIN):
+        if "beta_mean" not in epoch_means:
             return []
-        sentence = (
-            f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
-            f"[{BETA_MIN:g}, {BETA_MAX:g}], so DWLD is DKD with that β; "
-            "try controller='entropy' or 'budget'."
-        )
-        return [sentence]
+        mean, std = epoch_means["beta_mean"], epoch_means["beta_std"]
+        ends = f"[{BETA_MIN:g}, {BETA_MAX:g}]"
+        said = []
+        if std <= 0.01 * (BETA_MAX - BETA_MIN):
+            said.append(
+                f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
+                f"{ends}, so DWLD is DKD with that β; try controller='entropy'."
+            )
+        if epoch_means["beta_saturation"] > MOSTLY:
+            share = 100 * epoch_means["beta_saturation"]
+            said.append(
+                f"β has saturated: {share:.0f} % of the weights lie at the ends of {ends}; "
+                "try controller='entropy'."
+            )
+        return said
 
 
-def _adversarial(beta: Tensor, valid: Tensor, budget: float) -> Tensor:
-    """Rescale β to the mean `budget` over valid pixels, and turn its gradient round."""
-    excess = beta - BETA_MIN
-    scale = (budget - BETA_MIN) / masked_mean(excess.mean(dim=1), valid).clamp(min=1e-6)
-    beta = BETA_MIN + scale * excess
+def _in_range(scored: Tensor) -> Tensor:
+    """Eq. 7 without the MLP."""
+    return BETA_MIN + (BETA_MAX - BETA_MIN) * scored.sigmoid()
+
+
+def _adversarial(scored: Tensor, valid: Tensor, budget: float) -> Tensor:
+    """β with the mean `budget` over valid pixels, inside its range, its gradient turned round.
+
+    One offset added to all scores sets the mean; bisection finds it.
+    """
+    with torch.no_grad():
+        low, high = -scored.max() - 30, -scored.min() + 30
+        for _ in range(32):
+            offset = (low + high) / 2
+            too_low = masked_mean(_in_range(scored + offset).mean(dim=1), valid) < budget
+            low, high = torch.where(too_low, offset, low), torch.where(too_low, high, offset)
+    beta = _in_range(scored + (low + high) / 2)
     return 2 * beta.detach() - beta
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from lix.catalog import build_method
 from lix.methods.arfd import ARFD
 from lix.methods.base import FeaturePair, Method
 from lix.methods.dwld import DWLD
@@ -34,8 +35,8 @@ class LIX(Method):
         arfd: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(pairs, num_classes)
-        self.dwld = DWLD((), num_classes, **(dwld or {}))
-        self.arfd = ARFD(pairs, num_classes, **(arfd or {}))
+        self.dwld = build_method("dwld", (), num_classes, **(dwld or {}))
+        self.arfd = build_method("arfd", pairs, num_classes, **(arfd or {}))
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = self.dwld(student, teacher, target)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.config import Data, Distillation, Optim, Recipe, Training
+from lix.config import Augmentation, Data, Distillation, Optim, Recipe, Training
 from lix.data.streets import write_streets
 from lix.deploy.predict import predict
 from lix.study.jobs import Job, run_jobs
@@ -30,6 +30,7 @@ def run_demo(
     into `output`; what is there already is reused.
     """
     console = Console(stderr=True, soft_wrap=True)
+    output = output.absolute()
     started = time.perf_counter()
     workers = max(1, min(4, os.cpu_count() or 1))
     streets = output / "data"
@@ -68,6 +69,7 @@ def demo_jobs(output: Path, streets: Path, *, epochs: int, seed: int) -> list[Jo
             output=output / name,
             data=Data(name="vkitti2", root=streets, size=SIZE),
             optim=Optim(name="adamw", lr=3e-3, schedule="poly"),
+            augment=Augmentation(scale=(0.9, 1.25), photometric=0.2),
             training=Training(epochs=epochs, seed=seed, accelerator="cpu"),
             **settings,
         )
@@ -106,3 +108,5 @@ def _say(runs: list[Run], console: Console) -> None:
     for run in runs:
         shown = "  ".join(f"{metric} {100 * run.result[metric]:5.1f} %" for metric in METRICS)
         console.print(f"{run.folder.name:8} {shown}  {run.result['seconds']:4.0f} s")
+        for sentence in run.result["warnings"]:
+            console.print(f"         [yellow]warning:[/] {sentence}")

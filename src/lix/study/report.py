@@ -27,7 +27,8 @@ def write_report(runs: Sequence[Run], path: Path, *, title: str) -> None:
     """
     recipe = runs[0].recipe
     dataset = open_dataset(recipe.data, "val")
-    indices = [i * len(dataset) // PICTURES for i in range(min(PICTURES, len(dataset)))]
+    shown = min(PICTURES, len(dataset))
+    indices = [i * len(dataset) // shown for i in range(shown)]
     environment = Environment(
         loader=PackageLoader("lix.study"), autoescape=True, undefined=StrictUndefined
     )
@@ -81,15 +82,22 @@ def _monitors(run: Run) -> list[dict[str, str]]:
 
 def _origin() -> dict[str, Any]:
     """What made the figures."""
-    commit = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
     return {
         "version": __version__,
-        "commit": commit or "installed package",
+        "commit": _commit() or "installed package",
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
+
+
+def _commit() -> str:
+    """Short hash of lix's own checkout; empty without git or outside a checkout."""
+    source = Path(__file__).parents[3]
+    if not (source / ".git").exists():
+        return ""
+    try:
+        command = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return ""
+    return done.stdout.strip()

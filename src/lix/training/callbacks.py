@@ -33,11 +33,12 @@ class History(L.Callback):
     @rank_zero_only
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._started = time.perf_counter()
+        self._lr = trainer.optimizers[0].param_groups[0]["lr"]
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = {name: float(v) for name, v in trainer.callback_metrics.items()}
-        values["lr"] = trainer.optimizers[0].param_groups[0]["lr"]
+        values["lr"] = self._lr
         values["seconds"] = time.perf_counter() - self._started
         with self.path.open("a", newline="", encoding="utf-8") as file:
             rows = [(trainer.current_epoch, name, value) for name, value in values.items()]
@@ -62,16 +63,23 @@ class CollapseWarnings(L.Callback):
 
     def __init__(self, method: Method, console: Console) -> None:
         self.method, self.console = method, console
-        self._said: set[str] = set()
+        self.said: dict[str, str] = {}
+        """Sentences by topic."""
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         means = {name: float(v) for name, v in trainer.callback_metrics.items()}
         for sentence in [*self._idle_terms(means), *self.method.diagnose(means)]:
             topic = sentence.split(":")[0]
-            if topic not in self._said:
-                self._said.add(topic)
-                self.console.print(f"[yellow]warning:[/] epoch {trainer.current_epoch}: {sentence}")
+            if topic not in self.said:
+                self.said[topic] = f"epoch {trainer.current_epoch + 1}: {sentence}"
+                self.console.print(f"[yellow]warning:[/] {self.said[topic]}")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"said": self.said}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.said = state_dict["said"]
 
     def _idle_terms(self, means: dict[str, float]) -> list[str]:
         return [

@@ -138,8 +138,17 @@ class Batches(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Every validation image once, split over the ranks without repeating any."""
+        """Every validation image once, split over the ranks without repeating any.
+
+        Raises:
+            ValueError: there are more processes than images.
+        """
         rank, world = self._rank_and_world()
+        if len(self.val) < world:
+            raise ValueError(
+                f"{len(self.val)} validation images are too few for {world} processes; "
+                "lower training.devices."
+            )
         return evaluation_loader(
             self.recipe.data,
             self.val,

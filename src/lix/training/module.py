@@ -85,7 +85,7 @@ class SegModule(L.LightningModule):
         self.log_dict(
             {"loss": total.detach()}
             | {f"loss_{name}": term.detach() for name, term in terms.items()}
-            | {f"share_{name}": (term / total).detach() for name, term in terms.items()}
+            | {f"share_{name}": share for name, share in _shares(terms).items()}
             | monitors,
             on_step=False,
             on_epoch=True,
@@ -141,6 +141,13 @@ class SegModule(L.LightningModule):
         checkpoint[KEY] = self.spec.as_dict()
 
 
+def _shares(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each term's share of the loss by size; DWLD may be negative."""
+    sizes = {name: term.detach().abs() for name, term in terms.items()}
+    whole = torch.stack(list(sizes.values())).sum().clamp(min=1e-12)
+    return {name: size / whole for name, size in sizes.items()}
+
+
 def feature_pairs(
     student: SegNetwork, teacher: SegNetwork, names: tuple[Sequence[str], Sequence[str]]
 ) -> list[FeaturePair]:
@@ -155,6 +162,8 @@ def feature_pairs(
             f"{len(names[1])}; they are compared in order, so name as many."
         )
     for who, network, wanted in (("student", student, names[0]), ("teacher", teacher, names[1])):
+        if len(set(wanted)) < len(wanted):
+            raise ValueError(f"The {who}'s features {', '.join(wanted)} name a map twice.")
         for name in wanted:
             if name not in network.feature_specs:
                 known = ", ".join(network.feature_specs)

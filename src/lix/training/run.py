@@ -30,8 +30,8 @@ from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_
 from lix.training.module import SegModule, feature_pairs
 
 RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
-MAY_CHANGE = {"epochs", "patience", "devices", "strategy", "workers", "threads", "accelerator"}
-"""Training settings that a resume may change."""
+MAY_CHANGE = {"devices", "strategy", "workers", "threads", "accelerator"}
+"""Training settings that a resume may change; a schedule depends on the epochs too."""
 
 
 def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None) -> Path:
@@ -54,6 +54,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         ArithmeticError: a loss term is NaN or infinite.
     """
     console = console or Console(stderr=True, soft_wrap=True)
+    recipe = recipe.absolute()
     output = recipe.output
     first = rank_zero_only.rank == 0
     if first and _claim(recipe, resume=resume):
@@ -76,7 +77,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     if trainer.received_sigterm:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        _conclude(recipe, batches, console)
+        _conclude(recipe, batches, _warnings(trainer), console)
     return output
 
 
@@ -84,6 +85,11 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     """Build what a recipe describes, and evaluate its teacher before anything is trained."""
     torch.manual_seed(derived_seed(recipe.training.seed))
     train, val = open_dataset(recipe.data, "train"), open_dataset(recipe.data, "val")
+    if shared := len(set(train.ids) & set(val.ids)):
+        console.print(
+            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
+            "are the same images, the scores mean nothing."
+        )
     spec = _spec(recipe, train)
     network = spec.build()
     distill, optim, training = recipe.distill, recipe.optim, recipe.training
@@ -93,7 +99,8 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         teacher = _teacher(distill.teacher, recipe, train)
         method, features = _method(distill, network, teacher)
         loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
-        result = scores(evaluate(teacher, loader))
+        matrix = evaluate(teacher, loader, accelerator=training.accelerator)
+        result = scores(matrix)
         console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
     module = SegModule(
         network,
@@ -107,7 +114,11 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     )
     is_teacher = recipe.role == "teacher"
     return module, Batches(
-        recipe, train, val, x_in_training=is_teacher or bool(method), x_in_validation=is_teacher
+        recipe,
+        train,
+        val,
+        x_in_training=is_teacher or bool(teacher and teacher.x_channels),
+        x_in_validation=is_teacher,
     )
 
 
@@ -122,7 +133,7 @@ def _claim(recipe: Recipe, *, resume: bool) -> bool:
             "--output."
         )
     before, now = _fixed(Recipe.load(saved)), _fixed(recipe)
-    changed = [key for key in now if now[key] != before[key]]
+    changed = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
     if changed:
         raise ValueError(
             f"{saved} was made with other settings ({', '.join(changed)}); a resume cannot "
@@ -133,7 +144,8 @@ def _claim(recipe: Recipe, *, resume: bool) -> bool:
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:
     """Settings by dotted name that must not change between a start and a resume."""
-    dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": MAY_CHANGE})
+    may_change = MAY_CHANGE | ({"epochs"} if recipe.optim.schedule == "constant" else set())
+    dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": may_change})
     flat: dict[str, Any] = {}
     for section, value in dumped.items():
         inner = value if isinstance(value, dict) else {"": value}
@@ -238,15 +250,21 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
     )
 
 
-def _conclude(recipe: Recipe, batches: Batches, console: Console) -> None:
+def _warnings(trainer: L.Trainer) -> list[str]:
+    found = [c for c in trainer.callbacks if isinstance(c, CollapseWarnings)]
+    return [sentence for callback in found for sentence in callback.said.values()]
+
+
+def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Console) -> None:
     """Evaluate the best checkpoint and write the result."""
     network, spec = load_network(recipe.output)
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
-    confusion = evaluate(network, loader)
+    confusion = evaluate(network, loader, accelerator=recipe.training.accelerator)
     result = scores(confusion)
     trained = read_history(recipe.output / HISTORY)
     stored = {
         **result.as_dict(spec.classes),
+        "warnings": said,
         "confusion": confusion.tolist(),
         "seconds": sum(value for _, name, value in trained if name == "seconds"),
         "epochs": 1 + max(epoch for epoch, _, _ in trained),
@@ -257,10 +275,10 @@ def _conclude(recipe: Recipe, batches: Batches, console: Console) -> None:
     console.print(f"{recipe.output}: val mIoU {100 * result.mIoU:.1f} %; result in {path}")
 
 
-def _triples(batches: Batches) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Image, X and target of one pass over the training set."""
+def _triples(batches: Batches) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
+    """Image, X (None for an RGB teacher) and target of one pass over the training set."""
     for batch in batches.train_dataloader():
-        yield batch["image"], batch["x"], batch["target"]
+        yield batch["image"], batch.get("x"), batch["target"]
 
 
 def _quieten() -> None:
