@@ -43,7 +43,7 @@ def demo(
     output: Path = Path("runs/demo"),
     images: int = 320,
     val_images: int = 100,
-    epochs: int = 12,
+    epochs: int = 10,
     seed: int = 0,
 ) -> None:
     """Make street images, train teacher, plain student, KD and LIX, and write a report.

@@ -80,7 +80,7 @@ def test_report_is_self_contained_and_complete(demo: Path) -> None:
 
 def test_the_demo_has_the_settings_of_its_recipe() -> None:
     recipe = Recipe.load(Path(__file__).parents[2] / "recipes" / "streets.yaml")
-    for job in demo_jobs(Path("runs"), Path("data/streets"), epochs=12, seed=0):
+    for job in demo_jobs(Path("runs"), Path("data/streets"), epochs=10, seed=0):
         for section in ("data", "network", "optim", "augment", "training"):
             assert getattr(job.recipe, section) == getattr(recipe, section)
 

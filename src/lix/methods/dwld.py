@@ -285,18 +285,24 @@ def _in_range(scored: Tensor) -> Tensor:
 
 
 def _adversarial(scored: Tensor, valid: Tensor, budget: float) -> Tensor:
-    """β with the mean `budget` over valid pixels, inside its range, its gradient turned round.
-
-    One offset added to all scores sets the mean; bisection finds it.
-    """
-    with torch.no_grad():
-        low, high = -scored.max() - 30, -scored.min() + 30
-        for _ in range(32):
-            offset = (low + high) / 2
-            too_low = masked_mean(_in_range(scored + offset).mean(dim=1), valid) < budget
-            low, high = torch.where(too_low, offset, low), torch.where(too_low, high, offset)
-    beta = _in_range(scored + (low + high) / 2)
+    """β with the mean `budget` over valid pixels, inside its range, its gradient turned round."""
+    offset = _offset(scored.detach(), valid, budget)
+    slope = (scored.detach() + offset).sigmoid()
+    slope = blank(slope * (1 - slope), valid)
+    # The offset answers to the scores (implicit function theorem): the mean has no gradient.
+    answer = (slope * (scored - scored.detach())).sum() / slope.sum().clamp(min=1e-12)
+    beta = _in_range(scored + offset - answer)
     return 2 * beta.detach() - beta
+
+
+def _offset(scored: Tensor, valid: Tensor, budget: float) -> Tensor:
+    """What to add to all scores so that the mean of β is `budget`, by bisection."""
+    low, high = -scored.max() - 30, -scored.min() + 30
+    for _ in range(32):
+        middle = (low + high) / 2
+        too_low = masked_mean(_in_range(scored + middle).mean(dim=1), valid) < budget
+        low, high = torch.where(too_low, middle, low), torch.where(too_low, high, middle)
+    return (low + high) / 2
 
 
 def _watch(beta: Tensor, valid: Tensor) -> dict[str, Tensor]:
