@@ -237,9 +237,9 @@ class ARFD(Method):
     def _pair(self, i: int, name: str, fs: Tensor, ft: Tensor, target: Tensor) -> Tensor:
         """1 - CKA, or another distance, of the i-th pair of maps: mean over labelled samples."""
         dtype = next(self.parameters()).dtype
-        fs, ft = match_size(fs.to(dtype), ft.to(dtype))
+        fs, ft = (blank(f, valid_cells(target, f.shape[-2:])).to(dtype) for f in (fs, ft))
+        fs, ft = match_size(fs, ft)
         cells = valid_cells(target, fs.shape[-2:])
-        fs, ft = blank(fs, cells), blank(ft, cells)
         sk = self._recalibrated(self.student_side[i](fs, cells), cells)
         ta = self.teacher_side[i](ft, cells) if self.teacher_side else ft
         tk = self._recalibrated(ta, cells)
