@@ -38,7 +38,7 @@ def evaluate_checkpoint(
             f"{', '.join(spec.classes)}; evaluate on a set with the same classes."
         )
     torch.set_num_threads(1)
-    known = {"x": spec.x_encoding}
+    known: dict[str, object] = {"x": spec.x_encoding}
     if "size" not in data.model_fields_set:
         known["size"] = spec.size
     data = data.model_copy(update=known)
