@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 
 from lix.cli import main, parse_size
+from lix.training.callbacks import read_history
 from tests.conftest import RANK_VARIABLES
 
 SMALL = {
@@ -215,16 +217,25 @@ def test_parse_size_refuses(text: str) -> None:
         parse_size(text)
 
 
-def test_two_processes_from_the_command_line(recipe: Path, tmp_path: Path) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in RANK_VARIABLES}
-    two = ("--training.devices", "2", "--optim.batch-size", "2")
+@pytest.mark.parametrize("method", ["none", "lix"])
+def test_two_processes_take_half_the_steps_and_count_every_image_once(
+    method: str, recipe: Path, runs: Path, tmp_path: Path
+) -> None:
+    """Real processes, as users start them: autograd does not survive a fork."""
+    command = ["distill", "--method", method, "--teacher", runs / "teacher"]
+    two = ["--training.devices", "2", "--optim.batch-size", "2", "--output", tmp_path / "run"]
     done = subprocess.run(
-        [sys.executable, "-m", "lix", "train", "-r", recipe, "--output", tmp_path / "run", *two],
-        env=environment,
+        [sys.executable, "-m", "lix", *map(str, [*command, "-r", recipe, *two])],
+        env={k: v for k, v in os.environ.items() if k not in RANK_VARIABLES},
         capture_output=True,
         text=True,
         timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((tmp_path / "run" / "result.json").read_text())["epochs"] == 1
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 4
+    history = read_history(tmp_path / "run" / "history.csv")
+    validated = [value for _, name, value in history if name == "val_mIoU"]
+    assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]

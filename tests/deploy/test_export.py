@@ -3,6 +3,8 @@ import sys
 from types import MappingProxyType
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -12,10 +14,6 @@ from lix.deploy import export
 from lix.deploy.export import ExportReport
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import load_network
-
-onnx = pytest.importorskip("onnx")
-onnxruntime = pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,13 @@
 import sys
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 
 from lix.deploy.predict import predict
 from lix.deploy.video import repaint
 from lix.networks.checkpoint import load_network
-
-av = pytest.importorskip("av")
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

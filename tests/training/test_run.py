@@ -186,22 +186,6 @@ def test_bf16_mixed_trains(streets: Path, teacher: Path, tmp_path: Path) -> None
     assert fit(recipe(streets, tmp_path / "run", **settings))
 
 
-@pytest.mark.parametrize("method", ["none", "lix"])
-def test_two_processes_take_half_the_steps_and_count_every_image_once(
-    method: str, streets: Path, teacher: Path, tmp_path: Path
-) -> None:
-    distill = {"method": method, "teacher": teacher}
-    training = {"epochs": 1, "devices": 2, "strategy": "ddp_fork"}
-    settings = {"distill": distill, "optim": {"batch_size": 2}, "training": training}
-    run = fit(recipe(streets, tmp_path / "two", **settings))
-    result = json.loads((run / "result.json").read_text())
-    assert sum(map(sum, result["confusion"])) > 0
-    stored = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
-    assert stored["global_step"] == 4
-    validated = [v for _, name, v in read_history(run / "history.csv") if name == "val_mIoU"]
-    assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
-
-
 def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> None:
     stream = io.StringIO()
     settings = {"optim": {"lr": 1e-12}, "training": {"epochs": 9, "patience": 1}}
