@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from lix.methods.base import FeaturePair, Method
     from lix.networks.base import SegNetwork
 
-BASES = {"methods": "Method", "networks": "SegNetwork", "data": "SegDataset"}
-"""Package → the base class that makes a class of it an entry, as in `class KD(Method)`."""
+BASES = {
+    "methods": {"Method", "FeatureMethod"},
+    "networks": {"SegNetwork"},
+    "data": {"SegDataset"},
+}
+"""Package → the base classes that make a class of it an entry, as in `class KD(Method)`."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ def entries(package: str) -> Mapping[str, Entry]:
     for path in sorted(folder.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in tree.body:
-            if isinstance(node, ast.ClassDef) and BASES[package] in map(ast.unparse, node.bases):
+            if not isinstance(node, ast.ClassDef) or node.name in BASES[package]:
+                continue
+            if BASES[package] & set(map(ast.unparse, node.bases)):
                 summary = (ast.get_docstring(tree) or "").split("\n")[0]
                 module = f"lix.{package}.{path.stem}"
                 found[path.stem] = Entry(path.stem, module, node.name, summary)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lix.methods.base import IGNORE_INDEX
+from lix.methods.pixels import IGNORE_INDEX
 from lix.networks.base import SegNetwork
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from lix.catalog import build_method as build_method
 from lix.catalog import entries
 from lix.methods.base import FeaturePair as FeaturePair
+from lix.methods.base import Maps as Maps
 from lix.methods.base import Method as Method
 
 

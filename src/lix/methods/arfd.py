@@ -9,17 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import (
-    FeaturePair,
-    Method,
-    blank,
-    full_precision,
-    masked_mean,
-    match_size,
-    valid_cells,
-)
+from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.cells import CellNorm
 from lix.methods.dwld import DWLD
-from lix.networks.base import SegOutput
+from lix.methods.pixels import blank
 
 Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
 Consistency = Literal["cka", "cosine", "euclidean", "pearson"]
@@ -170,19 +163,14 @@ class Adapter(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm1d(outputs)
+        self.norm = CellNorm(outputs)
 
-    def forward(self, f: Tensor, cells: Tensor) -> Tensor:
+    def forward(self, f: Tensor, cells: Tensor | None = None) -> Tensor:
         """Adapt (B, C, h, w) features; `cells` (B, h, w) are those that count in the statistics."""
-        convolved = self.conv(f).movedim(1, -1)
-        rows = convolved[cells]
-        # A single row has no variance; scale and shift keep the graph whole for DDP.
-        normed = self.norm(rows) if len(rows) > 1 else rows * self.norm.weight + self.norm.bias
-        adapted = torch.zeros_like(convolved).masked_scatter(cells.unsqueeze(-1), normed)
-        return F.relu(adapted).movedim(-1, 1)
+        return F.relu(self.norm(self.conv(f), cells))
 
 
-class ARFD(Method):
+class ARFD(FeatureMethod):
     """Distils feature maps by the similarity pattern of their recalibrated channels.
 
     Args:
@@ -194,7 +182,6 @@ class ARFD(Method):
             (docs/paper.md). `frozen`: the same convolution as initialised. `identity`: none.
     """
 
-    kind = "feature"
     presets = {"paper": {"teacher_side": "trained"}}
     citation = DWLD.citation
 
@@ -227,42 +214,25 @@ class ARFD(Method):
         )
         self.teacher_side.requires_grad_(teacher_side == "trained")
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        self.monitors = {}
-        pairs = zip(student.features.items(), teacher.features.values(), strict=True)
-        with torch.autocast(target.device.type, enabled=False):
-            losses = [self._pair(i, *fs, ft, target) for i, (fs, ft) in enumerate(pairs)]
-        return {"arfd": self.weight * torch.stack(losses).sum()}
-
-    def _pair(self, i: int, name: str, fs: Tensor, ft: Tensor, target: Tensor) -> Tensor:
-        """1 - CKA, or another distance, of the i-th pair of maps: mean over labelled samples."""
-        dtype = next(self.parameters()).dtype
-        fs, ft = (blank(f, valid_cells(target, f.shape[-2:])).to(dtype) for f in (fs, ft))
-        fs, ft = match_size(fs, ft)
-        cells = valid_cells(target, fs.shape[-2:])
+    def pair_loss(self, maps: Maps) -> Tensor:
+        """1 - CKA, or another distance, of a pair of maps: mean over samples."""
+        i, name, fs, ft, cells = maps
         sk = self._recalibrated(self.student_side[i](fs, cells), cells)
         ta = self.teacher_side[i](ft, cells) if self.teacher_side else ft
         tk = self._recalibrated(ta, cells)
-        labelled = cells.flatten(1).any(dim=1)
-        self._watch(name, sk, tk, fs, ft, labelled)
-        return masked_mean(CONSISTENCIES[self.consistency](sk, tk), labelled)
+        self._watch(name, sk, tk, fs, ft)
+        return CONSISTENCIES[self.consistency](sk, tk).mean()
 
-    def _recalibrated(self, fa: Tensor, cells: Tensor) -> Tensor:
+    def _recalibrated(self, fa: Tensor, cells: Tensor | None) -> Tensor:
         """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored cells."""
         fk = recalibrate(fa, kernel=self.kernel, sigma=self.sigma, valid=cells)
         return blank(fk, cells).flatten(2)
 
     @torch.no_grad()
-    def _watch(
-        self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor, labelled: Tensor
-    ) -> None:
+    def _watch(self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor) -> None:
         """CKA of the first labelled sample: recalibrated channels, raw maps over positions."""
-        if not labelled.any():
-            return
-        n = int(labelled.int().argmax())
-        self.monitors[f"cka_{name}"] = cka(sk[n, None], tk[n, None])[0]
-        raw = position_cka(fs[n, None].flatten(2), ft[n, None].flatten(2))
-        self.monitors[f"cka_raw_{name}"] = raw[0]
+        self.monitors[f"cka_{name}"] = cka(sk[:1], tk[:1])[0]
+        self.monitors[f"cka_raw_{name}"] = position_cka(fs[:1].flatten(2), ft[:1].flatten(2))[0]
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
         said = []

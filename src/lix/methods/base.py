@@ -1,20 +1,23 @@
-"""The contract of every distillation method, and what several methods share."""
+"""The contract of every distillation method."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Literal, NamedTuple, ParamSpec
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple, ParamSpec, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lix.methods.cells import match_size, valid_cells
+from lix.methods.pixels import IGNORE_INDEX, blank
 from lix.networks.base import FeatureSpec, SegNetwork, SegOutput
 
-IGNORE_INDEX = 255
-
 P = ParamSpec("P")
+Batch = tuple[Tensor, Tensor | None, Tensor]
+"""Image, X (None for an RGB teacher) and target."""
 
 
 class FeaturePair(NamedTuple):
@@ -22,6 +25,51 @@ class FeaturePair(NamedTuple):
 
     student: FeatureSpec
     teacher: FeatureSpec
+
+
+@dataclass
+class FirstStage:
+    """What a two-stage method trains on the teacher alone, before the student's training."""
+
+    part: nn.Module
+    loss: Callable[[SegOutput, Tensor], Tensor]
+    """Of the teacher's output and the target."""
+    optimizer: torch.optim.Optimizer
+    passes: int
+    """Over the training data."""
+    done: int = 0
+
+    def run_pass(
+        self, teacher: SegNetwork, batches: Iterable[Batch], features: Sequence[str]
+    ) -> float:
+        """One pass; returns the mean loss."""
+        losses = []
+        self.part.requires_grad_(True)
+        for image, x, target in batches:
+            with torch.no_grad():
+                known = teacher(image, x, features=features)
+            loss = self.loss(known, target)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            losses.append(loss.detach())
+        self.part.requires_grad_(False)
+        if not losses:
+            raise ValueError(
+                "The batches are used up; give prepare a list or a DataLoader, not an iterator."
+            )
+        self.done += 1
+        return torch.stack(losses).mean().item()
+
+
+class StageRecord(Protocol):
+    """Keeps a first stage over interruptions, and says how far it is."""
+
+    def restore(self, stage: FirstStage) -> None:
+        """Bring the stage to where it was."""
+
+    def passed(self, stage: FirstStage, loss: float) -> None:
+        """A pass has ended."""
 
 
 class Method(nn.Module):
@@ -41,25 +89,55 @@ class Method(nn.Module):
     """BibTeX."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     """Named sets of options, such as the constants of the official code."""
+    maps: ClassVar[Literal["all", "last"]] = "all"
+    """Which of the networks' default features are compared unless the user names some."""
+    hard_weight: float = 1.0
+    """Factor of the cross-entropy with the labels."""
+    epoch: float = math.inf
+    """Set by the training loop; as it is, every warm-up counts as over."""
 
     def __init__(self, pairs: Sequence[FeaturePair], num_classes: int) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.pairs, self.num_classes = tuple(pairs), num_classes
         self.monitors: dict[str, Tensor] = {}
         if self.kind in ("feature", "both") and not pairs:
             raise ValueError(
                 f"{type(self).__name__} compares feature maps: give it at least one pair."
             )
 
+    def first_stage(self) -> FirstStage | None:
+        """What must be trained before the student; most methods have nothing."""
+        return None
+
     def prepare(
-        self, teacher: SegNetwork, batches: Iterable[tuple[Tensor, Tensor | None, Tensor]]
+        self,
+        teacher: SegNetwork,
+        batches: Iterable[Batch],
+        *,
+        features: Sequence[str] | None = None,
+        record: StageRecord | None = None,
     ) -> None:
-        """Run the first stage of a two-stage method; most methods have none.
+        """Run the first stage, if the method has one.
 
         Args:
             teacher: the frozen teacher.
-            batches: image, X and target, as training sees them.
+            batches: (image, X or None, target); a list or a loader, since it may be passed over
+                several times.
+            features: names of the teacher's maps, in the order of `pairs`; default: the last of
+                `teacher.default_features`.
+            record: keeps the stage over interruptions.
         """
+        stage = self.first_stage()
+        if stage is None:
+            return
+        if features is None:
+            features = teacher.default_features[-len(self.pairs) :] if self.pairs else ()
+        if record:
+            record.restore(stage)
+        while stage.done < stage.passes:
+            loss = stage.run_pass(teacher, batches, features)
+            if record:
+                record.passed(stage, loss)
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         """Return the weighted loss terms by name, each a scalar.
@@ -78,68 +156,128 @@ class Method(nn.Module):
         return []
 
 
-def full_precision(loss: Callable[P, Tensor]) -> Callable[P, Tensor]:
+class Maps(NamedTuple):
+    """A pair of feature maps ready to be compared."""
+
+    pair: int
+    """Its place in `pairs`."""
+    name: str
+    """Of the student's map."""
+    student: Tensor
+    """(B, C_S, h, w) of the samples that have labels, 0 at ignored cells."""
+    teacher: Tensor
+    """(B, C_T, h, w), of the same size."""
+    cells: Tensor | None
+    """(B, h, w), true where a cell covers a labelled pixel; None: everywhere."""
+
+    @property
+    def cells_per_sample(self) -> Tensor | float:
+        """How many cells count, in the mean over samples."""
+        if self.cells is None:
+            return float(self.student[0, 0].numel())
+        return self.cells.sum() / len(self.cells)
+
+
+def full_precision(loss: Callable[P, Any]) -> Callable[P, Any]:
     """Let a loss compute in float32 under autocast and for half inputs; float64 stays.
 
     Differences of log-probabilities and Gram matrices lose everything in 8 or 11 bits.
     """
 
     @functools.wraps(loss)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
         device = next(a.device.type for a in args if isinstance(a, Tensor))
         with torch.autocast(device_type=device, enabled=False):
             promoted = {key: _promote(value) for key, value in kwargs.items()}
-            return loss(*[_promote(a) for a in args], **promoted)  # type: ignore[arg-type]
+            return loss(*[_promote(a) for a in args], **promoted)
 
     return wrapped
 
 
-def _promote(value: object) -> object:
+def _promote(value: Any) -> Any:
+    if isinstance(value, SegOutput):
+        features = {name: _promote(f) for name, f in value.features.items()}
+        return SegOutput(_promote(value.logits), features)
     half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if half else value  # type: ignore[attr-defined]
+    return value.float() if half else value
 
 
-def check_logits(zs: Tensor, zt: Tensor, target: Tensor | None = None) -> None:
-    """Raise a ValueError unless `zs` and `zt` are (B, K, …) alike and `target` is (B, …)."""
-    if zs.shape != zt.shape or zs.ndim < 2:
-        raise ValueError(
-            f"Student and teacher logits must have one shape (B, K, H, W) or (B, K), "
-            f"got {tuple(zs.shape)} and {tuple(zt.shape)}."
-        )
-    pixels = (zs.shape[0], *zs.shape[2:])
-    if target is not None and tuple(target.shape) != pixels:
-        raise ValueError(f"The target must have shape {pixels}, got {tuple(target.shape)}.")
+class FeatureMethod(Method):
+    """A method that compares pairs of feature maps: the sum of its loss over the pairs.
 
-
-def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
-    """Mean of `values` where `valid` is true; 0, still connected to the graph, where none is.
-
-    >>> masked_mean(torch.tensor([1.0, 5.0]), torch.tensor([True, False]))
-    tensor(1.)
+    A cell counts if it covers a labelled pixel; samples without labels are left out.
     """
-    if valid is None:
-        return values.mean()
-    return values.where(valid, values.new_zeros(())).sum() / valid.sum().clamp(min=1)
+
+    kind: ClassVar[Literal["none", "logit", "feature", "both"]] = "feature"
+    weight: float
+
+    @full_precision
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
+        self.monitors = {}
+        terms: dict[str, Tensor] = {}
+        for maps in self.compared(student, teacher, target):
+            for name, term in self.pair_terms(maps).items():
+                terms[name] = terms[name] + term if name in terms else term
+        return terms or {self.name: self.nothing(student)}
+
+    @property
+    def name(self) -> str:
+        """Of its term."""
+        return type(self).__name__.lower()
+
+    def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
+        """The weighted terms of one pair."""
+        return {self.name: self.weight * self.pair_loss(maps)}
+
+    def pair_loss(self, maps: Maps) -> Tensor:
+        """The loss of one pair, a scalar."""
+        raise NotImplementedError
+
+    def compared(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> Iterator[Maps]:
+        """The pairs of maps in the parameters' precision; none where no sample has a label.
+
+        Raises:
+            ValueError: maps that are not those of `pairs`.
+        """
+        self._check(student, "student", [pair.student for pair in self.pairs])
+        self._check(teacher, "teacher", [pair.teacher for pair in self.pairs])
+        seen = (target != IGNORE_INDEX).flatten(1).any(dim=1)
+        if not seen.any():
+            return
+        keep = slice(None) if seen.all() else seen
+        target = target[keep]
+        found = zip(student.features.items(), teacher.features.values(), strict=True)
+        for i, ((name, fs), ft) in enumerate(found):
+            dtype = next((p.dtype for p in self.parameters()), fs.dtype)
+            fs, ft = (_blank_ignored(f[keep].to(dtype), target) for f in (fs, ft))
+            fs, ft = match_size(fs, ft)
+            yield Maps(i, name, fs, ft, _cells(target, fs))
+
+    def nothing(self, student: SegOutput) -> Tensor:
+        """0, connected to everything that a loss would have taught."""
+        taught = [*student.features.values(), *(p for p in self.parameters() if p.requires_grad)]
+        return torch.stack(
+            [t.where(torch.zeros_like(t, dtype=torch.bool), 0.0).sum().float() for t in taught]
+        ).sum()
+
+    def _check(self, out: SegOutput, who: str, specs: Sequence[FeatureSpec]) -> None:
+        if len(out.features) != len(specs):
+            raise ValueError(
+                f"{type(self).__name__} compares {len(specs)} pair(s) of maps, but the {who} gave "
+                f"{len(out.features)}; ask for them with features=."
+            )
+        for (name, f), spec in zip(out.features.items(), specs, strict=True):
+            if f.ndim != 4 or f.shape[1] != spec.channels:
+                raise ValueError(
+                    f"The {who}'s map {name!r} must be (B, {spec.channels}, h, w), "
+                    f"got {tuple(f.shape)}."
+                )
 
 
-def blank(maps: Tensor, valid: Tensor | None) -> Tensor:
-    """Zero the (B, C, …) `maps` where `valid` (B, …) is false, so that not even NaN leaks out."""
-    return maps if valid is None else maps.masked_fill(~valid.unsqueeze(1), 0.0)
+def _cells(target: Tensor, f: Tensor) -> Tensor | None:
+    cells = valid_cells(target, f.shape[-2:])
+    return None if cells.all() else cells
 
 
-def match_size(fs: Tensor, ft: Tensor) -> tuple[Tensor, Tensor]:
-    """Resize the larger of two maps (B, C, H, W) to the smaller one's H x W, bilinearly."""
-    size = tuple(min(s, t) for s, t in zip(fs.shape[-2:], ft.shape[-2:], strict=True))
-    return _resize(fs, size), _resize(ft, size)
-
-
-def _resize(f: Tensor, size: tuple[int, ...]) -> Tensor:
-    if tuple(f.shape[-2:]) == size:
-        return f
-    return F.interpolate(f, size=size, mode="bilinear", align_corners=False)
-
-
-def valid_cells(target: Tensor, size: Sequence[int], ignore_index: int = IGNORE_INDEX) -> Tensor:
-    """(B, h, w) feature cells that cover at least one labelled pixel of `target` (B, H, W)."""
-    labelled = (target != ignore_index).float().unsqueeze(1)
-    return F.adaptive_max_pool2d(labelled, list(size)).squeeze(1) > 0
+def _blank_ignored(f: Tensor, target: Tensor) -> Tensor:
+    return blank(f, _cells(target, f))

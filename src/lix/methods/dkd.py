@@ -12,25 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import (
-    IGNORE_INDEX,
-    FeaturePair,
-    Method,
-    blank,
-    check_logits,
-    full_precision,
-    masked_mean,
-)
+from lix.methods.base import FeaturePair, Method, full_precision
+from lix.methods.pixels import IGNORE_INDEX, check_logits, labelled, pixel_mean
 from lix.networks.base import SegOutput
 
 
 class Decoupled(NamedTuple):
     """Log-probabilities of one network, split at the target class k."""
 
-    binary: Tensor
-    """(B, 2, …) log [p_k, 1 - p_k] (Eq. 10)."""
-    non_target: Tensor
-    """(B, K, …) log softmax over the classes other than k, 0 at k (Eq. 11)."""
+    odds: Tensor
+    """(1, n) log [p_k / (1 - p_k)], which says all of Eq. 10's two probabilities."""
+    rest: Tensor
+    """(K, n) softmax over the classes other than k, 0 at k (Eq. 11)."""
+    log_rest: Tensor
+    """Its logarithm, 0 at k."""
 
 
 def decouple(z: Tensor, target: Tensor) -> Decoupled:
@@ -40,37 +35,25 @@ def decouple(z: Tensor, target: Tensor) -> Decoupled:
     printed literally divides 0 by 0 there.
 
     Args:
-        z: logits (B, K, …), K >= 2.
-        target: (B, …) classes in [0, K).
-
-    Raises:
-        ValueError: fewer than two classes, or a class outside [0, K).
+        z: logits (K, n), K >= 2.
+        target: (n,) classes in [0, K).
     """
-    if z.shape[1] < 2:
-        raise ValueError("Decoupled distillation needs at least two classes.")
-    is_target = _one_hot(target, z.shape[1])
-    log_p = F.log_softmax(z, dim=1)
-    log_target = log_p.masked_fill(~is_target, 0.0).sum(dim=1)
-    log_rest = log_p.masked_fill(is_target, -torch.inf).logsumexp(dim=1)
-    non_target = F.log_softmax(z.masked_fill(is_target, -torch.inf), dim=1)
-    return Decoupled(
-        torch.stack([log_target, log_rest], dim=1), non_target.masked_fill(is_target, 0.0)
-    )
+    k = target.unsqueeze(0)
+    log_rest = z.scatter(0, k, -torch.inf)
+    top = log_rest.amax(dim=0, keepdim=True)
+    log_rest -= top
+    rest = log_rest.exp()
+    mass = rest.sum(dim=0, keepdim=True)
+    log_rest -= mass.log()
+    odds = z.gather(0, k) - top - mass.log()
+    return Decoupled(odds, rest.div_(mass), log_rest.scatter_(0, k, 0.0))
 
 
-def _one_hot(target: Tensor, num_classes: int) -> Tensor:
-    if target.numel() and not 0 <= int(target.min()) <= int(target.max()) < num_classes:
-        raise ValueError(
-            f"Labels must lie in [0, {num_classes}) or be {IGNORE_INDEX} (ignored), "
-            f"got {int(target.min())} to {int(target.max())}."
-        )
-    classes = torch.arange(num_classes, device=target.device)
-    return target.unsqueeze(1) == classes.view(1, -1, *[1] * (target.ndim - 1))
-
-
-def kl_terms(log_t: Tensor, log_s: Tensor) -> Tensor:
-    """The summands t_i · log(t_i / s_i) of KL(t ‖ s), from log-probabilities."""
-    return log_t.exp() * (log_t - log_s)
+def binary_kl(log_odds: Tensor, other: Tensor) -> Tensor:
+    """KL([p, 1 - p] ‖ [q, 1 - q]) from the log-odds of p and q."""
+    yes = F.logsigmoid(log_odds) - F.logsigmoid(other)
+    no = F.logsigmoid(-log_odds) - F.logsigmoid(-other)
+    return log_odds.sigmoid() * yes + (-log_odds).sigmoid() * no
 
 
 @full_precision
@@ -90,7 +73,7 @@ def dkd_loss(
     over the other classes. With two classes NCLD is 0.
 
     Args:
-        zs, zt: student and teacher logits, (B, K, H, W) or (B, K).
+        zs, zt: student and teacher logits, (B, K, H, W) or (B, K); the teacher's are constants.
         target: (B, H, W) or (B,) labels.
         alpha, beta: weights of the two parts.
         temperature: T.
@@ -102,14 +85,26 @@ def dkd_loss(
     Source: Zhao et al., CVPR 2022; megvii-research/mdistiller `DKD.py`. Equal in value; theirs
     takes the logarithm of a softmax and overflows at logits of about 20 (issue 60).
     """
+    valid = check_decoupled(zs, zt, target, ignore_index)
+
+    def rule(z_s: Tensor, z_t: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor]]:
+        s, t = decouple(z_s.div_(temperature), k), decouple(z_t.div_(temperature), k)
+        tcld = binary_kl(t.odds, s.odds).squeeze(0)
+        ncld = (t.rest * t.log_rest.sub_(s.log_rest)).sum(dim=0)
+        slope = alpha * (s.odds.sigmoid() - t.odds.sigmoid())
+        gradient = s.rest.mul_(beta - slope).sub_(t.rest.mul_(beta))
+        gradient.scatter_(0, k.unsqueeze(0), slope)
+        return temperature**2 * (alpha * tcld + beta * ncld), [gradient.mul_(temperature)]
+
+    return pixel_mean(rule, valid, zs, zt.detach(), target)
+
+
+def check_decoupled(zs: Tensor, zt: Tensor, target: Tensor, ignore_index: int) -> Tensor:
+    """Raise a ValueError for what cannot be decoupled; returns the valid pixels."""
     check_logits(zs, zt, target)
-    valid = target != ignore_index
-    target = target.masked_fill(~valid, 0)
-    s = decouple(blank(zs, valid) / temperature, target)
-    t = decouple(blank(zt, valid) / temperature, target)
-    tcld = kl_terms(t.binary, s.binary).sum(dim=1)
-    ncld = kl_terms(t.non_target, s.non_target).sum(dim=1)
-    return temperature**2 * masked_mean(alpha * tcld + beta * ncld, valid)
+    if zs.shape[1] < 2:
+        raise ValueError("Decoupled distillation needs at least two classes.")
+    return labelled(target, zs.shape[1], ignore_index)
 
 
 class DKD(Method):
@@ -119,11 +114,13 @@ class DKD(Method):
         weight: factor of the loss beside the cross-entropy.
         alpha, beta: weights of target-class and non-target-class distillation.
         temperature: T.
+        warmup_epochs: epochs over which the weight grows from 0, as in the official code.
     """
 
     kind = "logit"
     presets = {
-        "official-cifar": {"alpha": 1.0, "beta": 8.0, "temperature": 4.0},
+        "official-cifar": {"alpha": 1.0, "beta": 8.0, "temperature": 4.0, "warmup_epochs": 20},
+        "official-imagenet": {"alpha": 1.0, "beta": 0.5, "temperature": 1.0, "warmup_epochs": 1},
         "official-detection": {"alpha": 1.0, "beta": 0.25, "temperature": 1.0},
     }
     citation = """@inproceedings{zhao2022decoupled,
@@ -142,10 +139,11 @@ class DKD(Method):
         alpha: float = 1.0,
         beta: float = 1.0,
         temperature: float = 1.0,
+        warmup_epochs: int = 0,
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight, self.alpha, self.beta = weight, alpha, beta
-        self.temperature = temperature
+        self.temperature, self.warmup_epochs = temperature, warmup_epochs
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         loss = dkd_loss(
@@ -156,4 +154,5 @@ class DKD(Method):
             beta=self.beta,
             temperature=self.temperature,
         )
-        return {"dkd": self.weight * loss}
+        grown = min((self.epoch + 1) / max(self.warmup_epochs, 1), 1.0)
+        return {"dkd": self.weight * grown * loss}

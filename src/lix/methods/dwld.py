@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -10,16 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import (
-    IGNORE_INDEX,
-    FeaturePair,
-    Method,
-    blank,
-    check_logits,
-    full_precision,
-    masked_mean,
-)
-from lix.methods.dkd import decouple, kl_terms
+from lix.methods.base import FeaturePair, Method, full_precision
+from lix.methods.dkd import binary_kl, check_decoupled, decouple
+from lix.methods.pixels import IGNORE_INDEX, Rule, blank, masked_mean, pixel_mean
 from lix.networks.base import SegOutput
 
 BETA_MIN, BETA_MAX = 1.0, 10.0
@@ -147,19 +141,46 @@ def dwld_loss(
         Eq. 9 as printed is -KL(S ‖ T): unbounded below, it drives the student away from the
         teacher. Its sum over pixels is a mean here, the paper's λ_L being unknown.
     """
-    check_logits(zs, zt, target)
-    valid = target != ignore_index
-    target = target.masked_fill(~valid, 0)
-    s = decouple(blank(zs, valid), target)
-    t = decouple(blank(zt, valid), target)
-    if direction == "reverse":
-        s, t = t, s
-    elif direction != "forward":
+    valid = check_decoupled(zs, zt, target, ignore_index)
+    if direction not in RULES:
         raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
-    weight = blank(beta, valid) if isinstance(beta, Tensor) else beta
-    tcld = kl_terms(t.binary, s.binary).sum(dim=1)
-    ncld = (weight * kl_terms(t.non_target, s.non_target)).sum(dim=1)
-    return masked_mean(alpha * tcld + ncld, valid)
+    rule = functools.partial(RULES[direction], alpha)
+    if isinstance(beta, Tensor):
+        return pixel_mean(rule, valid, zs, beta, zt.detach(), target)
+    return pixel_mean(
+        lambda s, t, k: rule(s, torch.full_like(s, beta), t, k), valid, zs, zt.detach(), target
+    )
+
+
+def _forward(
+    alpha: float, z_s: Tensor, beta: Tensor, z_t: Tensor, k: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """α·TCLD + Σ_i β_i·NCLD_i with KL(T ‖ S), and its gradients by z_s and β."""
+    s, t = decouple(z_s, k), decouple(z_t, k)
+    ncld = t.log_rest.sub_(s.log_rest).mul_(t.rest)
+    slope = alpha * (s.odds.sigmoid() - t.odds.sigmoid())
+    loss = alpha * binary_kl(t.odds, s.odds).squeeze(0) + (beta * ncld).sum(dim=0)
+    pull = t.rest.mul_(beta)
+    gradient = s.rest.mul_(pull.sum(dim=0) - slope).sub_(pull)
+    return loss, [gradient.scatter_(0, k.unsqueeze(0), slope), ncld]
+
+
+def _reverse(
+    alpha: float, z_s: Tensor, beta: Tensor, z_t: Tensor, k: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """The same with KL(S ‖ T)."""
+    s, t = decouple(z_s, k), decouple(z_t, k)
+    ratio = s.log_rest.sub_(t.log_rest)
+    ncld = ratio * s.rest
+    sure = s.odds.sigmoid()
+    slope = alpha * sure * (1 - sure) * (s.odds - t.odds)
+    loss = alpha * binary_kl(s.odds, t.odds).squeeze(0) + (beta * ncld).sum(dim=0)
+    push = beta * (ratio + 1)
+    gradient = s.rest * (push - (s.rest * push).sum(dim=0) - slope)
+    return loss, [gradient.scatter_(0, k.unsqueeze(0), slope), ncld]
+
+
+RULES: dict[str, Rule] = {"forward": _forward, "reverse": _reverse}
 
 
 class DWLD(Method):

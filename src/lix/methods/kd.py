@@ -7,15 +7,8 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import (
-    IGNORE_INDEX,
-    FeaturePair,
-    Method,
-    blank,
-    check_logits,
-    full_precision,
-    masked_mean,
-)
+from lix.methods.base import FeaturePair, Method, full_precision
+from lix.methods.pixels import IGNORE_INDEX, check_logits, pixel_mean
 from lix.networks.base import SegOutput
 
 
@@ -26,7 +19,7 @@ def kd_loss(
     """T² · mean over pixels of KL(softmax(z_t/T) ‖ softmax(z_s/T)).
 
     Args:
-        zs, zt: student and teacher logits, (B, K, H, W) or (B, K).
+        zs, zt: student and teacher logits, (B, K, H, W) or (B, K); the teacher's are constants.
         temperature: T.
         valid: (B, H, W) or (B,), true where the loss counts; None: everywhere.
 
@@ -40,22 +33,32 @@ def kd_loss(
     >>> kd_loss(torch.tensor([[0.0, 0.0]]), torch.tensor([[9.0, -9.0]]))
     tensor(0.6931)
     """
-    check_logits(zs, zt)
-    log_s = F.log_softmax(blank(zs, valid) / temperature, dim=1)
-    log_t = F.log_softmax(blank(zt, valid) / temperature, dim=1)
-    kl = F.kl_div(log_s, log_t, reduction="none", log_target=True).sum(dim=1)
-    return temperature**2 * masked_mean(kl, valid)
+    check_logits(zs, zt, valid)
+
+    def rule(s: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor]]:
+        log_s, log_t = (F.log_softmax(z / temperature, dim=0) for z in (s, t))
+        p_t = log_t.exp()
+        kl = (p_t * log_t.sub_(log_s)).sum(dim=0)
+        return temperature**2 * kl, [temperature * log_s.exp_().sub_(p_t)]
+
+    return pixel_mean(rule, valid, zs, zt.detach())
 
 
 class KD(Method):
     """Distils the teacher's class probabilities, per pixel.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
+        hard_weight: factor of the cross-entropy beside it.
         temperature: T; 1 in segmentation.
     """
 
     kind = "logit"
+    presets = {
+        "official-cifar": {"weight": 0.9, "hard_weight": 0.1, "temperature": 4.0},
+        "official-imagenet": {"weight": 0.5, "hard_weight": 0.5, "temperature": 1.0},
+        "cirkd": {"weight": 1.0, "temperature": 1.0},
+    }
     citation = """@article{hinton2015distilling,
   title   = {Distilling the Knowledge in a Neural Network},
   author  = {Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff},
@@ -69,10 +72,11 @@ class KD(Method):
         num_classes: int = 0,
         *,
         weight: float = 1.0,
+        hard_weight: float = 1.0,
         temperature: float = 1.0,
     ) -> None:
         super().__init__(pairs, num_classes)
-        self.weight, self.temperature = weight, temperature
+        self.weight, self.hard_weight, self.temperature = weight, hard_weight, temperature
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         loss = kd_loss(

@@ -13,7 +13,8 @@ from torch import Tensor
 from lix.config import Optim
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.methods.base import IGNORE_INDEX, FeaturePair, Method, masked_mean
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, masked_mean
 from lix.networks.base import SegNetwork, SegOutput
 from lix.networks.checkpoint import KEY, NetworkSpec
 from lix.training.loaders import derived_seed
@@ -65,7 +66,11 @@ class SegModule(L.LightningModule):
 
     def on_fit_start(self) -> None:
         if self.teacher is not None:
-            self.teacher.to(self.device)
+            self.teacher.to(self.trainer.strategy.root_device)
+
+    def on_train_epoch_start(self) -> None:
+        if self.method is not None:
+            self.method.epoch = self.current_epoch
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Seed dropout and the like, so that a resumed run draws what an undisturbed one would."""
@@ -106,7 +111,7 @@ class SegModule(L.LightningModule):
             teacher_x = batch["x"] if self.teacher.x_channels else None
             teacher = self.teacher(image, teacher_x, features=self.teacher_features)
         distilled: dict[str, Tensor] = self.method(student, teacher, target)
-        return terms | distilled
+        return {"hard": self.method.hard_weight * terms["hard"]} | distilled
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         x = batch["x"] if self.network.x_channels else None

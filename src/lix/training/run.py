@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProg
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
-from torch import Tensor
 
 from lix.catalog import build_method, find
 from lix.config import Distillation, Recipe
@@ -26,10 +24,12 @@ from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, read_history
+from lix.training.first_stage import Record, TeacherBatches
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
 from lix.training.module import SegModule, feature_pairs
 
 RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
+FIRST_STAGE = BEST.with_name("first_stage.ckpt")
 MAY_CHANGE = {"devices", "strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
 
@@ -64,11 +64,11 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
     checkpoint = output / LAST if resume and (output / LAST).is_file() else None
-    if module.method and module.teacher and checkpoint is None:
-        module.method.prepare(module.teacher, _triples(batches))
     if first:
         recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
+    if checkpoint is None:
+        _first_stage(module, batches, trainer.strategy.root_device, output, console)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
@@ -197,12 +197,13 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
 def _method(
     distill: Distillation, network: SegNetwork, teacher: SegNetwork
 ) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
-    needs_maps = find("methods", distill.method).load().kind in ("feature", "both")  # type: ignore[attr-defined]
+    cls: type[Method] = find("methods", distill.method).load()
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if needs_maps:
+    if cls.kind in ("feature", "both"):
+        default = slice(-1, None) if cls.maps == "last" else slice(None)
         names = (
-            distill.features or network.default_features,
-            distill.teacher_features or distill.features or teacher.default_features,
+            distill.features or network.default_features[default],
+            distill.teacher_features or distill.features or teacher.default_features[default],
         )
     method = build_method(
         distill.method,
@@ -212,6 +213,21 @@ def _method(
         **distill.options,
     )
     return method, names
+
+
+def _first_stage(
+    module: SegModule, batches: Batches, device: torch.device, output: Path, console: Console
+) -> None:
+    if module.method is None or module.teacher is None:
+        return
+    training = TeacherBatches(batches, device, console)
+    module.teacher.to(device)
+    module.method.to(device).prepare(
+        module.teacher,
+        training,
+        features=module.teacher_features,
+        record=Record(output / FIRST_STAGE, training),
+    )
 
 
 def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
@@ -273,12 +289,6 @@ def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Consol
     path = recipe.output / RESULT
     path.write_text(json.dumps(stored, indent=1), encoding="utf-8")
     console.print(f"{recipe.output}: val mIoU {100 * result.mIoU:.1f} %; result in {path}")
-
-
-def _triples(batches: Batches) -> Iterator[tuple[Tensor, Tensor | None, Tensor]]:
-    """Image, X (None for an RGB teacher) and target of one pass over the training set."""
-    for batch in batches.train_dataloader():
-        yield batch["image"], batch.get("x"), batch["target"]
 
 
 def _quieten() -> None:

@@ -1,0 +1,210 @@
+"""Af-DCD: masked features are restored and contrasted densely (Fan et al., NeurIPS 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.kd import kd_loss
+from lix.methods.pixels import IGNORE_INDEX, blank
+from lix.networks.base import SegOutput
+
+
+@full_precision
+def contrast_loss(
+    fs: Tensor,
+    ft: Tensor,
+    *,
+    groups: int = 16,
+    patch: int = 4,
+    temperature: float = 0.07,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """Dense contrast of maps cut into patches of positions and groups of channels.
+
+    An item is the vector of one position and one channel group. Its positive is the teacher's
+    item of that position and group, its negatives the teacher's items of the other groups anywhere
+    in the patch; similarity is -L1/τ. The cross-entropies of all items are summed and divided by
+    the number of positions.
+
+    Args:
+        fs, ft: (B, C, H, W); sizes that are no multiple of `patch` are padded with positions that
+            do not count.
+        groups: M, a divisor of C.
+        patch: side of a patch.
+        temperature: τ.
+        valid: (B, H, W) positions that count; None: all.
+
+    Raises:
+        ValueError: `groups` does not divide C.
+
+    Source: Fan et al., NeurIPS 2023; OSVAI/Af-DCD `losses/ocmgd.py`.
+    """
+    if fs.shape[1] % groups:
+        raise ValueError(f"{groups} groups do not divide {fs.shape[1]} channels.")
+    if valid is None:
+        valid = fs.new_ones(fs[:, 0].shape, dtype=torch.bool)
+    counted = _items(valid.unsqueeze(1).float().expand(-1, groups, -1, -1), groups, patch)
+    counted = counted.squeeze(-1) > 0
+    items_s, items_t = (_items(blank(f, valid), groups, patch) for f in (fs, ft.detach()))
+    similar = -torch.cdist(items_s, items_t, p=1.0) / temperature
+    group = torch.arange(groups, device=fs.device).repeat(patch * patch)
+    allowed = group.unsqueeze(0) != group.unsqueeze(1)
+    allowed.fill_diagonal_(fill_value=True)
+    contrasted = similar.masked_fill(~(allowed & counted.unsqueeze(1)), -torch.inf)
+    positive = similar.diagonal(dim1=1, dim2=2)
+    loss = contrasted[counted].logsumexp(dim=1) - positive[counted]
+    return loss.sum() / valid.sum().clamp(min=1)
+
+
+def _items(f: Tensor, groups: int, patch: int) -> Tensor:
+    """(B, C, H, W) → (patches, patch² · M, C / M); padded with 0."""
+    f = F.pad(f, (0, -f.shape[3] % patch, 0, -f.shape[2] % patch))
+    b, c, h, w = f.shape
+    cut = f.view(b, groups, c // groups, h // patch, patch, w // patch, patch)
+    return cut.permute(0, 3, 5, 4, 6, 1, 2).reshape(-1, patch * patch * groups, c // groups)
+
+
+def pool(f: Tensor, valid: Tensor | None, size: int) -> tuple[Tensor, Tensor | None]:
+    """Max-pool (B, C, H, W) by `size` over valid positions; partial windows count."""
+    if valid is None:
+        return F.max_pool2d(f, size, ceil_mode=True), None
+    highest = F.max_pool2d(f.masked_fill(~valid.unsqueeze(1), -torch.inf), size, ceil_mode=True)
+    kept = F.max_pool2d(valid.float().unsqueeze(1), size, ceil_mode=True) > 0
+    return highest.where(kept, 0.0), kept.squeeze(1)
+
+
+class Restorer(nn.Module):
+    """Restores the teacher's map from a student's map of which most positions are masked."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.align = nn.Conv2d(inputs, outputs, 1)
+        self.projector = nn.Sequential(
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+        )
+
+    def forward(self, fs: Tensor, keep: Tensor) -> Tensor:
+        """(B, C_S, h, w) and the positions to keep, (B, 1, h, w) → (B, C_T, h, w)."""
+        restored: Tensor = self.projector(self.align(fs) * keep)
+        return restored
+
+
+class AfDCD(FeatureMethod):
+    """Distils by restoring masked features, by dense contrast, and by the class probabilities.
+
+    Args:
+        fd_weight: λ_fd of the squared error of the restored map.
+        contrast_weight: λ_ctr.
+        kd_weight: λ_kd.
+        temperature: τ of the contrast.
+        groups: M; the largest divisor of the teacher's channels up to it is taken.
+        patch: side of a patch.
+        pool: max-pooling before the contrast; the official code uses 4, and none for small maps.
+        mask_ratio: share of positions masked.
+        size_free: mean squared error instead of the official sum over channels and positions, so
+            that λ_fd does not depend on the size of the map.
+
+    Note:
+        The official code clips the projector's gradients at 15; here nothing is clipped.
+    """
+
+    kind = "both"
+    maps = "last"
+    presets = {
+        "official-cityscapes": {
+            "fd_weight": 2e-6,
+            "contrast_weight": 5e-3,
+            "pool": 4,
+            "size_free": False,
+        },
+        "official-camvid": {
+            "fd_weight": 8e-6,
+            "contrast_weight": 1e-2,
+            "pool": 1,
+            "size_free": False,
+        },
+    }
+    citation = """@inproceedings{fan2023augmentation,
+  title     = {Augmentation-Free Dense Contrastive Knowledge Distillation for Efficient Semantic
+               Segmentation},
+  author    = {Fan, Jiawei and Li, Chao and Liu, Xiaolong and Song, Meina and Yao, Anbang},
+  booktitle = {NeurIPS},
+  year      = {2023}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair],
+        num_classes: int = 0,
+        *,
+        fd_weight: float = 1.0,
+        contrast_weight: float = 5e-3,
+        kd_weight: float = 1.0,
+        temperature: float = 0.07,
+        groups: int = 16,
+        patch: int = 4,
+        pool: int = 1,
+        mask_ratio: float = 0.75,
+        size_free: bool = True,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.fd_weight, self.contrast_weight, self.kd_weight = fd_weight, contrast_weight, kd_weight
+        self.temperature, self.patch, self.pool = temperature, patch, pool
+        self.mask_ratio, self.size_free = mask_ratio, size_free
+        self.groups = [largest_divisor(p.teacher.channels, groups) for p in pairs]
+        self.restorers = nn.ModuleList(
+            Restorer(p.student.channels, p.teacher.channels) for p in pairs
+        )
+
+    @full_precision
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
+        terms = super().forward(student, teacher, target)
+        valid = target != IGNORE_INDEX
+        kd = kd_loss(student.logits, teacher.logits, valid=valid)
+        return terms | {"afdcd_kd": self.kd_weight * kd}
+
+    def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
+        keep = torch.rand_like(maps.student[:, :1]) <= 1 - self.mask_ratio
+        restored = self.restorers[maps.pair](maps.student, keep)
+        return self.terms(maps, restored)
+
+    def terms(self, maps: Maps, restored: Tensor) -> dict[str, Tensor]:
+        """The weighted terms of a restored map (B, C_T, h, w)."""
+        error = blank(restored - maps.teacher, maps.cells).square().sum() / len(restored)
+        if self.size_free:
+            error = error / (restored.shape[1] * maps.cells_per_sample)
+        (fs, cells), (ft, _) = (pool(f, maps.cells, self.pool) for f in (restored, maps.teacher))
+        contrast = contrast_loss(
+            fs,
+            ft,
+            groups=self.groups[maps.pair],
+            patch=self.patch,
+            temperature=self.temperature,
+            valid=cells,
+        )
+        return {
+            "afdcd_fd": self.fd_weight * error,
+            "afdcd_contrast": self.contrast_weight * contrast,
+        }
+
+
+def largest_divisor(number: int, limit: int) -> int:
+    """The largest divisor of `number` up to `limit`.
+
+    Raises:
+        ValueError: only 1 divides it, and with one group nothing can be contrasted.
+    """
+    divisor = max(d for d in range(1, limit + 1) if number % d == 0)
+    if divisor == 1:
+        raise ValueError(
+            f"{number} channels cannot be cut into 2 to {limit} groups; raise groups or compare "
+            "another map."
+        )
+    return divisor

@@ -1,0 +1,73 @@
+"""AT: the student's attention maps become the teacher's (Zagoruyko and Komodakis, ICLR 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.cells import match_size, unit
+from lix.methods.pixels import blank, masked_mean
+
+
+def attention(f: Tensor, p: int = 2, valid: Tensor | None = None) -> Tensor:
+    """(B, H·W) mean over channels of f^p, of unit length per sample."""
+    return unit(blank(f, valid).pow(p).mean(dim=1).flatten(1))
+
+
+@full_precision
+def at_loss(fs: Tensor, ft: Tensor, *, p: int = 2, valid: Tensor | None = None) -> Tensor:
+    """Mean over samples and positions of (Q_s - Q_t)², Q the attention map of unit length.
+
+    Args:
+        fs, ft: (B, C, H, W) maps of any channels; the larger is resized to the smaller.
+        p: exponent; an odd one keeps signs, as the official code does.
+        valid: (B, h, w) positions of the smaller map that count; None: all.
+
+    Source: Zagoruyko and Komodakis, ICLR 2017; szagoruyko/attention-transfer `utils.py`. The
+    paper writes the length of the difference, the code its mean square, which shrinks as the map
+    grows.
+    """
+    fs, ft = match_size(fs, ft)
+    difference = attention(fs, p, valid) - attention(ft.detach(), p, valid)
+    return masked_mean(difference.square(), None if valid is None else valid.flatten(1))
+
+
+class AT(FeatureMethod):
+    """Distils where features are strong, whatever their channels.
+
+    Args:
+        weight: factor of the loss beside the cross-entropy.
+        p: exponent of the attention map.
+        size_free: sum over positions instead of the official mean, so that the weight does not
+            depend on the size of the map.
+    """
+
+    presets = {
+        "official": {"weight": 1000.0, "size_free": False},
+        "cirkd": {"weight": 10000.0, "size_free": False},
+    }
+    citation = """@inproceedings{zagoruyko2017paying,
+  title     = {Paying More Attention to Attention: Improving the Performance of Convolutional
+               Neural Networks via Attention Transfer},
+  author    = {Zagoruyko, Sergey and Komodakis, Nikos},
+  booktitle = {ICLR},
+  year      = {2017}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair],
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        p: int = 2,
+        size_free: bool = True,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight, self.p, self.size_free = weight, p, size_free
+
+    def pair_loss(self, maps: Maps) -> Tensor:
+        loss = at_loss(maps.student, maps.teacher, p=self.p, valid=maps.cells)
+        return loss * maps.cells_per_sample if self.size_free else loss

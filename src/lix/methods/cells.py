@@ -1,0 +1,76 @@
+"""Feature maps of student and teacher: their cells, sizes, and norms over labelled cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.methods.pixels import IGNORE_INDEX, masked_mean
+
+
+def match_size(fs: Tensor, ft: Tensor) -> tuple[Tensor, Tensor]:
+    """Resize the larger of two maps (B, C, H, W) to the smaller one's H x W, bilinearly."""
+    size = tuple(min(s, t) for s, t in zip(fs.shape[-2:], ft.shape[-2:], strict=True))
+    return _resize(fs, size), _resize(ft, size)
+
+
+def _resize(f: Tensor, size: tuple[int, ...]) -> Tensor:
+    if tuple(f.shape[-2:]) == size:
+        return f
+    return F.interpolate(f, size=size, mode="bilinear", align_corners=False)
+
+
+def valid_cells(target: Tensor, size: Sequence[int], ignore_index: int = IGNORE_INDEX) -> Tensor:
+    """(B, h, w) feature cells that cover at least one labelled pixel of `target` (B, H, W)."""
+    seen = (target != ignore_index).float().unsqueeze(1)
+    return F.adaptive_max_pool2d(seen, list(size)).squeeze(1) > 0
+
+
+def unit(x: Tensor, dim: int = -1) -> Tensor:
+    """`x` divided by its Euclidean length along `dim`; 0, with gradient 0, where that is 0."""
+    length = torch.linalg.vector_norm(x, dim=dim, keepdim=True)
+    return (x / length.clamp(min=1e-12)).masked_fill(length == 0, 0.0)
+
+
+def mean_squared(a: Tensor, b: Tensor, valid: Tensor | None) -> Tensor:
+    """Mean over valid cells and channels of (a - b)²; a, b: (B, C, h, w)."""
+    if valid is None:
+        return F.mse_loss(a, b)
+    return masked_mean((a - b).square().mean(dim=1), valid)
+
+
+def pooled(f: Tensor, valid: Tensor | None = None) -> Tensor:
+    """(B, C) means over the valid positions of (B, C, h, w); vectors (B, C) stay."""
+    if f.ndim == 2:
+        return f
+    if valid is None:
+        return f.mean(dim=(2, 3))
+    cells = valid.unsqueeze(1)
+    return (f.masked_fill(~cells, 0.0)).sum(dim=(2, 3)) / cells.sum(dim=(2, 3)).clamp(min=1)
+
+
+class CellNorm(nn.BatchNorm2d):
+    """Batch norm of (B, C, h, w) maps whose statistics count valid cells alone.
+
+    Other cells come out as 0. A single cell has no variance: it is scaled and shifted only.
+    """
+
+    def forward(self, f: Tensor, cells: Tensor | None = None) -> Tensor:
+        """Normalise; `cells` (B, h, w) is true where a cell counts, None: everywhere."""
+        several = f.shape[0] * f.shape[2] * f.shape[3] > 1
+        if cells is None and several:
+            return super().forward(f)
+        counted = cells if cells is not None else f.new_ones(f[:, 0].shape, dtype=torch.bool)
+        rows = f.movedim(1, -1)[counted]
+        normed = self._rows(rows) if len(rows) > 1 or not self.training else self._affine(rows)
+        whole = torch.zeros_like(f.movedim(1, -1))
+        return whole.masked_scatter(counted.unsqueeze(-1), normed).movedim(-1, 1)
+
+    def _rows(self, rows: Tensor) -> Tensor:
+        return super().forward(rows.mT[None, :, :, None]).squeeze(-1).squeeze(0).mT
+
+    def _affine(self, rows: Tensor) -> Tensor:
+        return rows * self.weight + self.bias

@@ -1,0 +1,223 @@
+"""DiffKD: a diffusion model denoises the student's map, then compares it (Huang et al., 2023)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import CellNorm, mean_squared, pooled
+
+TRAIN_STEPS = 1000
+TIMESTEPS = (400, 300, 200, 100, 0)
+"""Of the five DDIM steps."""
+
+
+def schedule() -> Tensor:
+    """(1001,) ᾱ of the time steps, the product of 1 - β, β growing linearly from 1e-4 to 0.02.
+
+    The last is 1: no noise.
+    """
+    alphas = (1 - torch.linspace(1e-4, 0.02, TRAIN_STEPS)).cumprod(dim=0)
+    return torch.cat([alphas, torch.ones(1)])
+
+
+def shares(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of signal √ᾱ and noise √(1 - ᾱ)."""
+    return alpha.sqrt(), (1 - alpha).sqrt()
+
+
+def ddim_step(x: Tensor, noise: Tensor, now: Tensor, then: Tensor) -> Tensor:
+    """One deterministic DDIM step (η = 0) from ᾱ = `now` to ᾱ = `then`."""
+    (signal_now, noise_now), (signal_then, noise_then) = shares(now), shares(then)
+    clean = (x - noise_now * noise) / signal_now
+    return signal_then * clean + noise_then * noise
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions with norms, added to their input."""
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        inner = channels // reduction
+        self.convs = nn.ModuleList(
+            [
+                nn.Conv2d(channels, inner, 1),
+                nn.Conv2d(inner, inner, 3, padding=1),
+                nn.Conv2d(inner, channels, 1),
+            ]
+        )
+        self.norms = nn.ModuleList([CellNorm(inner), CellNorm(inner), CellNorm(channels)])
+
+    def forward(self, x: Tensor, cells: Tensor | None) -> Tensor:
+        """(B, C, h, w) → the same."""
+        f = x
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            f = norm(conv(F.relu(f) if i else f), cells)
+        return x + f
+
+
+class Denoiser(nn.Module):
+    """Predicts the noise in a map, given the time step."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.time_embedding = nn.Embedding(1280, channels)
+        self.blocks = nn.ModuleList([Bottleneck(channels, 4), Bottleneck(channels, 4)])
+        self.conv = nn.Conv2d(channels, channels, 1)
+        self.norm = CellNorm(channels)
+
+    def forward(self, x: Tensor, t: Tensor, cells: Tensor | None) -> Tensor:
+        """(B, C, h, w) and time steps (B,) → (B, C, h, w)."""
+        f = x + self.time_embedding(t)[:, :, None, None]
+        for block in self.blocks:
+            f = block(f, cells)
+        normed: Tensor = self.norm(self.conv(f), cells)
+        return normed
+
+
+class NoiseAdapter(nn.Module):
+    """Predicts γ, the share of the student's map that is not to be replaced by noise."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.block = Bottleneck(channels, 8)
+        self.pred = nn.Linear(channels, 2)
+
+    def forward(self, f: Tensor, cells: Tensor | None) -> Tensor:
+        """(B, C, h, w) → (B,)."""
+        return self.pred(pooled(self.block(f, cells), cells)).softmax(dim=1)[:, 0]
+
+
+class Draws(NamedTuple):
+    """The random numbers of one call."""
+
+    start: Tensor
+    """(B, D, h, w) noise mixed into the student's map."""
+    noise: Tensor
+    """(B, D, h, w) noise that the denoiser learns to predict."""
+    timesteps: Tensor
+    """(B,) in [0, 1000)."""
+
+    @classmethod
+    def of(cls, like: Tensor) -> Draws:
+        """New draws for maps like this one."""
+        t = torch.randint(0, TRAIN_STEPS, (len(like),), device=like.device)
+        return cls(torch.randn_like(like), torch.randn_like(like), t)
+
+
+class Diffusion(nn.Module):
+    """Compares one student map with one teacher map in a space of D channels.
+
+    Args:
+        inputs: channels of the student's map.
+        outputs: channels of the teacher's map.
+        hidden: D, at least 8.
+    """
+
+    alphas: Tensor
+
+    def __init__(self, inputs: int, outputs: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder = nn.Conv2d(outputs, hidden, 1)
+        self.encoder_norm = CellNorm(hidden)
+        self.decoder = nn.Conv2d(hidden, outputs, 1)
+        self.align = nn.Conv2d(inputs, hidden, 1)
+        self.denoiser = Denoiser(hidden)
+        self.adapter = NoiseAdapter(hidden)
+        self.proj = nn.Conv2d(hidden, hidden, 1)
+        self.proj_norm = CellNorm(hidden)
+        self.register_buffer("alphas", schedule(), persistent=False)
+
+    def forward(
+        self, fs: Tensor, ft: Tensor, cells: Tensor | None = None, draws: Draws | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the distillation, diffusion and auto-encoder losses.
+
+        Args:
+            fs, ft: (B, C_S, h, w) and (B, C_T, h, w).
+            cells: (B, h, w) that count; None: all.
+            draws: the random numbers; None: new ones.
+
+        The distillation loss teaches student, denoiser and adapter; the other two leave the
+        student alone.
+        """
+        f = self.align(fs)
+        draws = draws or Draws.of(f)
+        hidden = self.encoder_norm(self.encoder(ft), cells)
+        restored = mean_squared(self.decoder(hidden), ft, cells)
+        hidden = hidden.detach()
+        refined = self.proj_norm(self.proj(self.denoise(f, draws.start, cells)), cells)
+        signal, noise = shares(self.alphas[draws.timesteps].view(-1, 1, 1, 1))
+        noisy = signal * hidden + noise * draws.noise
+        predicted = self.denoiser(noisy, draws.timesteps, cells)
+        diffusion = mean_squared(predicted, draws.noise, cells)
+        return mean_squared(refined, hidden, cells), diffusion, restored
+
+    def denoise(self, f: Tensor, noise: Tensor, cells: Tensor | None) -> Tensor:
+        """Mix noise into the student's map and take it out again in five DDIM steps."""
+        gamma = self.adapter(f, cells).view(-1, 1, 1, 1)
+        x = gamma * f + (1 - gamma) * noise
+        alphas = self.alphas.float()  # the official scheduler's roots are float32's
+        for t in TIMESTEPS:
+            steps = torch.full((len(f),), t, device=f.device)
+            then = alphas[t - 100 if t else -1]
+            x = ddim_step(x, self.denoiser(x, steps, cells), alphas[t], then)
+        return x
+
+
+class DiffKD(FeatureMethod):
+    """Distils maps that a diffusion model, trained alongside on the teacher's, has denoised.
+
+    Args:
+        weight: factor of the distillation loss beside the cross-entropy; the losses of denoiser
+            and auto-encoder, which do not teach the student, have weight 1.
+        hidden: channels D of the space of comparison; default: half the teacher's, from 8 to the
+            official 1024.
+
+    Source: Huang et al., NeurIPS 2023; hunto/image_classification_sota `losses/diffkd`. The start
+    is γ·f_s + (1 - γ)·ε there, without roots.
+    """
+
+    maps = "last"
+    presets = {"official": {"weight": 1.0, "hidden": 1024}}
+    citation = """@inproceedings{huang2023knowledge,
+  title     = {Knowledge Diffusion for Distillation},
+  author    = {Huang, Tao and Zhang, Yuan and Zheng, Mingkai and You, Shan and Wang, Fei and
+               Qian, Chen and Xu, Chang},
+  booktitle = {NeurIPS},
+  year      = {2023}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair],
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        hidden: int | None = None,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        if hidden is not None and hidden < 8:
+            raise ValueError(f"hidden must be at least 8, got {hidden}.")
+        self.weight = weight
+        self.diffusions = nn.ModuleList(
+            Diffusion(
+                p.student.channels,
+                p.teacher.channels,
+                hidden or min(1024, max(8, p.teacher.channels // 2)),
+            )
+            for p in pairs
+        )
+
+    def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
+        kd, diffusion, restored = self.diffusions[maps.pair](maps.student, maps.teacher, maps.cells)
+        return {
+            "diffkd": self.weight * kd,
+            "diffkd_diffusion": diffusion,
+            "diffkd_autoencoder": restored,
+        }

@@ -1,0 +1,106 @@
+"""DIST: predictions correlate with the teacher's, per pixel and per class (Huang et al., 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lix.methods.base import FeaturePair, Method, full_precision
+from lix.methods.pixels import IGNORE_INDEX, check_logits
+from lix.networks.base import SegOutput
+
+
+def pearson(a: Tensor, b: Tensor, dim: int) -> Tensor:
+    """Correlation of `a` and `b` along `dim`; 0 where either is constant."""
+    a, b = (v - v.mean(dim=dim, keepdim=True) for v in (a, b))
+    lengths = a.norm(dim=dim) * b.norm(dim=dim)
+    return (a * b).sum(dim=dim) / (lengths + 1e-8)
+
+
+@full_precision
+def dist_loss(
+    zs: Tensor,
+    zt: Tensor,
+    *,
+    inter_weight: float = 1.0,
+    intra_weight: float = 1.0,
+    temperature: float = 1.0,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """β·(1 - mean over pixels of r over classes) + γ·(1 - mean over classes of r over pixels).
+
+    r is Pearson's correlation of the two class distributions. The second runs over all valid
+    pixels of the batch together.
+
+    Args:
+        zs, zt: student and teacher logits, (B, K, H, W) or (B, K); the teacher's are constants.
+        inter_weight, intra_weight: β and γ.
+        temperature: τ; there is no factor τ², as in the authors' segmentation code.
+        valid: (B, H, W) or (B,), true where the loss counts; None: everywhere.
+
+    Raises:
+        ValueError: shapes differ.
+
+    Source: Huang et al., NeurIPS 2022; hunto/DIST_KD `segmentation/losses/dist_kd.py`.
+    """
+    check_logits(zs, zt, valid)
+    rows_s, rows_t = (_rows(z, valid) for z in (zs, zt.detach()))
+    if not rows_s.numel():
+        return rows_s.sum()
+    ys, yt = ((rows / temperature).softmax(dim=0) for rows in (rows_s, rows_t))
+    inter, intra = (1 - pearson(ys, yt, dim).mean() for dim in (0, 1))
+    return inter_weight * inter + intra_weight * intra
+
+
+def _rows(z: Tensor, valid: Tensor | None) -> Tensor:
+    """(K, N) logits of the valid pixels."""
+    rows = z.movedim(1, 0).flatten(1)
+    return rows if valid is None or valid.all() else rows[:, valid.flatten()]
+
+
+class DIST(Method):
+    """Distils how classes relate within a pixel and pixels within a class.
+
+    Args:
+        weight: factor of the loss beside the cross-entropy.
+        inter_weight, intra_weight: β and γ.
+        temperature: τ.
+    """
+
+    kind = "logit"
+    presets = {
+        "official": {"weight": 1.0},
+        "official-imagenet": {"weight": 2.0},
+    }
+    citation = """@inproceedings{huang2022dist,
+  title     = {Knowledge Distillation from A Stronger Teacher},
+  author    = {Huang, Tao and You, Shan and Wang, Fei and Qian, Chen and Xu, Chang},
+  booktitle = {NeurIPS},
+  year      = {2022}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair] = (),
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        inter_weight: float = 1.0,
+        intra_weight: float = 1.0,
+        temperature: float = 1.0,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight, self.temperature = weight, temperature
+        self.inter_weight, self.intra_weight = inter_weight, intra_weight
+
+    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
+        loss = dist_loss(
+            student.logits,
+            teacher.logits,
+            inter_weight=self.inter_weight,
+            intra_weight=self.intra_weight,
+            temperature=self.temperature,
+            valid=target != IGNORE_INDEX,
+        )
+        return {"dist": self.weight * loss}

@@ -1,0 +1,103 @@
+"""RKD: samples lie to each other as in the teacher, in distance and angle (Park et al., 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.cells import pooled, unit
+
+
+@full_precision
+def rkd_loss(
+    es: Tensor,
+    et: Tensor,
+    *,
+    distance_weight: float = 25.0,
+    angle_weight: float = 50.0,
+    valid: Tensor | None = None,
+) -> Tensor:
+    """distance_weight · D + angle_weight · A, smooth-L1 means over pairs and triples of samples.
+
+    D compares the distances between samples, each divided by their mean; A the cosines of the
+    angles that every three samples make.
+
+    Args:
+        es, et: (B, C) vectors or (B, C, H, W) maps, which are averaged over positions; channels
+            and sizes may differ.
+        distance_weight, angle_weight: of the two parts.
+        valid: (B, H, W) positions that count, for maps of one size; None: all.
+
+    Returns:
+        A scalar; 0 for fewer than three samples, which have no shape.
+
+    Source: Park et al., CVPR 2019; lenscloth/RKD `metric/loss.py`, pooled as in mdistiller.
+    """
+    es, et = pooled(es, valid), pooled(et.detach(), valid)
+    if len(es) < 3:
+        return 0.0 * es.sum()
+    steps_s, steps_t = (e.unsqueeze(0) - e.unsqueeze(1) for e in (es, et))
+    distance = F.smooth_l1_loss(_distances(steps_s), _distances(steps_t))
+    angle = F.smooth_l1_loss(_cosines(steps_s), _cosines(steps_t))
+    return distance_weight * distance + angle_weight * angle
+
+
+def _distances(steps: Tensor) -> Tensor:
+    """(B, B) Euclidean distances over the mean of those between different samples."""
+    squares = steps.square().sum(dim=2).clamp(min=1e-12)
+    same = torch.eye(len(steps), dtype=torch.bool, device=steps.device)
+    distances = squares.sqrt().masked_fill(same, 0.0)
+    return distances / (distances.sum() / (~same).sum())
+
+
+def _cosines(steps: Tensor) -> Tensor:
+    """(B, B, B) cosines of the angles at the first sample."""
+    directions = unit(steps)
+    return directions @ directions.mT
+
+
+class RKD(FeatureMethod):
+    """Distils how the samples of a batch lie to each other; needs at least three of them.
+
+    Args:
+        weight: factor of the loss beside the cross-entropy.
+        distance_weight, angle_weight: of the two parts.
+    """
+
+    maps = "last"
+    presets = {
+        "official": {"weight": 1.0, "distance_weight": 1.0, "angle_weight": 2.0},
+        "mdistiller": {"weight": 1.0, "distance_weight": 25.0, "angle_weight": 50.0},
+    }
+    citation = """@inproceedings{park2019relational,
+  title     = {Relational Knowledge Distillation},
+  author    = {Park, Wonpyo and Kim, Dongju and Lu, Yan and Cho, Minsu},
+  booktitle = {CVPR},
+  year      = {2019}
+}"""
+
+    def __init__(
+        self,
+        pairs: Sequence[FeaturePair],
+        num_classes: int = 0,
+        *,
+        weight: float = 1.0,
+        distance_weight: float = 1.0,
+        angle_weight: float = 2.0,
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight = weight
+        self.distance_weight, self.angle_weight = distance_weight, angle_weight
+
+    def pair_loss(self, maps: Maps) -> Tensor:
+        return rkd_loss(
+            maps.student,
+            maps.teacher,
+            distance_weight=self.distance_weight,
+            angle_weight=self.angle_weight,
+            valid=maps.cells,
+        )

@@ -1,0 +1,52 @@
+"""SP: samples that are alike for the teacher are alike for the student (Tung and Mori, 2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.cells import unit
+
+
+@full_precision
+def sp_loss(fs: Tensor, ft: Tensor) -> Tensor:
+    """‖G_t - G_s‖² / B², G the similarities f·fᵀ of the flattened samples, rows of unit length.
+
+    Args:
+        fs, ft: (B, …) maps; all but B may differ.
+
+    Returns:
+        A scalar; a single sample gives 0.
+
+    Source: Tung and Mori, ICCV 2019; HobbitLong/RepDistiller `SP.py`.
+    """
+    gs, gt = (unit(f.flatten(1) @ f.flatten(1).mT) for f in (fs, ft.detach()))
+    return (gt - gs).square().mean()
+
+
+class SP(FeatureMethod):
+    """Distils the similarities between the samples of a batch; needs at least two of them.
+
+    Args:
+        weight: factor of the loss beside the cross-entropy.
+    """
+
+    maps = "last"
+    presets = {"official": {"weight": 3000.0}}
+    citation = """@inproceedings{tung2019similarity,
+  title     = {Similarity-Preserving Knowledge Distillation},
+  author    = {Tung, Frederick and Mori, Greg},
+  booktitle = {ICCV},
+  year      = {2019}
+}"""
+
+    def __init__(
+        self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 1.0
+    ) -> None:
+        super().__init__(pairs, num_classes)
+        self.weight = weight
+
+    def pair_loss(self, maps: Maps) -> Tensor:
+        return sp_loss(maps.student, maps.teacher)

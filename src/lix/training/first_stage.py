@@ -1,0 +1,63 @@
+"""The first stage of a two-stage method, run before the student's training and resumed like it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from lix.methods.base import Batch, FirstStage
+from lix.training.loaders import Batches, derived_seed
+
+
+class TeacherBatches:
+    """Training batches on a device, pass by pass; each pass is random by its number alone."""
+
+    def __init__(self, batches: Batches, device: torch.device, console: Console) -> None:
+        self.loader = batches.train_dataloader()
+        self.seed = batches.recipe.training.seed
+        self.device, self.console = device, console
+        self.passes = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.loader.sampler.set_epoch(self.passes)  # type: ignore[attr-defined]
+        torch.manual_seed(derived_seed(self.seed, self.passes))
+        self.passes += 1
+        for batch in track(
+            self.loader,
+            f"first stage, pass {self.passes}",
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        ):
+            x = batch["x"].to(self.device) if "x" in batch else None
+            yield batch["image"].to(self.device), x, batch["target"].to(self.device)
+
+
+class Record:
+    """Keeps the stage in a file after each pass, and says its loss."""
+
+    def __init__(self, path: Path, batches: TeacherBatches) -> None:
+        self.path, self.batches = path, batches
+
+    def restore(self, stage: FirstStage) -> None:
+        """Go on after the last whole pass, if there is one."""
+        if self.path.is_file():
+            state = torch.load(self.path, map_location=self.batches.device, weights_only=True)
+            stage.part.load_state_dict(state["part"])
+            stage.optimizer.load_state_dict(state["optimizer"])
+            stage.done = self.batches.passes = state["done"]
+
+    def passed(self, stage: FirstStage, loss: float) -> None:
+        """Save the stage and print a line."""
+        unfinished = self.path.with_suffix(".part")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        state = {"part": stage.part.state_dict(), "optimizer": stage.optimizer.state_dict()}
+        torch.save(state | {"done": stage.done}, unfinished)
+        unfinished.replace(self.path)
+        self.batches.console.print(
+            f"first stage, pass {stage.done}/{stage.passes}  loss {loss:.3f}"
+        )
