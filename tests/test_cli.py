@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
+from lix.catalog import entries
 from lix.cli import main, parse_size
 from lix.training.callbacks import read_history
 from tests.conftest import RANK_VARIABLES
@@ -82,6 +84,19 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
 def test_list(what: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lix("list", what) == 0
     assert any(line.startswith(expected) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("method", [m for m in entries("methods") if m != "none"])
+def test_cite(method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("cite", method) == 0
+    citation = capsys.readouterr().out
+    assert re.match(r"@(article|inproceedings)\{\w+,\n", citation)
+    assert {"title", "author", "year"} <= set(re.findall(r"^  (\w+) +=", citation, re.MULTILINE))
+
+
+def test_the_baseline_has_no_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("cite", "none") == 1
+    assert "it has no paper" in capsys.readouterr().err
 
 
 def test_flags_win_over_the_recipe_and_all_is_saved(runs: Path) -> None:

@@ -68,6 +68,19 @@ def list_entries(what: Literal["methods", "networks", "datasets"]) -> None:
         print(f"{entry.name:12} {entry.summary}")
 
 
+@app.command
+def cite(method: str = "lix") -> None:
+    """Print the BibTeX entry of a method's paper.
+
+    Args:
+        method: see `lix list methods`.
+    """
+    citation = catalog.find("methods", method).load().citation  # type: ignore[attr-defined]
+    if not citation:
+        raise ValueError(f"{method!r} is the baseline without distillation; it has no paper.")
+    print(citation)
+
+
 @data_app.command
 def streets(
     output: Path,

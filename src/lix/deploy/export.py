@@ -18,8 +18,8 @@ from torch.export import Dim
 
 from lix import __version__
 from lix.deploy.extras import require
-from lix.deploy.files import replacing
 from lix.deploy.student import load_student
+from lix.files import replacing
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import NetworkSpec
 

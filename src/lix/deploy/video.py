@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lix.deploy.extras import require
-from lix.deploy.files import replacing
+from lix.files import replacing
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 MPEG4_BITS_PER_PIXEL = 0.3

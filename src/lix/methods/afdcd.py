@@ -106,7 +106,7 @@ class AfDCD(FeatureMethod):
         temperature: τ of the contrast.
         groups: M; the largest divisor of the teacher's channels up to it is taken.
         patch: side of a patch.
-        pool: max-pooling before the contrast; the official code uses 4, and none for small maps.
+        pool: max-pooling before the contrast; the official code uses 4, but none for CamVid.
         mask_ratio: share of positions masked.
         size_free: mean squared error instead of the official sum over channels and positions, so
             that λ_fd does not depend on the size of the map.
@@ -118,18 +118,20 @@ class AfDCD(FeatureMethod):
     kind = "both"
     maps = "last"
     presets = {
-        "official-cityscapes": {
-            "fd_weight": 2e-6,
-            "contrast_weight": 5e-3,
-            "pool": 4,
+        f"official-{data}": {
+            "fd_weight": fd,
+            "contrast_weight": contrast,
+            "kd_weight": kd,
+            "pool": 1 if data == "camvid" else 4,
             "size_free": False,
-        },
-        "official-camvid": {
-            "fd_weight": 8e-6,
-            "contrast_weight": 1e-2,
-            "pool": 1,
-            "size_free": False,
-        },
+        }
+        for data, fd, contrast, kd in (
+            ("cityscapes", 2e-6, 5e-3, 1.0),
+            ("camvid", 8e-6, 1e-2, 1.0),
+            ("voc", 1e-6, 5e-3, 1.0),
+            ("ade", 1e-6, 4e-2, 0.5),
+            ("coco-stuff", 5e-6, 5e-3, 0.5),
+        )
     }
     citation = """@inproceedings{fan2023augmentation,
   title     = {Augmentation-Free Dense Contrastive Knowledge Distillation for Efficient Semantic

@@ -22,7 +22,7 @@ def at_loss(fs: Tensor, ft: Tensor, *, p: int = 2, valid: Tensor | None = None) 
 
     Args:
         fs, ft: (B, C, H, W) maps of any channels; the larger is resized to the smaller.
-        p: exponent; an odd one keeps signs, as the official code does.
+        p: exponent; 2 officially; an odd one keeps the signs.
         valid: (B, h, w) positions of the smaller map that count; None: all.
 
     Source: Zagoruyko and Komodakis, ICLR 2017; szagoruyko/attention-transfer `utils.py`. The

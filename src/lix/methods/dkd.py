@@ -83,7 +83,7 @@ def dkd_loss(
         ValueError: shapes differ, fewer than two classes, a label outside [0, K).
 
     Source: Zhao et al., CVPR 2022; megvii-research/mdistiller `DKD.py`. Equal in value; theirs
-    takes the logarithm of a softmax and overflows at logits of about 20 (issue 60).
+    takes the logarithm of a softmax, which overflows where logits spread by 20 or more.
     """
     valid = check_decoupled(zs, zt, target, ignore_index)
 
@@ -114,7 +114,7 @@ class DKD(Method):
         weight: factor of the loss beside the cross-entropy.
         alpha, beta: weights of target-class and non-target-class distillation.
         temperature: T.
-        warmup_epochs: epochs over which the weight grows from 0, as in the official code.
+        warmup_epochs: N epochs over which the weight grows in equal steps, 1/N in the first.
     """
 
     kind = "logit"

@@ -16,7 +16,7 @@ class FitNet(FeatureMethod):
     Args:
         weight: factor of the loss beside the cross-entropy.
         hint_epochs: 0 trains on hints and labels together; N trains the first N epochs on hints
-            alone and then on labels alone, the original's two stages.
+            alone and then on labels alone, as lenscloth/RKD does.
 
     Source: Romero et al., ICLR 2015; the regressor is that of winycg/CIRKD `fitnet.py`.
     RepDistiller's has batch norm and ReLU too, which fits only teachers whose maps are positive.

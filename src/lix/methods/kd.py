@@ -55,8 +55,8 @@ class KD(Method):
 
     kind = "logit"
     presets = {
-        "official-cifar": {"weight": 0.9, "hard_weight": 0.1, "temperature": 4.0},
-        "official-imagenet": {"weight": 0.5, "hard_weight": 0.5, "temperature": 1.0},
+        "mdistiller-cifar": {"weight": 0.9, "hard_weight": 0.1, "temperature": 4.0},
+        "mdistiller-imagenet": {"weight": 0.5, "hard_weight": 0.5, "temperature": 1.0},
         "cirkd": {"weight": 1.0, "temperature": 1.0},
     }
     citation = """@article{hinton2015distilling,

@@ -73,7 +73,8 @@ class MasKD(Method):
     Args:
         weight: factor of the loss beside the cross-entropy.
         tokens: T.
-        passes: over the training data, to train the tokens; the official code makes 10,000 steps.
+        passes: over the training data, to train the tokens; the official code makes 10,000 steps
+            with a falling rate.
         lr: of SGD with momentum 0.9 and weight decay 1e-3 in that stage.
 
     Note:
@@ -81,7 +82,7 @@ class MasKD(Method):
     """
 
     kind = "logit"
-    presets = {"official": {"weight": 1.0, "tokens": 8, "lr": 0.1}}
+    presets = {"official": {"weight": 1.0, "tokens": 8}}
     citation = """@inproceedings{huang2023masked,
   title     = {Masked Distillation with Receptive Tokens},
   author    = {Huang, Tao and Zhang, Yuan and You, Shan and Wang, Fei and Qian, Chen and

@@ -57,7 +57,7 @@ class PAD(FeatureMethod):
     """
 
     maps = "last"
-    presets = {"official": {"weight": 1.0, "warmup_epochs": 10}}
+    presets = {"torchdistill": {"weight": 1.0, "warmup_epochs": 10}}
     citation = """@inproceedings{zhang2020prime,
   title     = {Prime-Aware Adaptive Distillation},
   author    = {Zhang, Youcai and Lan, Zhonghao and Dai, Yuchen and Zeng, Fangao and Bai, Yan and

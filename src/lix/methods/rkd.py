@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -94,6 +94,7 @@ class RKD(FeatureMethod):
         self.distance_weight, self.angle_weight = distance_weight, angle_weight
 
     def pair_loss(self, maps: Maps) -> Tensor:
+        self.monitors["rkd_samples"] = torch.tensor(float(len(maps.student)))
         return rkd_loss(
             maps.student,
             maps.teacher,
@@ -101,3 +102,12 @@ class RKD(FeatureMethod):
             angle_weight=self.angle_weight,
             valid=maps.cells,
         )
+
+    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+        if epoch_means.get("rkd_samples", 3) >= 3:
+            return []
+        said = (
+            "RKD teaches nothing: fewer than three samples of a batch have labels, and samples are "
+            "compared with each other; raise optim.batch_size to 3 or more."
+        )
+        return [said]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
@@ -34,7 +35,7 @@ class SP(FeatureMethod):
     """
 
     maps = "last"
-    presets = {"official": {"weight": 3000.0}}
+    presets = {"repdistiller": {"weight": 3000.0}}
     citation = """@inproceedings{tung2019similarity,
   title     = {Similarity-Preserving Knowledge Distillation},
   author    = {Tung, Frederick and Mori, Greg},
@@ -49,4 +50,14 @@ class SP(FeatureMethod):
         self.weight = weight
 
     def pair_loss(self, maps: Maps) -> Tensor:
+        self.monitors["sp_samples"] = torch.tensor(float(len(maps.student)))
         return sp_loss(maps.student, maps.teacher)
+
+    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+        if epoch_means.get("sp_samples", 2) >= 2:
+            return []
+        said = (
+            "SP teaches nothing: a batch has a single labelled sample, and samples are compared "
+            "with each other; raise optim.batch_size to 2 or more."
+        )
+        return [said]

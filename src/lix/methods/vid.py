@@ -64,7 +64,7 @@ class VID(FeatureMethod):
         mdistiller keeps the variances out of its optimiser: there they stay at 5.
     """
 
-    presets = {"official": {"weight": 1.0}}
+    presets = {"repdistiller": {"weight": 1.0}}
     citation = """@inproceedings{ahn2019variational,
   title     = {Variational Information Distillation for Knowledge Transfer},
   author    = {Ahn, Sungsoo and Hu, Shell Xu and Damianou, Andreas and Lawrence, Neil D. and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
+from lix.files import replacing
 from lix.methods.base import Batch, FirstStage
 from lix.training.loaders import Batches, derived_seed
 
@@ -44,20 +46,28 @@ class Record:
         self.path, self.batches = path, batches
 
     def restore(self, stage: FirstStage) -> None:
-        """Go on after the last whole pass, if there is one."""
-        if self.path.is_file():
+        """Go on after the last whole pass, if there is one.
+
+        Raises:
+            ValueError: the file is damaged.
+        """
+        if not self.path.is_file():
+            return
+        try:
             state = torch.load(self.path, map_location=self.batches.device, weights_only=True)
             stage.part.load_state_dict(state["part"])
             stage.optimizer.load_state_dict(state["optimizer"])
             stage.done = self.batches.passes = state["done"]
+        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError):
+            raise ValueError(
+                f"{self.path} is damaged; delete it, and the first stage starts anew."
+            ) from None
 
     def passed(self, stage: FirstStage, loss: float) -> None:
         """Save the stage and print a line."""
-        unfinished = self.path.with_suffix(".part")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         state = {"part": stage.part.state_dict(), "optimizer": stage.optimizer.state_dict()}
-        torch.save(state | {"done": stage.done}, unfinished)
-        unfinished.replace(self.path)
+        with replacing(self.path) as unfinished:
+            torch.save(state | {"done": stage.done}, unfinished)
         self.batches.console.print(
             f"first stage, pass {stage.done}/{stage.passes}  loss {loss:.3f}"
         )
