@@ -17,6 +17,7 @@ from PIL import Image
 
 from lix.catalog import entries
 from lix.cli import main, parse_size
+from lix.networks.checkpoint import load_network
 from lix.training.callbacks import read_history
 from tests.conftest import RANK_VARIABLES
 
@@ -254,3 +255,45 @@ def test_two_processes_take_half_the_steps_and_count_every_image_once(
     history = read_history(tmp_path / "run" / "history.csv")
     validated = [value for _, name, value in history if name == "val_mIoU"]
     assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
+
+
+OWN = """
+import lix, torch
+
+def build(num_classes, x_channels, width=8):
+    first, second = torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.Conv2d(width, num_classes, 1)
+    return lix.wrap(torch.nn.Sequential(first, second), {"first": "0"}, size_divisor=2)
+"""
+
+
+def test_own_network_is_trained_only_with_leave(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "my_networks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("LIX_ALLOW_CODE", "")
+    own = ("train", "-r", recipe, "--network.name", "my_networks:build", "--output", "run")
+    assert lix(*own) == 1
+    assert "run again with --allow-code" in capsys.readouterr().err
+    assert lix(*own, "--network.options.width", "4", "--allow-code") == 0
+    assert lix("eval", "run", "--allow-code") == 0
+    assert lix("export", "run", "own.onnx", "--allow-code") == 0
+    assert lix("--allow-code", "train", "-r", recipe, "--network.name", "my_networks:nothing") == 1
+    assert "cannot be imported" in capsys.readouterr().err
+
+
+def test_export_to_safetensors_and_back(runs: Path, tmp_path: Path, streets: Path) -> None:
+    file = tmp_path / "student.safetensors"
+    assert lix("export", runs / "lix", file) == 0
+    network, spec = load_network(file)
+    original, _ = load_network(runs / "lix")
+    image = torch.rand(1, 3, 32, 64)
+    torch.testing.assert_close(network(image).logits, original(image).logits)
+    assert len(spec.palette) == spec.build().num_classes
+    picture = next(streets.rglob("rgb_*.jpg"))
+    assert lix("predict", file, picture, "--output", tmp_path / "seen") == 0
+    assert lix("export", runs / "teacher", file) == 1

@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from lix.catalog import build_dataset as build_dataset
     from lix.catalog import build_method as build_method
     from lix.catalog import build_network as build_network
+    from lix.methods.pair import pair as pair
     from lix.networks.base import FeatureSpec as FeatureSpec
     from lix.networks.base import SegNetwork as SegNetwork
     from lix.networks.base import SegOutput as SegOutput
     from lix.networks.checkpoint import load_network as load_network
+    from lix.networks.official import load_official as load_official
+    from lix.networks.wrap import wrap as wrap
 
 __version__ = _version("lix")
 
@@ -28,6 +31,9 @@ _EXPORTS = {
     "SegNetwork": "lix.networks.base",
     "SegOutput": "lix.networks.base",
     "load_network": "lix.networks.checkpoint",
+    "load_official": "lix.networks.official",
+    "pair": "lix.methods.pair",
+    "wrap": "lix.networks.wrap",
 }
 
 

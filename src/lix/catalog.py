@@ -9,7 +9,8 @@ from __future__ import annotations
 import ast
 import difflib
 import inspect
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -29,6 +30,10 @@ BASES = {
     "data": {"SegDataset"},
 }
 """Package → the base classes that make a class of it an entry, as in `class KD(Method)`."""
+
+
+MANY = 60
+"""So many choices an error lists at the most."""
 
 
 @dataclass(frozen=True)
@@ -81,20 +86,41 @@ def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
     """One sentence that says `name` is unknown and names the nearest choice and all of them."""
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return f"Unknown {kind} {name!r}.{hint} Choose from {', '.join(choices)}."
+    shown = ", ".join(choices[:MANY]) + (", …" if len(choices) > MANY else "")
+    return f"Unknown {kind} {name!r}.{hint} Choose from {shown}."
 
 
 def build_network(name: str, num_classes: int, x_channels: int = 0, **options: Any) -> SegNetwork:
     """Build a network by name: RGB only with `x_channels=0`, else RGB and X.
 
+    A name such as `my_networks:build` is a Python function of your own, (num_classes, x_channels,
+    **options) → network; it is run only where `LIX_ALLOW_CODE` is set (`lix --allow-code`).
+
     Raises:
-        ValueError: unknown name or option.
+        ValueError: unknown name or option, or code that is not allowed.
 
     >>> build_network("mfnet", num_classes=19).x_channels
     0
     """
+    if ":" in name:
+        return _own(name)(num_classes, x_channels, **options)
     built: SegNetwork = _build(find("networks", name), options, num_classes, x_channels)
     return built
+
+
+def _own(name: str) -> Callable[..., SegNetwork]:
+    """The user's function behind `module:function`."""
+    if not os.environ.get("LIX_ALLOW_CODE"):
+        raise ValueError(f"{name!r} is Python code; if you trust it, run again with --allow-code.")
+    module, _, function = name.partition(":")
+    try:
+        found: Callable[..., SegNetwork] = getattr(import_module(module), function)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(
+            f"{name!r} cannot be imported ({error}); name it as module:function, with the module "
+            "in this folder or on PYTHONPATH."
+        ) from None
+    return found
 
 
 def build_method(

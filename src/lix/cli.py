@@ -242,14 +242,19 @@ def predict(
 
 @app.command
 def export(checkpoint: Checkpoint, output: Path = Path("student.onnx")) -> None:
-    """Export a student to ONNX and verify it against PyTorch.
+    """Export a student to ONNX, verified against PyTorch, or to safetensors.
 
     Args:
-        output: file to write.
+        output: file to write, .onnx or .safetensors.
     """
-    from lix.deploy.export import export_onnx
+    if output.suffix == ".safetensors":
+        from lix.deploy.weights import export_weights
 
-    print(export_onnx(checkpoint, output))
+        print(export_weights(checkpoint, output))
+    else:
+        from lix.deploy.export import export_onnx
+
+        print(export_onnx(checkpoint, output))
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -268,12 +273,17 @@ def parse_size(text: str) -> tuple[int, int]:
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     recipe: Annotated[Path | None, Parameter(alias="-r")] = None,
+    allow_code: bool = False,
 ) -> None:
     """Run one command.
 
     Args:
         recipe: YAML file with settings; flags win over it.
+        allow_code: let settings name Python code of your own, as in --network.name my_nets:build.
     """
+    if allow_code:
+        os.environ["LIX_ALLOW_CODE"] = "1"
+        sys.path.insert(0, str(Path.cwd()))
     words = [_hyphens(token) for token in tokens]
     if words[:1] == ["eval"] and recipe is None:
         recipe = _recipe_beside(words[1:])

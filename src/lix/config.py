@@ -44,8 +44,8 @@ class Data(Section):
     """Its folder, or the YAML file that describes your own."""
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
     """Height and width that the network sees."""
-    x: Literal["log", "inverse"] = "log"
-    """How depth and disparity are encoded for the teacher."""
+    x: str = Field(default="log", pattern=r"^(log|inverse|normal)(\+(log|inverse|normal))*$")
+    """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
     options: Options = {}
     """Options of the loader, for both splits."""
     train: Options = {}

@@ -134,7 +134,7 @@ def test_encoded_disparity_does_not_depend_on_the_resolution() -> None:
 
 
 def test_unknown_encoding() -> None:
-    with pytest.raises(ValueError, match="must be 'log' or 'inverse', got 'linear'"):
+    with pytest.raises(ValueError, match="Unknown encoding of X 'linear'"):
         encode(Depth([[[1.0]]]), "linear")  # type: ignore[arg-type]
 
 

@@ -18,8 +18,12 @@ def name(request: pytest.FixtureRequest) -> str:
     return request.param
 
 
+def smallest(name: str, x_channels: int):
+    return build_network(name, K, x_channels, **entries("networks")[name].load().smallest)
+
+
 def batch(name: str, x_channels: int, size_in_divisors: tuple[int, int] = (2, 3)):
-    network = build_network(name, K, x_channels).eval()
+    network = smallest(name, x_channels).eval()
     h, w = (n * network.size_divisor for n in size_in_divisors)
     x = torch.rand(2, x_channels, h, w) if x_channels else None
     return network, torch.rand(2, 3, h, w), x
@@ -73,7 +77,7 @@ def test_deepcopy_and_state_dict_give_the_same_network(name: str) -> None:
     network, image, x = batch(name, 1)
     expected = network(image, x).logits
     torch.testing.assert_close(copy.deepcopy(network)(image, x).logits, expected)
-    twin = build_network(name, K, 1).eval()
+    twin = smallest(name, 1).eval()
     twin.load_state_dict(network.state_dict())
     torch.testing.assert_close(twin(image, x).logits, expected)
 

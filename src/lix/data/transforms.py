@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from lix.data.sample import IGNORE, Sample
-from lix.data.x import Encoding, X, encode
+from lix.data.x import X, encode
 
 DISTORTIONS = (
     v2.ColorJitter(brightness=(0.875, 1.125)),
@@ -117,7 +117,7 @@ class Augment:
         return replace(sample, image=image)
 
 
-def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | str]:
+def to_batch(sample: Sample, encoding: str = "log") -> dict[str, Tensor | str]:
     """What the training module gets: `image` in [0, 1], `target`, `id` and, for a teacher, `x`."""
     batch: dict[str, Tensor | str] = {
         "image": sample.image.as_subclass(Tensor).float().div_(255.0),
@@ -125,7 +125,7 @@ def to_batch(sample: Sample, encoding: Encoding = "log") -> dict[str, Tensor | s
         "id": sample.id,
     }
     if sample.x is not None:
-        batch["x"] = encode(sample.x, encoding)
+        batch["x"] = encode(sample.x, encoding, sample.intrinsics)
     return batch
 
 

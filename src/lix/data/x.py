@@ -7,7 +7,7 @@ alone; resizing takes the nearest value, never a mixture. NaN marks invalid pixe
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,8 +17,10 @@ from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 from lix.catalog import unknown
+from lix.data.normals import depth_to_normals
 
-Encoding = Literal["log", "inverse"]
+PARTS = ("log", "inverse", "normal")
+"""What an encoding is made of: one of these, or several joined by `+`, as in `log+normal`."""
 
 NEAR, FAR = 1.0, 200.0
 """Metres where the encodings of metric depth begin and end."""
@@ -97,35 +99,63 @@ def as_kind(kind: str, values: Tensor) -> X:
     return KINDS[kind](values)
 
 
-def encode(x: tv_tensors.Mask, encoding: Encoding = "log") -> Tensor:
+def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None = None) -> Tensor:
     """Turn X into a network's input: (C, H, W) float32, nearer = larger, invalid = 0.
 
     Args:
         x: one of the kinds above.
-        encoding: of depth and disparity, into [0, 1]; `log` spreads the range evenly over
-            scales, `inverse` favours what is near. The other kinds pass as they are (normals
-            keep [-1, 1]).
+        encoding: of depth and disparity. `log` and `inverse` map them into [0, 1]: `log` spreads
+            the range evenly over scales, `inverse` favours what is near. `normal` makes surface
+            normals of them. Parts joined by `+` become channels, as in `log+normal`. The other
+            kinds pass as they are (normals keep [-1, 1]).
+        intrinsics: (3, 3), for `normal`.
 
     Raises:
-        ValueError: unknown encoding.
+        ValueError: unknown encoding, or `normal` without intrinsics.
 
     >>> encode(Depth([[[1.0, float("nan"), 200.0]]])).squeeze()
     tensor([1., 0., 0.])
     """
-    if encoding not in ("log", "inverse"):
-        raise ValueError(f"The encoding of X must be 'log' or 'inverse', got {encoding!r}.")
+    return torch.cat([_encoded(x, part, intrinsics) for part in encoding.split("+")])
+
+
+def encoded_channels(kind: str | None, channels: int, encoding: str) -> int:
+    """Channels of an encoded X of so many channels.
+
+    >>> encoded_channels("depth", 1, "log+normal")
+    4
+    """
+    to_normals = kind in ("depth", "disparity")
+    return sum(3 if part == "normal" and to_normals else channels for part in encoding.split("+"))
+
+
+def _encoded(x: tv_tensors.Mask, part: str, intrinsics: Tensor | None) -> Tensor:
+    if part not in PARTS:
+        raise ValueError(unknown("encoding of X", part, PARTS))
     values = x.as_subclass(Tensor).float()
+    if not isinstance(x, (Depth, Disparity)):
+        return values.nan_to_num(0.0)
+    if part == "normal":
+        return _normals(values if isinstance(x, Depth) else 1 / values, intrinsics)
     if isinstance(x, Depth):
         nearness, least = NEAR / values, NEAR / FAR
-    elif isinstance(x, Disparity):
-        nearness, least = values / (WIDEST * values.shape[-1]), NARROWEST / WIDEST
     else:
-        return values.nan_to_num(0.0)
+        nearness, least = values / (WIDEST * values.shape[-1]), NARROWEST / WIDEST
     nearness = nearness.clamp_(least, 1.0)
-    if encoding == "inverse":
+    if part == "inverse":
         return nearness.nan_to_num_(0.0)
     far_for_invalid = nearness.nan_to_num_(least)  # the logarithm of NaN would be slow
     return far_for_invalid.log_().div_(-math.log(least)).add_(1.0)
+
+
+def _normals(depth: Tensor, intrinsics: Tensor | None) -> Tensor:
+    """Of depth in any unit."""
+    if intrinsics is None:
+        raise ValueError(
+            "Surface normals need the camera's intrinsics, which this data set does not give; "
+            "describe them, or set data.x to log."
+        )
+    return depth_to_normals(depth.unsqueeze(0), intrinsics).squeeze(0).nan_to_num_(0.0)
 
 
 _Part = TypeVar("_Part", bound=tv_tensors.Mask)

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from lix import __version__
-from lix.deploy.extras import require
 from lix.deploy.student import load_student
+from lix.extras import require
 from lix.files import replacing
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import NetworkSpec

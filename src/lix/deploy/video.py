@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lix.deploy.extras import require
+from lix.extras import require
 from lix.files import replacing
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")

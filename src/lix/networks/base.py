@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,11 @@ class FeatureTaps:
         return feature_map
 
     @property
+    def wanted(self) -> bool:
+        """Whether any map was asked for."""
+        return bool(self._maps)
+
+    @property
     def kept(self) -> dict[str, Tensor]:
         """The kept maps in the order asked."""
         return {name: kept for name, kept in self._maps.items() if kept is not None}
@@ -68,6 +73,8 @@ class SegNetwork(nn.Module):
     feature_specs: Mapping[str, FeatureSpec]
     default_features: tuple[str, ...]
     """The maps that feature distillation compares unless told otherwise."""
+    smallest: ClassVar[Mapping[str, Any]] = {}
+    """Options of the smallest variant, for machines without a GPU and for tests."""
 
     def forward(
         self, image: Tensor, x: Tensor | None = None, *, features: Sequence[str] = ()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import pickle
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
+from torch import Tensor
 
 from lix.catalog import build_network
 from lix.networks.base import SegNetwork
+from lix.networks.weights import UNREADABLE
 
 BEST = Path("checkpoints") / "best.ckpt"
 LAST = Path("checkpoints") / "last.ckpt"
@@ -67,27 +70,26 @@ def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} is missing; name a run folder whose training has finished an epoch, "
-            "or a .ckpt file."
+            "or a .ckpt or .safetensors file."
         )
     try:
-        stored = torch.load(file, map_location="cpu", weights_only=True)
-        spec = NetworkSpec.from_dict(stored[KEY])
+        spec, weights = _read(file)
         network = spec.build()
-        weights = stored["state_dict"].items()
-        network.load_state_dict(
-            {k.removeprefix(PREFIX): v for k, v in weights if k.startswith(PREFIX)}
-        )
-    except (
-        RuntimeError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OSError,
-        pickle.UnpicklingError,
-    ) as error:
+        network.load_state_dict(weights)
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(
             f"{file} is damaged or no checkpoint of lix ({reason}); train again or copy it anew."
         ) from None
     return network.eval(), spec
+
+
+def _read(file: Path) -> tuple[NetworkSpec, dict[str, Tensor]]:
+    if file.suffix == ".safetensors":
+        with safe_open(file, framework="pt") as opened:
+            spec = NetworkSpec.from_dict(json.loads(opened.metadata()[KEY]))
+            return spec, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    stored = torch.load(file, map_location="cpu", weights_only=True)
+    weights = stored["state_dict"].items()
+    spec = NetworkSpec.from_dict(stored[KEY])
+    return spec, {k.removeprefix(PREFIX): v for k, v in weights if k.startswith(PREFIX)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from rich.progress import track
 
 from lix.files import replacing
 from lix.methods.base import Batch, FirstStage
+from lix.networks.weights import UNREADABLE
 from lix.training.loaders import Batches, derived_seed
 
 
@@ -58,7 +58,7 @@ class Record:
             stage.part.load_state_dict(state["part"])
             stage.optimizer.load_state_dict(state["optimizer"])
             stage.done = self.batches.passes = state["done"]
-        except (RuntimeError, EOFError, KeyError, ValueError, pickle.UnpicklingError):
+        except UNREADABLE:
             raise ValueError(
                 f"{self.path} is damaged; delete it, and the first stage starts anew."
             ) from None

@@ -15,9 +15,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.catalog import build_method, find
+from lix.catalog import build_method, build_network, find
 from lix.config import Distillation, Recipe
 from lix.data.sample import SegDataset
+from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.methods.base import Method
@@ -91,7 +92,7 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
             "are the same images, the scores mean nothing."
         )
     spec = _spec(recipe, train)
-    network = spec.build()
+    network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
     distill, optim, training = recipe.distill, recipe.optim, recipe.training
     method = teacher = None
     features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -163,10 +164,14 @@ def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
         palette=train.palette,
         size=data.size,
         x_kind=train.x_kind if is_teacher else None,
-        x_channels=train.x_channels if is_teacher else 0,
+        x_channels=_x_channels(train, data.x) if is_teacher else 0,
         x_encoding=data.x,
-        options=recipe.network.options,
+        options={k: v for k, v in recipe.network.options.items() if k != "weights"},
     )
+
+
+def _x_channels(dataset: SegDataset, encoding: str) -> int:
+    return encoded_channels(dataset.x_kind, dataset.x_channels, encoding)
 
 
 def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork:
@@ -182,14 +187,15 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
             f"{', '.join(sorted(theirs - ours)) or 'none'}, only the data: "
             f"{', '.join(sorted(ours - theirs)) or 'none'}; train a teacher on this data set."
         )
-    if (spec.x_kind, spec.x_channels) not in ((None, 0), (train.x_kind, train.x_channels)):
-        raise ValueError(
-            f"The teacher {path} sees {spec.x_channels} channel(s) of "
-            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
-        )
     if spec.x_kind and spec.x_encoding != recipe.data.x:
         raise ValueError(
             f"The teacher {path} was trained with data.x={spec.x_encoding!r}; set the same here."
+        )
+    has = (train.x_kind, _x_channels(train, spec.x_encoding))
+    if (spec.x_kind, spec.x_channels) not in ((None, 0), has):
+        raise ValueError(
+            f"The teacher {path} sees {spec.x_channels} channel(s) of "
+            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
         )
     return teacher
 

@@ -1,0 +1,145 @@
+"""Metric depth → surface normals, by the estimators of SNE-RoadSeg, 3F2N and D2NT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
+
+NEIGHBOURS = tuple((dv, du) for dv in (-1, 0, 1) for du in (-1, 0, 1) if (dv, du) != (0, 0))
+SORTING_NETWORK = (
+    ((0, 1), (2, 3), (4, 5), (6, 7)),
+    ((0, 2), (1, 3), (4, 6), (5, 7)),
+    ((1, 2), (5, 6), (0, 4), (3, 7)),
+    ((1, 5), (2, 6)),
+    ((1, 4), (3, 6)),
+    ((2, 4), (3, 5)),
+    ((3, 4),),
+)
+"""Pairs of eight values to put in order, Batcher's odd-even merge sort."""
+
+
+def depth_to_normals(
+    depth: Tensor,
+    intrinsics: Tensor,
+    *,
+    estimator: Estimator = "sne",
+    horizon_mask: bool = False,
+) -> Tensor:
+    """Surface normals in the camera frame (x right, y down, z forward), turned to the camera.
+
+    Args:
+        depth: (B, 1, H, W) along the optical axis, in metres or any other unit; what is not
+            positive and finite is a hole. It is left untouched.
+        intrinsics: (B, 3, 3) or (3, 3) camera matrices in pixels, pixel centres at integers.
+        estimator: how the slope along z is found. `sne`: the mean direction over eight neighbours
+            (Fan et al., ECCV 2020); `3f2n-median` and `3f2n-mean`: median or mean of the slope
+            itself (Fan et al., 2021); `d2nt`: from the gradient alone (Feng et al.,
+            2023), here that of inverse depth, which is linear on planes.
+        horizon_mask: make a hole of all at or above the principal row, as SNE-RoadSeg does.
+
+    Returns:
+        (B, 3, H, W) of unit length, NaN in holes and at pixels between two of them. At borders and
+        beside holes differences are one-sided.
+
+    Raises:
+        ValueError: wrong shapes or an unknown estimator.
+
+    Note:
+        Y is computed with f_y; the official SNE takes f_x.
+    """
+    if estimator not in get_args(Estimator):
+        choices = ", ".join(get_args(Estimator))
+        raise ValueError(f"estimator must be one of {choices}, got {estimator!r}.")
+    if depth.ndim != 4 or depth.shape[1] != 1 or intrinsics.shape[-2:] != (3, 3):
+        raise ValueError(
+            "depth_to_normals takes depth (B, 1, H, W) and intrinsics (B, 3, 3), "
+            f"got {tuple(depth.shape)} and {tuple(intrinsics.shape)}."
+        )
+    z = depth.squeeze(1).float()
+    hole = ~((z > 0) & z.isfinite())
+    k = intrinsics.to(z).expand(len(z), 3, 3)[:, :, :, None, None]
+    fx, fy, cx, cy = k[:, 0, 0], k[:, 1, 1], k[:, 0, 2], k[:, 1, 2]
+    height, width = z.shape[1:]
+    u = torch.arange(width, device=z.device) - cx
+    v = torch.arange(height, device=z.device).unsqueeze(1) - cy
+    if horizon_mask:
+        hole = hole | (v <= 0)
+    inverse = 1 / z.masked_fill(hole, torch.nan)
+    du, dv = _gradient(inverse, 2), _gradient(inverse, 1)
+    nx, ny = fx * du, fy * dv
+    if estimator == "d2nt":
+        nz = inverse - du * u - dv * v
+    else:
+        nx, ny, nz = _filtered(nx, ny, _slopes(inverse, u, v, du, dv), estimator)
+    facing = nx * (u / fx) + ny * (v / fy) + nz
+    length = (nx.square() + ny.square() + nz.square()).sqrt()
+    scale = torch.where(facing > 0, -1.0, 1.0) / length
+    normals = torch.stack([nx * scale, ny * scale, nz * scale], dim=1)
+    known = normals.isfinite().all(dim=1, keepdim=True)
+    parallel = normals.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1)  # no slope is to be seen
+    unknown = hole | du.isnan() | dv.isnan()
+    return normals.where(known, parallel).masked_fill(unknown.unsqueeze(1), torch.nan)
+
+
+def _filtered(
+    nx: Tensor, ny: Tensor, slopes: Iterator[Tensor], estimator: Estimator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Join (n_x, n_y) with what the neighbours say of n_z."""
+    if estimator == "3f2n-median":
+        return nx, ny, _nanmedian([_known(s) for s in slopes])
+    if estimator == "3f2n-mean":
+        return nx, ny, torch.stack([_known(s) for s in slopes]).nanmean(dim=0)
+    flat = nx.square() + ny.square()
+    along, across = torch.zeros_like(nx), torch.zeros_like(nx)
+    for slope in slopes:  # adds (n_x, n_y, slope) at unit length, nothing where it is unknown
+        length = slope.square().add_(flat).rsqrt_().nan_to_num_(0.0)
+        across += length
+        along += slope.mul_(length).nan_to_num_(0.0)
+    return nx * across, ny * across, along
+
+
+def _slopes(inverse: Tensor, u: Tensor, v: Tensor, du: Tensor, dv: Tensor) -> Iterator[Tensor]:
+    """n_z = -(n_x ΔX + n_y ΔY) / ΔZ towards each neighbour; not finite where it is unknown.
+
+    With X = Z·u / f_x and D = 1 / Z, ΔX / ΔZ is (u - D·δu / (D' - D)) / f_x, δu the step aside.
+    """
+    height, width = inverse.shape[1:]
+    reach = F.pad(inverse, (1, 1, 1, 1), value=torch.nan)
+    here = du * u + dv * v
+    for down, right in NEIGHBOURS:
+        other = reach[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
+        step = (right * du).add_(dv, alpha=down)
+        yield step.mul_(inverse).div_(other - inverse).sub_(here)
+
+
+def _known(slope: Tensor) -> Tensor:
+    return slope.masked_fill_(slope.isinf(), torch.nan)
+
+
+def _gradient(f: Tensor, axis: int) -> Tensor:
+    """Central difference along an axis; one-sided where a neighbour is missing, NaN where both."""
+    pad = (1, 1) if axis == 2 else (0, 0, 1, 1)
+    step = F.pad(f, pad, value=torch.nan).diff(dim=axis)
+    before, after = step.narrow(axis, 0, f.shape[axis]), step.narrow(axis, 1, f.shape[axis])
+    left, right = before.where(before.isfinite(), after), after.where(after.isfinite(), before)
+    return (left + right).mul_(0.5)
+
+
+def _nanmedian(values: list[Tensor]) -> Tensor:
+    """Median of eight maps, ignoring NaN; the mean of the middle two where they are even."""
+    known = torch.stack([v.isfinite() for v in values]).sum(dim=0)
+    ordered = [v.nan_to_num(torch.inf) for v in values]
+    for layer in SORTING_NETWORK:
+        for i, j in layer:
+            low, high = torch.minimum(ordered[i], ordered[j]), torch.maximum(ordered[i], ordered[j])
+            ordered[i], ordered[j] = low, high
+    stacked = torch.stack(ordered)
+    low, high = ((known - 1).clamp(min=0) // 2, (known // 2).clamp(max=7))
+    middle = stacked.gather(0, low.unsqueeze(0)) + stacked.gather(0, high.unsqueeze(0))
+    return (middle.squeeze(0) / 2).masked_fill(known == 0, torch.nan)

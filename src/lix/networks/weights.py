@@ -1,0 +1,91 @@
+"""Weights made elsewhere, read from local files; nothing is ever downloaded."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+UNREADABLE = (
+    RuntimeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    OSError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What readers of checkpoints raise where a file is truncated, foreign or no checkpoint."""
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Parameters by name from a `.safetensors` file or a PyTorch checkpoint of tensors alone.
+
+    A checkpoint that holds them under `state_dict` or `model` is unwrapped, and the prefix
+    `module.` of data-parallel training dropped.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is damaged or holds something else.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"The weights {path} are missing; check the path.")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ValueError(f"{path} is damaged or no file of weights alone ({reason}).") from None
+    for key in ("state_dict", "model"):
+        if isinstance(stored, Mapping) and isinstance(stored.get(key), Mapping):
+            stored = stored[key]
+    if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
+        raise ValueError(f"{path} holds no weights by name; save a module's state_dict().")
+    return {name.removeprefix("module."): value for name, value in stored.items()}
+
+
+def load_backbone(trunk: nn.Module, name: str, weights: Path | str) -> None:
+    """Fill a torchvision backbone from a file of its ImageNet weights.
+
+    Args:
+        trunk: the backbone, with its classifier.
+        name: its name in torchvision.
+        weights: a file, or `imagenet` for the one in torch's cache.
+
+    Raises:
+        FileNotFoundError: no such file; for `imagenet` the message says how to get it.
+        ValueError: weights of another network.
+    """
+    file = _cached(name) if weights == "imagenet" else Path(weights)
+    found = read_weights(file)
+    wanted = trunk.state_dict()
+    wrong = [k for k, v in wanted.items() if k not in found or found[k].shape != v.shape]
+    wrong = [k for k in wrong if not k.startswith("fc.")]
+    if wrong:
+        raise ValueError(
+            f"{file} holds no weights of {name}: {len(wrong)} of {len(wanted)} parameters are "
+            f"missing or of another shape, such as {wrong[0]}."
+        )
+    trunk.load_state_dict({k: found[k] for k in wanted if not k.startswith("fc.")}, strict=False)
+
+
+def _cached(name: str) -> Path:
+    from torchvision.models import get_model_weights
+
+    url: str = get_model_weights(name)["IMAGENET1K_V1"].url
+    file = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"The ImageNet weights {file} are missing, and lix downloads nothing; let torchvision "
+            f"do it, torchvision.models.{name}(weights='IMAGENET1K_V1'), or name a file."
+        )
+    return file
