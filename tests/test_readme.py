@@ -43,6 +43,15 @@ def test_python_api_runs() -> None:
     assert scope["loss"].isfinite()
 
 
+def test_your_model_runs_as_written() -> None:
+    text = (ROOT / "docs" / "your-model.md").read_text(encoding="utf-8")
+    scope: dict[str, object] = {}
+    for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+        exec(block, scope)
+    assert scope["loss"].isfinite()
+    assert scope["transformer"].feature_specs.keys() == {"enc1", "enc2", "enc3", "enc4"}
+
+
 RECIPES = [p for p in (ROOT / "recipes").glob("*.yaml") if not p.name.endswith("-data.yaml")]
 
 
@@ -58,7 +67,11 @@ def test_every_method_has_a_card() -> None:
 
 @pytest.mark.parametrize(
     "document",
-    ["README.md", "CONTRIBUTING.md", *(f"docs/{n}" for n in ("paper.md", "methods.md", "data.md"))],
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        *(f"docs/{n}" for n in ("paper.md", "methods.md", "data.md", "your-model.md")),
+    ],
 )
 def test_links_and_named_files_exist(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
 from lix.methods.cells import CellNorm
@@ -16,6 +17,9 @@ from lix.methods.pixels import blank
 
 Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
 Consistency = Literal["cka", "cosine", "euclidean", "pearson"]
+WATCHED = 1024
+"""Positions of a map that its monitor looks at."""
+
 TeacherSide = Literal["trained", "frozen", "identity"]
 
 
@@ -119,8 +123,26 @@ def cka(x: Tensor, y: Tensor) -> Tensor:
 
 def _unit_gram(x: Tensor) -> Tensor:
     """(B, C²) centred Gram matrix of unit Frobenius norm."""
-    centred = x - x.mean(dim=1, keepdim=True)
-    return F.normalize((centred @ centred.mT).flatten(1), dim=1, eps=1e-30)
+    gram: Tensor = _CentredGram.apply(x)
+    return F.normalize(gram.flatten(1), dim=1, eps=1e-30)
+
+
+class _CentredGram(torch.autograd.Function):
+    """HX(HX)ᵀ, H = I - 11ᵀ/C; keeps X instead of HX for its gradient H(G + Gᵀ)H·X."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        centred = x - x.mean(dim=1, keepdim=True)
+        return centred @ centred.mT
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        slope = upstream + upstream.mT
+        slope = slope - slope.mean(dim=1, keepdim=True)
+        return (slope - slope.mean(dim=2, keepdim=True)) @ x
 
 
 @full_precision
@@ -141,6 +163,12 @@ def position_cka(x: Tensor, y: Tensor) -> Tensor:
     norms = [(f @ f.mT).flatten(1).norm(dim=1) for f in (x, y)]
     cross = (x @ y.mT).square().sum(dim=(1, 2))
     return cross / (norms[0] * norms[1]).clamp(min=1e-30)
+
+
+def _raw_cka(fs: Tensor, ft: Tensor) -> Tensor:
+    """CKA of one sample's raw maps (1, C, h, w), over about `WATCHED` of their positions."""
+    step = max(1, fs.shape[2] * fs.shape[3] // WATCHED)
+    return position_cka(*(f.flatten(2)[:, :, ::step] for f in (fs, ft)))[0]
 
 
 CONSISTENCIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -220,19 +248,16 @@ class ARFD(FeatureMethod):
         sk = self._recalibrated(self.student_side[i](fs, cells), cells)
         ta = self.teacher_side[i](ft, cells) if self.teacher_side else ft
         tk = self._recalibrated(ta, cells)
-        self._watch(name, sk, tk, fs, ft)
-        return CONSISTENCIES[self.consistency](sk, tk).mean()
+        distances = CONSISTENCIES[self.consistency](sk, tk)
+        same = 1 - distances[:1] if self.consistency == "cka" else cka(sk[:1], tk[:1])
+        self.monitors[f"cka_{name}"] = same[0].detach()
+        self.monitors[f"cka_raw_{name}"] = _raw_cka(fs[:1].detach(), ft[:1])
+        return distances.mean()
 
     def _recalibrated(self, fa: Tensor, cells: Tensor | None) -> Tensor:
         """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored cells."""
         fk = recalibrate(fa, kernel=self.kernel, sigma=self.sigma, valid=cells)
         return blank(fk, cells).flatten(2)
-
-    @torch.no_grad()
-    def _watch(self, name: str, sk: Tensor, tk: Tensor, fs: Tensor, ft: Tensor) -> None:
-        """CKA of the first labelled sample: recalibrated channels, raw maps over positions."""
-        self.monitors[f"cka_{name}"] = cka(sk[:1], tk[:1])[0]
-        self.monitors[f"cka_raw_{name}"] = position_cka(fs[:1].flatten(2), ft[:1].flatten(2))[0]
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
         said = []

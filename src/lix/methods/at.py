@@ -3,17 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
 from lix.methods.cells import match_size, unit
-from lix.methods.pixels import blank, masked_mean
+from lix.methods.pixels import blank, masked_mean, slice_length
 
 
 def attention(f: Tensor, p: int = 2, valid: Tensor | None = None) -> Tensor:
     """(B, H·W) mean over channels of f^p, of unit length per sample."""
-    return unit(blank(f, valid).pow(p).mean(dim=1).flatten(1))
+    energy: Tensor = _Energy.apply(blank(f, valid), p)
+    return unit(energy.flatten(1))
+
+
+class _Energy(torch.autograd.Function):
+    """Mean over channels of f^p, some channels at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, f: Tensor, p: int) -> Tensor:
+        ctx.save_for_backward(f)
+        ctx.p = p
+        energy = torch.zeros_like(f[:, 0])
+        for piece in f.split(slice_length(f, energy.numel()), dim=1):
+            energy += piece.pow(p).sum(dim=1)
+        return energy / f.shape[1]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        (f,) = ctx.saved_tensors
+        slope = (upstream * (ctx.p / f.shape[1])).unsqueeze(1)
+        return (f if ctx.p == 2 else f.pow(ctx.p - 1)) * slope, None
 
 
 @full_precision

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, ParamSpec, Protocol
 import torch
 from torch import Tensor, nn
 
-from lix.methods.cells import match_size, valid_cells
+from lix.methods.cells import covering, match_size
 from lix.methods.pixels import IGNORE_INDEX, blank
 from lix.networks.base import FeatureSpec, SegNetwork, SegOutput
 
@@ -202,6 +202,22 @@ def _promote(value: Any) -> Any:
     return value.float() if half else value
 
 
+class Labels:
+    """Which cells of a map cover a labelled pixel, found once for every size."""
+
+    def __init__(self, valid: Tensor) -> None:
+        self.valid = valid
+        self._found: dict[tuple[int, ...], Tensor | None] = {}
+
+    def cells(self, f: Tensor) -> Tensor | None:
+        """(B, h, w) of the map `f`; None where all cells do."""
+        size = tuple(f.shape[-2:])
+        if size not in self._found:
+            cells = covering(self.valid, size)
+            self._found[size] = None if cells.all() else cells
+        return self._found[size]
+
+
 class FeatureMethod(Method):
     """A method that compares pairs of feature maps: the sum of its loss over the pairs.
 
@@ -241,17 +257,18 @@ class FeatureMethod(Method):
         """
         self._check(student, "student", [pair.student for pair in self.pairs])
         self._check(teacher, "teacher", [pair.teacher for pair in self.pairs])
-        seen = (target != IGNORE_INDEX).flatten(1).any(dim=1)
+        valid = target != IGNORE_INDEX
+        seen = valid.flatten(1).any(dim=1)
         if not seen.any():
             return
         keep = slice(None) if seen.all() else seen
-        target = target[keep]
+        labels = Labels(valid[keep])
         found = zip(student.features.items(), teacher.features.values(), strict=True)
         for i, ((name, fs), ft) in enumerate(found):
             dtype = next((p.dtype for p in self.parameters()), fs.dtype)
-            fs, ft = (_blank_ignored(f[keep].to(dtype), target) for f in (fs, ft))
+            fs, ft = (blank(f[keep].to(dtype), labels.cells(f)) for f in (fs, ft))
             fs, ft = match_size(fs, ft)
-            yield Maps(i, name, fs, ft, _cells(target, fs))
+            yield Maps(i, name, fs, ft, labels.cells(fs))
 
     def nothing(self, student: SegOutput) -> Tensor:
         """0, connected to everything that a loss would have taught."""
@@ -272,12 +289,3 @@ class FeatureMethod(Method):
                     f"The {who}'s map {name!r} must be (B, {spec.channels}, h, w), "
                     f"got {tuple(f.shape)}."
                 )
-
-
-def _cells(target: Tensor, f: Tensor) -> Tensor | None:
-    cells = valid_cells(target, f.shape[-2:])
-    return None if cells.all() else cells
-
-
-def _blank_ignored(f: Tensor, target: Tensor) -> Tensor:
-    return blank(f, _cells(target, f))

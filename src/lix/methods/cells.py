@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import torch
 import torch.nn.functional as F
@@ -25,8 +26,18 @@ def _resize(f: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def valid_cells(target: Tensor, size: Sequence[int], ignore_index: int = IGNORE_INDEX) -> Tensor:
     """(B, h, w) feature cells that cover at least one labelled pixel of `target` (B, H, W)."""
-    seen = (target != ignore_index).float().unsqueeze(1)
-    return F.adaptive_max_pool2d(seen, list(size)).squeeze(1) > 0
+    return covering(target != ignore_index, size)
+
+
+def covering(valid: Tensor, size: Sequence[int]) -> Tensor:
+    """(B, h, w) cells that cover at least one true pixel of `valid` (B, H, W)."""
+    batch, height, width = valid.shape
+    h, w = size
+    if height % h or width % w:
+        return F.adaptive_max_pool2d(valid.float().unsqueeze(1), [h, w]).squeeze(1) > 0
+    rows = valid.view(batch, h, height // h, width).unbind(dim=2)
+    columns = reduce(torch.logical_or, rows).view(batch, h, w, width // w).unbind(dim=3)
+    return reduce(torch.logical_or, columns)
 
 
 def unit(x: Tensor, dim: int = -1) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lix.methods.base import full_precision
-from lix.methods.pixels import blank, masked_mean
+from lix.methods.pixels import blank, masked_mean, slice_length
 
 BETA_MIN, BETA_MAX = 1.0, 10.0
 
@@ -31,6 +31,14 @@ def confidence(logits: Tensor) -> Tensor:
     >>> confidence(torch.zeros(1, 4))
     tensor([1.3863])
     """
+    if logits.requires_grad or logits.ndim == 2:
+        return _entropy(logits)
+    flat = logits.flatten(2)
+    pieces = flat.split(slice_length(flat, flat.shape[0] * flat.shape[1]), dim=2)
+    return torch.cat([_entropy(piece) for piece in pieces], dim=1).view_as(logits[:, 0])
+
+
+def _entropy(logits: Tensor) -> Tensor:
     log_p = F.log_softmax(logits, dim=1)
     return -(log_p.exp() * log_p).sum(dim=1)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, pixel_mean
+from lix.methods.pixels import IGNORE_INDEX, check_logits, slice_length
 from lix.networks.base import SegOutput
 
 
@@ -33,21 +36,43 @@ def cwkd_loss(
     theirs takes the logarithm of a softmax and overflows.
     """
     check_logits(zs, zt, valid)
-    if valid is not None and not valid.all():
-        seen = valid.flatten(1).any(dim=1)
-        hidden = ~valid[seen].unsqueeze(1)
-        zs, zt = (z[seen].masked_fill(hidden, -torch.inf) for z in (zs, zt))
-    if not zs.numel():
-        return zs.sum()
+    positions = None if valid is None else valid.reshape(len(valid), -1)
+    maps = [z.reshape(*z.shape[:2], -1) for z in (zs, zt.detach())]
+    loss: Tensor = _ChannelKL.apply(*maps, temperature, positions)
+    return loss
 
-    def rule(s: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor]]:
-        log_s, log_t = (F.log_softmax(z.mT / temperature, dim=1) for z in (s, t))
-        p_t = log_t.exp()
-        ratio = log_t.sub_(log_s).masked_fill_(p_t == 0, 0.0)
-        kl = (p_t * ratio).sum(dim=1)
-        return temperature**2 * kl, [temperature * log_s.exp_().sub_(p_t).mT]
 
-    return pixel_mean(rule, None, *(z.reshape(*z.shape[:2], -1).mT for z in (zs, zt.detach())))
+class _ChannelKL(torch.autograd.Function):
+    """Value and gradient T/(B·K) · (φ(z_s) - φ(z_t)) together, some channels at a time."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, zs: Tensor, zt: Tensor, temperature: float, valid: Tensor | None
+    ) -> Tensor:
+        gradient, total = torch.zeros_like(zs), zs.new_zeros(())
+        samples, channels, positions = zs.shape
+        seen = list(range(samples)) if valid is None else valid.any(dim=1).nonzero()[:, 0].tolist()
+        step = slice_length(zs, positions)
+        for b, start in product(seen, range(0, channels, step)):
+            here = b, slice(start, start + step)
+            s, t = zs[here] / temperature, zt[here] / temperature
+            if valid is not None:
+                s, t = (z.masked_fill_(~valid[b], -torch.inf) for z in (s, t))
+            log_s, log_t = F.log_softmax(s, dim=1), F.log_softmax(t, dim=1)
+            p_t = log_t.exp()
+            ratio = log_t.sub_(log_s).masked_fill_(p_t == 0, 0.0)
+            total += (p_t * ratio).sum()
+            gradient[here] = log_s.exp_().sub_(p_t)
+        rows = max(1, len(seen) * channels)
+        ctx.save_for_backward(gradient)
+        ctx.scale = temperature / rows
+        return total * (temperature**2 / rows)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * (upstream * ctx.scale), None, None, None
 
 
 class CWKD(Method):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -14,8 +15,8 @@ from lix.networks.base import SegOutput
 def pearson(a: Tensor, b: Tensor, dim: int) -> Tensor:
     """Correlation of `a` and `b` along `dim`; 0 where either is constant."""
     a, b = (v - v.mean(dim=dim, keepdim=True) for v in (a, b))
-    lengths = a.norm(dim=dim) * b.norm(dim=dim)
-    return (a * b).sum(dim=dim) / (lengths + 1e-8)
+    squares = (v.square().sum(dim=dim).clamp(min=1e-30) for v in (a, b))
+    return (a * b).sum(dim=dim) / (math.prod(s.sqrt() for s in squares) + 1e-8)
 
 
 @full_precision
@@ -45,18 +46,19 @@ def dist_loss(
     Source: Huang et al., NeurIPS 2022; hunto/DIST_KD `segmentation/losses/dist_kd.py`.
     """
     check_logits(zs, zt, valid)
-    rows_s, rows_t = (_rows(z, valid) for z in (zs, zt.detach()))
-    if not rows_s.numel():
-        return rows_s.sum()
-    ys, yt = ((rows / temperature).softmax(dim=0) for rows in (rows_s, rows_t))
+    counted = None if valid is None or valid.all() else valid.flatten().nonzero().squeeze(1)
+    ys, yt = (_probabilities(z, counted, temperature) for z in (zs, zt.detach()))
+    if not ys.numel():
+        return ys.sum()
     inter, intra = (1 - pearson(ys, yt, dim).mean() for dim in (0, 1))
     return inter_weight * inter + intra_weight * intra
 
 
-def _rows(z: Tensor, valid: Tensor | None) -> Tensor:
-    """(K, N) logits of the valid pixels."""
+def _probabilities(z: Tensor, counted: Tensor | None, temperature: float) -> Tensor:
+    """(K, N) class probabilities of the pixels with these indices."""
     rows = z.movedim(1, 0).flatten(1)
-    return rows if valid is None or valid.all() else rows[:, valid.flatten()]
+    rows = rows if counted is None else rows.index_select(1, counted)
+    return (rows / temperature if temperature != 1 else rows).softmax(dim=0)
 
 
 class DIST(Method):

@@ -184,7 +184,9 @@ class DWLD(Method):
             direction=self.direction,
         )
         if isinstance(beta, Tensor):
-            self.monitors = watch(beta.detach(), valid)
+            same_for_all_classes = self.source == "entropy"
+            shown = beta[:, :1] if same_for_all_classes else beta
+            self.monitors = watch(shown.detach(), valid)
         return {"dwld": self.weight * loss}
 
     def beta(self, zs: Tensor, zt: Tensor, valid: Tensor) -> Tensor | float:

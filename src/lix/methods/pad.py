@@ -30,7 +30,8 @@ def pad_loss(
         es, et, valid = pooled(es, valid), pooled(et, valid), None
     # exp overflows float32 at 88; beyond 80 the first term is 0 anyway.
     scaled = (et.detach() - es).square() / (log_variance.clamp(max=80).exp() + 1e-6)
-    return masked_mean((scaled + log_variance).mean(dim=1), valid)
+    terms = scaled + log_variance
+    return terms.mean() if valid is None else masked_mean(terms.mean(dim=1), valid)
 
 
 class Uncertainty(nn.Module):

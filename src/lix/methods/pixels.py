@@ -76,6 +76,11 @@ def pixel_mean(rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:
     return mean
 
 
+def slice_length(m: Tensor, width: int) -> int:
+    """How many rows of so many numbers make a slice."""
+    return max(1, SLICE.get(m.device.type, m.numel()) // width)
+
+
 def _flat(m: Tensor, *, labels: bool) -> Tensor:
     """(B, K, N) maps or (B, N) labels; the rows of flat logits (N, K) become one sample."""
     if labels:
@@ -112,7 +117,7 @@ class _SlicedMean(torch.autograd.Function):
 def _slices(m: Tensor) -> Iterator[tuple[Any, ...]]:
     """Indices that cut (B, …, N) maps into slices of some pixels of one sample."""
     samples, pixels = m.shape[0], m.shape[-1]
-    step = max(1, SLICE.get(m.device.type, m.numel()) // m.shape[1])
+    step = slice_length(m, m.shape[1])
     for b in range(samples):
         for start in range(0, pixels, step):
             yield b, ..., slice(start, start + step)

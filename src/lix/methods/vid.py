@@ -31,7 +31,7 @@ def vid_loss(mean: Tensor, ft: Tensor, log_scale: Tensor, *, valid: Tensor | Non
     """
     variance = (F.softplus(log_scale) + EPS).view(1, -1, 1, 1)
     nll = 0.5 * ((mean - ft.detach()).square() / variance + variance.log())
-    return masked_mean(nll.mean(dim=1), valid)
+    return nll.mean() if valid is None else masked_mean(nll.mean(dim=1), valid)
 
 
 class GaussianHead(nn.Module):

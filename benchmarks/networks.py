@@ -1,0 +1,121 @@
+"""Cost of each network, teacher and student: parameters, MACs, time, memory, ONNX Runtime.
+
+    .venv/bin/python benchmarks/networks.py [NAME ...]
+
+CPU seconds of one thread, the least of several runs, at batch 1 and 128 x 416; MB above what the
+weights take. Each line has a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from lix.catalog import build_network, entries
+from lix.deploy.export import LogitsOnly, _translate
+from lix.networks.base import SegNetwork
+
+HEIGHT, WIDTH, CLASSES, REPEATS = 128, 416, 19, 3
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "sne_roadseg": [{"backbone": name} for name in ("resnet18", "resnet50", "resnet152")],
+    "offnet": [{"backbone": "b0"}, {"backbone": "b2"}],
+    "duplexnet": [{"decoder": "unetpp"}, {"decoder": "mlp"}],
+}
+
+
+def least_seconds(work: Callable[[], object]) -> float:
+    work()
+    best = float("inf")
+    for _ in range(REPEATS):
+        start = time.process_time()
+        work()
+        best = min(best, time.process_time() - start)
+    return best
+
+
+def status(field: str) -> float:
+    """MB of this process, as Linux counts them."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
+
+
+def onnx_seconds(network: SegNetwork, image: torch.Tensor) -> float:
+    import onnxruntime
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "student.onnx"
+        _translate(LogitsOnly(network).eval(), None).save(path)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        given = {"image": image.numpy()}
+        return least_seconds(lambda: session.run(None, given))
+
+
+def measure(name: str, options: dict[str, Any], x_channels: int) -> dict[str, float]:
+    torch.set_num_threads(1)
+    network = build_network(name, CLASSES, x_channels, **options)
+    image = torch.rand(1, 3, HEIGHT, WIDTH)
+    x = torch.rand(1, x_channels, HEIGHT, WIDTH) if x_channels else None
+
+    def forward() -> torch.Tensor:
+        with torch.inference_mode():
+            return network(image, x).logits
+
+    def step() -> None:
+        network(image, x).logits.square().mean().backward()
+        network.zero_grad(set_to_none=True)
+
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        forward()
+    row = {
+        "M params": sum(p.numel() for p in network.parameters()) / 1e6,
+        "GMACs": counter.get_total_flops() / 2e9,
+        "forward s": least_seconds(forward),
+    }
+    if not x_channels:
+        row["ONNX s"] = onnx_seconds(network, image)
+    network.train()
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    row["step s"] = least_seconds(step)
+    row["step MB"] = status("VmHWM") - before
+    return row
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(entries("networks"))
+    columns = ("M params", "GMACs", "forward s", "step s", "step MB", "ONNX s")
+    print(f"{'network':32}" + "".join(f"{c:>11}" for c in columns))
+    for name in wanted:
+        for options in VARIANTS.get(name, [{}]):
+            for x_channels in (1, 0):
+                arguments = f"{name!r}, {options!r}, {x_channels}"
+                call = f"import json, networks; print(json.dumps(networks.measure({arguments})))"
+                ended = subprocess.run(
+                    [sys.executable, "-c", call],
+                    cwd=Path(__file__).parent,
+                    env=os.environ | {"OMP_NUM_THREADS": "1"},
+                    capture_output=True,
+                    text=True,
+                    check=True,
+                )
+                row = json.loads(ended.stdout.splitlines()[-1])
+                label = " ".join([name, *options.values(), "teacher" if x_channels else "student"])
+                cells = (f"{row[c]:11.3f}" if c in row else f"{'':11}" for c in columns)
+                print(f"{label:32}" + "".join(cells), flush=True)
+
+
+if __name__ == "__main__":
+    main()
