@@ -8,7 +8,6 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
 from lix.methods.cells import CellNorm
@@ -137,7 +136,6 @@ class _CentredGram(torch.autograd.Function):
         return centred @ centred.mT
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         slope = upstream + upstream.mT

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
 from lix.methods.cells import match_size, unit
@@ -33,7 +32,6 @@ class _Energy(torch.autograd.Function):
         return energy / f.shape[1]
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
         (f,) = ctx.saved_tensors
         slope = (upstream * (ctx.p / f.shape[1])).unsqueeze(1)

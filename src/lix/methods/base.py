@@ -53,13 +53,20 @@ class FirstStage:
             loss.backward()
             self.optimizer.step()
             losses.append(loss.detach())
+        self.optimizer.zero_grad()
         self.part.requires_grad_(False)
         if not losses:
             raise ValueError(
                 "The batches are used up; give prepare a list or a DataLoader, not an iterator."
             )
+        mean = torch.stack(losses).mean().item()
+        if not math.isfinite(mean):
+            raise ArithmeticError(
+                f"The first stage diverged in pass {self.done + 1}: its loss became {mean}; lower "
+                "the method's option lr and start again."
+            )
         self.done += 1
-        return torch.stack(losses).mean().item()
+        return mean
 
 
 class StageRecord(Protocol):

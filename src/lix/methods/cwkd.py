@@ -9,10 +9,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, slice_length
+from lix.methods.pixels import IGNORE_INDEX, check_logits, once, slice_length
 from lix.networks.base import SegOutput
 
 
@@ -69,10 +68,9 @@ class _ChannelKL(torch.autograd.Function):
         return total * (temperature**2 / rows)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * (upstream * ctx.scale), None, None, None
+        return once(gradient * (upstream * ctx.scale)), None, None, None
 
 
 class CWKD(Method):

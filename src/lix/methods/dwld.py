@@ -68,6 +68,10 @@ def dwld_loss(
         raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
     rule = functools.partial(RULES[direction], alpha)
     if isinstance(beta, Tensor):
+        if beta.shape != zs.shape:
+            raise ValueError(
+                f"beta must have the logits' shape {tuple(zs.shape)}, got {tuple(beta.shape)}."
+            )
         return pixel_mean(rule, valid, zs, beta, zt.detach(), target)
     return pixel_mean(
         lambda s, t, k: rule(s, torch.full_like(s, beta), t, k), valid, zs, zt.detach(), target

@@ -119,7 +119,8 @@ class MasKD(Method):
         masks = self.tokens(teacher.logits, valid)
         masked = blank(teacher.logits, valid) * masks.sum(dim=1, keepdim=True)
         hard = F.cross_entropy(masked, target.where(valid, 0), reduction="none")
-        return masked_mean(hard, valid) + dice(masks)
+        seen = valid.flatten(1).any(dim=1)
+        return masked_mean(hard, valid) + (dice(masks[seen]) if seen.any() else 0.0 * masks.sum())
 
     @full_precision
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 IGNORE_INDEX = 255
 
@@ -107,11 +106,30 @@ class _SlicedMean(torch.autograd.Function):
         return total / pixels
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         stored = iter(ctx.saved_tensors)
         scale = upstream / ctx.pixels
-        return None, None, *(next(stored) * scale if t else None for t in ctx.taught)
+        return None, None, *(once(next(stored) * scale) if t else None for t in ctx.taught)
+
+
+def once(gradient: Tensor) -> Tensor:
+    """A gradient that has none itself: who differentiates it gets an error instead of 0."""
+    if not torch.is_grad_enabled():
+        return gradient
+    kept: Tensor = _Once.apply(gradient.detach().requires_grad_())
+    return kept
+
+
+class _Once(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *_: Tensor) -> None:
+        raise RuntimeError(
+            "This loss can be differentiated once; a gradient penalty needs a plain version of it."
+        )
 
 
 def _slices(m: Tensor) -> Iterator[tuple[Any, ...]]:
