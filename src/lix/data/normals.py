@@ -11,7 +11,9 @@ from torch import Tensor
 
 Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
 
-NEIGHBOURS = tuple((dv, du) for dv in (-1, 0, 1) for du in (-1, 0, 1) if (dv, du) != (0, 0))
+DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
+"""Down and right; each leads to a neighbour, and its opposite to another."""
+
 SORTING_NETWORK = (
     ((0, 1), (2, 3), (4, 5), (6, 7)),
     ((0, 2), (1, 3), (4, 6), (5, 7)),
@@ -92,15 +94,15 @@ def _filtered(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Join (n_x, n_y) with what the neighbours say of n_z."""
     if estimator == "3f2n-median":
-        return nx, ny, _nanmedian([_known(s) for s in slopes])
+        return nx, ny, _median(list(slopes))
     if estimator == "3f2n-mean":
-        return nx, ny, torch.stack([_known(s) for s in slopes]).nanmean(dim=0)
+        return nx, ny, _mean(slopes)
     flat = nx.square() + ny.square()
     along, across = torch.zeros_like(nx), torch.zeros_like(nx)
     for slope in slopes:  # adds (n_x, n_y, slope) at unit length, nothing where it is unknown
-        length = slope.square().add_(flat).rsqrt_().nan_to_num_(0.0)
+        length = torch.addcmul(flat, slope, slope).rsqrt_().nan_to_num_(0.0)
         across += length
-        along += slope.mul_(length).nan_to_num_(0.0)
+        along.addcmul_(slope.nan_to_num_(0.0, 0.0, 0.0), length)
     return nx * across, ny * across, along
 
 
@@ -109,17 +111,19 @@ def _slopes(inverse: Tensor, u: Tensor, v: Tensor, du: Tensor, dv: Tensor) -> It
 
     With X = Z·u / f_x and D = 1 / Z, ΔX / ΔZ is (u - D·δu / (D' - D)) / f_x, δu the step aside.
     """
-    height, width = inverse.shape[1:]
     reach = F.pad(inverse, (1, 1, 1, 1), value=torch.nan)
     here = du * u + dv * v
-    for down, right in NEIGHBOURS:
-        other = reach[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
-        step = (right * du).add_(dv, alpha=down)
-        yield step.mul_(inverse).div_(other - inverse).sub_(here)
+    for down, right in DIRECTIONS:
+        step = (right * du).add_(dv, alpha=down).mul_(inverse)
+        ahead, behind = (_moved(reach, sign * down, sign * right) for sign in (1, -1))
+        yield (ahead - inverse).reciprocal_().mul_(step).sub_(here)
+        yield (inverse - behind).reciprocal_().mul_(step).sub_(here)
 
 
-def _known(slope: Tensor) -> Tensor:
-    return slope.masked_fill_(slope.isinf(), torch.nan)
+def _moved(reach: Tensor, down: int, right: int) -> Tensor:
+    """A neighbour of every pixel, out of a map with one more pixel on all sides."""
+    height, width = (side - 2 for side in reach.shape[1:])
+    return reach[:, 1 + down : 1 + down + height, 1 + right : 1 + right + width]
 
 
 def _gradient(f: Tensor, axis: int) -> Tensor:
@@ -131,15 +135,30 @@ def _gradient(f: Tensor, axis: int) -> Tensor:
     return (left + right).mul_(0.5)
 
 
-def _nanmedian(values: list[Tensor]) -> Tensor:
-    """Median of eight maps, ignoring NaN; the mean of the middle two where they are even."""
-    known = torch.stack([v.isfinite() for v in values]).sum(dim=0)
-    ordered = [v.nan_to_num(torch.inf) for v in values]
+def _mean(slopes: Iterator[Tensor]) -> Tensor:
+    """Mean of what is finite; NaN where nothing is."""
+    total = next(slopes)
+    count = total.isfinite().to(total)
+    total.nan_to_num_(0.0, 0.0, 0.0)
+    for slope in slopes:
+        count += slope.isfinite()
+        total += slope.nan_to_num_(0.0, 0.0, 0.0)
+    return total.div_(count)
+
+
+def _median(slopes: list[Tensor]) -> Tensor:
+    """Median of what is finite among eight; the mean of the middle two where they are even."""
+    ordered = [s.nan_to_num_(torch.inf, posinf=torch.inf, neginf=torch.inf) for s in slopes]
+    spare = torch.empty_like(ordered[0])
     for layer in SORTING_NETWORK:
         for i, j in layer:
-            low, high = torch.minimum(ordered[i], ordered[j]), torch.maximum(ordered[i], ordered[j])
-            ordered[i], ordered[j] = low, high
-    stacked = torch.stack(ordered)
-    low, high = ((known - 1).clamp(min=0) // 2, (known // 2).clamp(max=7))
-    middle = stacked.gather(0, low.unsqueeze(0)) + stacked.gather(0, high.unsqueeze(0))
-    return (middle.squeeze(0) / 2).masked_fill(known == 0, torch.nan)
+            torch.minimum(ordered[i], ordered[j], out=spare)
+            torch.maximum(ordered[i], ordered[j], out=ordered[j])
+            ordered[i], spare = spare, ordered[i]
+    median = (ordered[3] + ordered[4]).mul_(0.5)
+    partial = ordered[7].isinf()
+    few = torch.stack([o[partial] for o in ordered])
+    count = few.isfinite().sum(dim=0, keepdim=True)
+    low, high = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=7))
+    middle = (few.gather(0, low) + few.gather(0, high)) / 2
+    return median.masked_scatter_(partial, middle.masked_fill(count == 0, torch.nan))
