@@ -81,3 +81,15 @@ def test_links_and_named_files_exist(document: str) -> None:
     for target in re.findall(r"`((?:recipes|src|tests|docs)/[\w./-]+)`", text):
         if "NAME" not in target:
             assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("name", [n for n in entries("methods") if n not in ("none", "lix")])
+def test_cards_name_all_presets_and_no_other(name: str) -> None:
+    cards = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    card = re.search(rf"^### {name}\n(.*?)(?=^##)", cards, re.MULTILINE | re.DOTALL)[1]
+    options = re.search(r"\*\*Options\*\*(.*?)\n- \*\*", card, re.DOTALL)[1]
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", options[options.find("Preset") :]))
+    presets = set(entries("methods")[name].load().presets)
+    assert presets <= named
+    known = {"official", "cirkd", "repdistiller", "torchdistill", "mdistiller", "paper"}
+    assert {n for n in named if n.split("-")[0] in known} == presets

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lix.catalog import build_dataset as build_dataset
     from lix.catalog import build_method as build_method
     from lix.catalog import build_network as build_network
-    from lix.methods.pair import pair as pair
+    from lix.methods.pairing import pair as pair
     from lix.networks.base import FeatureSpec as FeatureSpec
     from lix.networks.base import SegNetwork as SegNetwork
     from lix.networks.base import SegOutput as SegOutput
@@ -32,7 +32,7 @@ _EXPORTS = {
     "SegOutput": "lix.networks.base",
     "load_network": "lix.networks.checkpoint",
     "load_official": "lix.networks.official",
-    "pair": "lix.methods.pair",
+    "pair": "lix.methods.pairing",
     "wrap": "lix.networks.wrap",
 }
 

@@ -526,7 +526,7 @@ def test_vid_variances_become_the_residuals() -> None:
         (2, 0, 7.0, 0.0),
         (2, 1, 7.0, 0.0),
         (2, 2, 0.0, 1.0),
-        (2, math.inf, 0.0, 1.0),
+        (2, math.inf, 7.0, 1.0),
     ],
 )
 def test_fitnet_hints_come_first(
@@ -644,9 +644,9 @@ def test_afdcd_restoration_error_sums_or_averages() -> None:
     squares = (restored - ft).square().movedim(1, -1)[cells]
     maps = Maps(0, "f", draw(2, 6, 3, 5), ft, cells)
     method = build_method("afdcd", [pair(6, 8)], K, fd_weight=3.0)
-    torch.testing.assert_close(method.terms(maps, restored)["afdcd_fd"], 3 * squares.mean())
+    torch.testing.assert_close(method.weigh(maps, restored)["afdcd_fd"], 3 * squares.mean())
     method.size_free = False
-    torch.testing.assert_close(method.terms(maps, restored)["afdcd_fd"], 3 * squares.sum() / 2)
+    torch.testing.assert_close(method.weigh(maps, restored)["afdcd_fd"], 3 * squares.sum() / 2)
 
 
 def test_afdcd_restoration_error_does_not_depend_on_the_resolution() -> None:
@@ -654,7 +654,7 @@ def test_afdcd_restoration_error_does_not_depend_on_the_resolution() -> None:
     large = [f.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) for f in small]
     method = build_method("afdcd", [pair(8, 8)], K)
     errors = [
-        method.terms(Maps(0, "f", ft, ft, None), restored)["afdcd_fd"]
+        method.weigh(Maps(0, "f", ft, ft, None), restored)["afdcd_fd"]
         for ft, restored in (small, large)
     ]
     torch.testing.assert_close(*errors)
@@ -666,7 +666,7 @@ def test_afdcd_pools_the_valid_maxima() -> None:
     cells = random_cells(1, 5, 6)
     cells[0, :2, :2] = False
     method = build_method("afdcd", [pair(6, 8)], K, pool=2, contrast_weight=1.0)
-    term = method.terms(Maps(0, "f", ft, ft, cells), restored)["afdcd_contrast"]
+    term = method.weigh(Maps(0, "f", ft, ft, cells), restored)["afdcd_contrast"]
     small, counted = [torch.zeros(1, 8, 3, 3).double() for _ in range(2)], torch.zeros(1, 3, 3)
     for i, j in product(range(3), range(3)):
         window = cells[0, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor
 
 from lix.catalog import entries
-from lix.methods import FeaturePair, Method, build_method
+from lix.methods import FeaturePair, Method, at_loss, build_method
 from lix.networks import FeatureSpec, SegOutput
 
 K = 5
@@ -92,14 +94,15 @@ def test_ignored_pixels_change_nothing(name: str, garbage: float) -> None:
 
 
 @pytest.mark.parametrize("name", DISTILLING)
-def test_features_under_ignored_pixels_change_nothing(name: str) -> None:
+@pytest.mark.parametrize("garbage", [1e4, float("nan")])
+def test_features_under_ignored_pixels_change_nothing(name: str, garbage: float) -> None:
     student, teacher, target = outputs()
     expected = _loss_and_gradients(name, student, teacher, target)
     changed = [_clone(student), _clone(teacher)]
     for out in changed:
         with torch.no_grad():
             for f in out.features.values():
-                f[:, :, : f.shape[2] // 6] = 1e4
+                f[:, :, : f.shape[2] // 6] = garbage
     actual = _loss_and_gradients(name, *changed, target)
     torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-7)
 
@@ -116,8 +119,8 @@ def _loss_and_gradients(
     student = _clone(student)
     loss = total(method(student, SegOutput(*_detached(teacher)), target))
     loss.backward()
-    grad = student.logits.grad
-    return [loss.detach(), torch.zeros(1) if grad is None else grad]
+    taught = [student.logits, *student.features.values(), *method.parameters()]
+    return [loss.detach(), *(torch.zeros(1) if t.grad is None else t.grad for t in taught)]
 
 
 @pytest.mark.parametrize("name", DISTILLING)
@@ -135,9 +138,12 @@ def test_finite_for_constant_and_confident_maps(name: str, scale: float) -> None
 def test_all_ignored_gives_zero_connected_to_the_graph(name: str) -> None:
     student, teacher, target = outputs()
     method = build(name)
-    loss = total(method(student, SegOutput(*_detached(teacher)), torch.full_like(target, 255)))
+    terms = method(student, SegOutput(*_detached(teacher)), torch.full_like(target, 255))
+    loss = total(terms)
     loss.backward()
     assert loss.item() == 0
+    whole = build(name)(student, SegOutput(*_detached(teacher)), target)
+    assert terms.keys() == whole.keys(), "ranks must log the same terms"
     assert all(
         p.grad is not None and p.grad.isfinite().all()
         for p in method.parameters()
@@ -192,3 +198,73 @@ def test_class_count_mismatch_is_one_sentence(name: str) -> None:
 def test_feature_method_without_pairs_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one pair"):
         build_method("arfd", [], K)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_arguments_may_be_named(name: str) -> None:
+    student, teacher, target = outputs()
+    known = SegOutput(*_detached(teacher))
+    named = build(name)(student=student, teacher=known, target=target)
+    torch.testing.assert_close(named, build(name)(student, known, target))
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("short", ["student", "teacher", "target"])
+def test_batches_of_other_sizes_are_one_sentence(name: str, short: str) -> None:
+    student, teacher, target = outputs()
+    given = {"student": student, "teacher": SegOutput(*_detached(teacher)), "target": target}
+    part = given[short]
+    if short == "target":
+        given[short] = part[:1]
+    else:
+        given[short] = SegOutput(part.logits[:1], {k: f[:1] for k, f in part.features.items()})
+    with pytest.raises(ValueError, match=r"must .*got"):
+        build(name)(**given)
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_monitors_are_on_the_device_of_the_maps(name: str) -> None:
+    """NCCL reduces tensors of the GPU only."""
+    student, teacher, target = outputs()
+    method = build(name)
+    method(student, SegOutput(*_detached(teacher)), target)
+    assert all(m.device == student.logits.device and m.ndim == 0 for m in method.monitors.values())
+    source = inspect.getsource(type(method))
+    assert "torch.tensor(" not in source, "make monitors with new_tensor"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("kd", {"temperature": 0}),
+        ("cwkd", {"temperature": -1}),
+        ("at", {"p": 0}),
+        ("ft", {"passes": -3}),
+        ("ft", {"k": 0}),
+        ("maskd", {"tokens": 0}),
+        ("afdcd", {"groups": 0}),
+        ("afdcd", {"pool": 0}),
+        ("afdcd", {"mask_ratio": 1.5}),
+        ("fitnet", {"hint_epochs": -1}),
+        ("vid", {"variance": 0}),
+    ],
+)
+def test_options_out_of_range_are_one_sentence(name: str, options: dict[str, float]) -> None:
+    kind = entries("methods")[name].load().kind
+    pairs = PAIRS if kind in ("feature", "both") else []
+    with pytest.raises(ValueError, match=r"must be .*got"):
+        build_method(name, pairs, K, **options)
+
+
+def test_vid_starts_at_any_variance() -> None:
+    method = build_method("vid", PAIRS, K, variance=1000.0)
+    variance = torch.nn.functional.softplus(method.heads[0].log_scale) + 1e-5
+    torch.testing.assert_close(variance, torch.full_like(variance, 1000.0))
+
+
+@pytest.mark.parametrize("p", [2, 4, 6])
+def test_at_does_not_depend_on_scale(p: int) -> None:
+    fs, ft = torch.randn(2, 4, 5, 6), torch.randn(2, 4, 5, 6)
+    expected = at_loss(fs.double(), ft.double(), p=p).float()
+    for scale in (1e-4, 1.0, 1e5):
+        torch.testing.assert_close(at_loss(scale * fs, scale * ft, p=p), expected)

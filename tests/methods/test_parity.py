@@ -206,7 +206,7 @@ def test_afdcd() -> None:
     names = {"restorers.0.align": "align", "restorers.0.projector": "projetor"}
     load(n, case, method, names)
     restored = method.restorers[0](fs, n["mask"])
-    terms = method.terms(Maps(0, "f", fs, ft, None), restored)
+    terms = method.weigh(Maps(0, "f", fs, ft, None), restored)
     loss = terms["afdcd_fd"] + terms["afdcd_contrast"]
     check(n, case, loss, fs)
     check_parameters(n, case, loss, method, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from lix.methods.base import Batch
+from lix.methods.first_stage import Batch
 from lix.training.callbacks import read_history
 from lix.training.first_stage import TeacherBatches
 from lix.training.run import FIRST_STAGE, fit
@@ -96,3 +97,23 @@ def test_batches_too_small_to_compare_are_said(
     }
     fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=said, width=300))
     assert f"{method.upper()} teaches nothing" in said.getvalue()
+
+
+def test_patience_and_warnings_know_that_hints_come_first(
+    streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    options = {"hint_epochs": 3}
+    distill = {"method": "fitnet", "teacher": teacher, "options": options}
+    settings = {"distill": distill, "training": {"epochs": 4, "patience": 1}}
+    run = fit(recipe(streets, tmp_path / "run", **settings))
+    result = json.loads((run / "result.json").read_text())
+    assert result["epochs"] == 4
+    assert not any("teaches nothing" in sentence for sentence in result["warnings"])
+
+
+def test_hints_must_leave_epochs_for_the_labels(
+    streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    distill = {"method": "fitnet", "teacher": teacher, "options": {"hint_epochs": 2}}
+    with pytest.raises(ValueError, match="lower its hint_epochs"):
+        fit(recipe(streets, tmp_path / "run", distill=distill))

@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
 from lix.methods.kd import kd_loss
-from lix.methods.pixels import IGNORE_INDEX, blank
+from lix.methods.pixels import IGNORE_INDEX, blank, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -69,7 +70,7 @@ def _items(f: Tensor, groups: int, patch: int) -> Tensor:
     return cut.permute(0, 3, 5, 4, 6, 1, 2).reshape(-1, patch * patch * groups, c // groups)
 
 
-def pool(f: Tensor, valid: Tensor | None, size: int) -> tuple[Tensor, Tensor | None]:
+def max_pool(f: Tensor, valid: Tensor | None, size: int) -> tuple[Tensor, Tensor | None]:
     """Max-pool (B, C, H, W) by `size` over valid positions; partial windows count."""
     if valid is None:
         return F.max_pool2d(f, size, ceil_mode=True), None
@@ -90,6 +91,7 @@ class Restorer(nn.Module):
             nn.Conv2d(outputs, outputs, 3, padding=1),
         )
 
+    @full_precision
     def forward(self, fs: Tensor, keep: Tensor) -> Tensor:
         """(B, C_S, h, w) and the positions to keep, (B, 1, h, w) → (B, C_T, h, w)."""
         restored: Tensor = self.projector(self.align(fs) * keep)
@@ -160,6 +162,9 @@ class AfDCD(FeatureMethod):
         self.fd_weight, self.contrast_weight, self.kd_weight = fd_weight, contrast_weight, kd_weight
         self.temperature, self.patch, self.pool = temperature, patch, pool
         self.mask_ratio, self.size_free = mask_ratio, size_free
+        positive(groups=groups, patch=patch, pool=pool, temperature=temperature)
+        if not 0 <= mask_ratio < 1:
+            raise ValueError(f"mask_ratio must be in [0, 1), got {mask_ratio}.")
         self.groups = [largest_divisor(p.teacher.channels, groups) for p in pairs]
         self.restorers = nn.ModuleList(
             Restorer(p.student.channels, p.teacher.channels) for p in pairs
@@ -172,17 +177,23 @@ class AfDCD(FeatureMethod):
         kd = kd_loss(student.logits, teacher.logits, valid=valid)
         return terms | {"afdcd_kd": self.kd_weight * kd}
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return "afdcd_fd", "afdcd_contrast"
+
     def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
         keep = torch.rand_like(maps.student[:, :1]) <= 1 - self.mask_ratio
         restored = self.restorers[maps.pair](maps.student, keep)
-        return self.terms(maps, restored)
+        return self.weigh(maps, restored)
 
-    def terms(self, maps: Maps, restored: Tensor) -> dict[str, Tensor]:
+    def weigh(self, maps: Maps, restored: Tensor) -> dict[str, Tensor]:
         """The weighted terms of a restored map (B, C_T, h, w)."""
         error = blank(restored - maps.teacher, maps.cells).square().sum() / len(restored)
         if self.size_free:
             error = error / (restored.shape[1] * maps.cells_per_sample)
-        (fs, cells), (ft, _) = (pool(f, maps.cells, self.pool) for f in (restored, maps.teacher))
+        (fs, cells), (ft, _) = (
+            max_pool(f, maps.cells, self.pool) for f in (restored, maps.teacher)
+        )
         contrast = contrast_loss(
             fs,
             ft,

@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
-from lix.methods.cells import match_size, unit
-from lix.methods.pixels import blank, masked_mean, slice_length
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import check_maps, match_size, unit
+from lix.methods.pixels import blank, masked_mean, positive, slice_length
+from lix.methods.precision import full_precision
 
 
 def attention(f: Tensor, p: int = 2, valid: Tensor | None = None) -> Tensor:
     """(B, H·W) mean over channels of f^p, of unit length per sample."""
     energy: Tensor = _Energy.apply(blank(f, valid), p)
-    return unit(energy.flatten(1))
+    scale = energy.detach().abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
+    return unit((energy / scale).flatten(1))  # scaled first, so that squares do not overflow
 
 
 class _Energy(torch.autograd.Function):
@@ -47,10 +49,14 @@ def at_loss(fs: Tensor, ft: Tensor, *, p: int = 2, valid: Tensor | None = None) 
         p: exponent; 2 officially; an odd one keeps the signs.
         valid: (B, h, w) positions of the smaller map that count; None: all.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Zagoruyko and Komodakis, ICLR 2017; szagoruyko/attention-transfer `utils.py`. The
     paper writes the length of the difference, the code its mean square, which shrinks as the map
     grows.
     """
+    check_maps(fs, ft, valid)
     fs, ft = match_size(fs, ft)
     difference = attention(fs, p, valid) - attention(ft.detach(), p, valid)
     return masked_mean(difference.square(), None if valid is None else valid.flatten(1))
@@ -88,6 +94,7 @@ class AT(FeatureMethod):
         size_free: bool = True,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(p=p)
         self.weight, self.p, self.size_free = weight, p, size_free
 
     def pair_loss(self, maps: Maps) -> Tensor:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple, ParamSpec, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lix.methods.cells import covering, match_size
+from lix.methods.first_stage import Batch, FirstStage, StageRecord
 from lix.methods.pixels import IGNORE_INDEX, blank
+from lix.methods.precision import full_precision
 from lix.networks.base import FeatureSpec, SegNetwork, SegOutput
-
-P = ParamSpec("P")
-Batch = tuple[Tensor, Tensor | None, Tensor]
-"""Image, X (None for an RGB teacher) and target."""
 
 
 class FeaturePair(NamedTuple):
@@ -25,58 +21,6 @@ class FeaturePair(NamedTuple):
 
     student: FeatureSpec
     teacher: FeatureSpec
-
-
-@dataclass
-class FirstStage:
-    """What a two-stage method trains on the teacher alone, before the student's training."""
-
-    part: nn.Module
-    loss: Callable[[SegOutput, Tensor], Tensor]
-    """Of the teacher's output and the target."""
-    optimizer: torch.optim.Optimizer
-    passes: int
-    """Over the training data."""
-    done: int = 0
-
-    def run_pass(
-        self, teacher: SegNetwork, batches: Iterable[Batch], features: Sequence[str]
-    ) -> float:
-        """One pass; returns the mean loss."""
-        losses = []
-        self.part.requires_grad_(True)
-        for image, x, target in batches:
-            with torch.no_grad():
-                known = teacher(image, x, features=features)
-            loss = self.loss(known, target)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            losses.append(loss.detach())
-        self.optimizer.zero_grad()
-        self.part.requires_grad_(False)
-        if not losses:
-            raise ValueError(
-                "The batches are used up; give prepare a list or a DataLoader, not an iterator."
-            )
-        mean = torch.stack(losses).mean().item()
-        if not math.isfinite(mean):
-            raise ArithmeticError(
-                f"The first stage diverged in pass {self.done + 1}: its loss became {mean}; lower "
-                "the method's option lr and start again."
-            )
-        self.done += 1
-        return mean
-
-
-class StageRecord(Protocol):
-    """Keeps a first stage over interruptions, and says how far it is."""
-
-    def restore(self, stage: FirstStage) -> None:
-        """Bring the stage to where it was."""
-
-    def passed(self, stage: FirstStage, loss: float) -> None:
-        """A pass has ended."""
 
 
 class Method(nn.Module):
@@ -101,7 +45,7 @@ class Method(nn.Module):
     hard_weight: float = 1.0
     """Factor of the cross-entropy with the labels."""
     epoch: float = math.inf
-    """Set by the training loop; as it is, every warm-up counts as over."""
+    """Set by the training loop; as it is, no warm-up or stage is under way."""
 
     def __init__(self, pairs: Sequence[FeaturePair], num_classes: int) -> None:
         super().__init__()
@@ -111,6 +55,11 @@ class Method(nn.Module):
             raise ValueError(
                 f"{type(self).__name__} compares feature maps: give it at least one pair."
             )
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Terms that are 0 on purpose in this epoch, `hard` among them."""
+        return frozenset()
 
     def first_stage(self) -> FirstStage | None:
         """What must be trained before the student; most methods have nothing."""
@@ -133,10 +82,16 @@ class Method(nn.Module):
             features: names of the teacher's maps, in the order of `pairs`; default: the last of
                 `teacher.default_features`.
             record: keeps the stage over interruptions.
+
+        Raises:
+            ValueError: the teacher is in training mode, or the batches are used up.
+            ArithmeticError: the stage diverges.
         """
         stage = self.first_stage()
         if stage is None:
             return
+        if teacher.training:
+            raise ValueError("The teacher is in training mode; call teacher.eval().")
         if features is None:
             features = teacher.default_features[-len(self.pairs) :] if self.pairs else ()
         if record:
@@ -185,30 +140,6 @@ class Maps(NamedTuple):
         return self.cells.sum() / len(self.cells)
 
 
-def full_precision(loss: Callable[P, Any]) -> Callable[P, Any]:
-    """Let a loss compute in float32 under autocast and for half inputs; float64 stays.
-
-    Differences of log-probabilities and Gram matrices lose everything in 8 or 11 bits.
-    """
-
-    @functools.wraps(loss)
-    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Any:
-        device = next(a.device.type for a in args if isinstance(a, Tensor))
-        with torch.autocast(device_type=device, enabled=False):
-            promoted = {key: _promote(value) for key, value in kwargs.items()}
-            return loss(*[_promote(a) for a in args], **promoted)
-
-    return wrapped
-
-
-def _promote(value: Any) -> Any:
-    if isinstance(value, SegOutput):
-        features = {name: _promote(f) for name, f in value.features.items()}
-        return SegOutput(_promote(value.logits), features)
-    half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
-    return value.float() if half else value
-
-
 class Labels:
     """Which cells of a map cover a labelled pixel, found once for every size."""
 
@@ -241,16 +172,20 @@ class FeatureMethod(Method):
         for maps in self.compared(student, teacher, target):
             for name, term in self.pair_terms(maps).items():
                 terms[name] = terms[name] + term if name in terms else term
-        return terms or {self.name: self.nothing(student)}
+        if not terms:
+            first, *others = self.terms
+            nothing = self.nothing(student)
+            terms = {first: nothing} | {name: nothing.detach() for name in others}
+        return terms
 
     @property
-    def name(self) -> str:
-        """Of its term."""
-        return type(self).__name__.lower()
+    def terms(self) -> tuple[str, ...]:
+        """Names of what `pair_terms` returns."""
+        return (type(self).__name__.lower(),)
 
     def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
         """The weighted terms of one pair."""
-        return {self.name: self.weight * self.pair_loss(maps)}
+        return {self.terms[0]: self.weight * self.pair_loss(maps)}
 
     def pair_loss(self, maps: Maps) -> Tensor:
         """The loss of one pair, a scalar."""
@@ -262,8 +197,8 @@ class FeatureMethod(Method):
         Raises:
             ValueError: maps that are not those of `pairs`.
         """
-        self._check(student, "student", [pair.student for pair in self.pairs])
-        self._check(teacher, "teacher", [pair.teacher for pair in self.pairs])
+        self._check(student, "student", [pair.student for pair in self.pairs], target)
+        self._check(teacher, "teacher", [pair.teacher for pair in self.pairs], target)
         valid = target != IGNORE_INDEX
         seen = valid.flatten(1).any(dim=1)
         if not seen.any():
@@ -284,15 +219,17 @@ class FeatureMethod(Method):
             [t.where(torch.zeros_like(t, dtype=torch.bool), 0.0).sum().float() for t in taught]
         ).sum()
 
-    def _check(self, out: SegOutput, who: str, specs: Sequence[FeatureSpec]) -> None:
+    def _check(
+        self, out: SegOutput, who: str, specs: Sequence[FeatureSpec], target: Tensor
+    ) -> None:
         if len(out.features) != len(specs):
             raise ValueError(
                 f"{type(self).__name__} compares {len(specs)} pair(s) of maps, but the {who} gave "
                 f"{len(out.features)}; ask for them with features=."
             )
         for (name, f), spec in zip(out.features.items(), specs, strict=True):
-            if f.ndim != 4 or f.shape[1] != spec.channels:
+            if f.ndim != 4 or f.shape[:2] != (len(target), spec.channels):
                 raise ValueError(
-                    f"The {who}'s map {name!r} must be (B, {spec.channels}, h, w), "
+                    f"The {who}'s map {name!r} must be ({len(target)}, {spec.channels}, h, w), "
                     f"got {tuple(f.shape)}."
                 )

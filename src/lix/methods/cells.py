@@ -10,6 +10,27 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lix.methods.pixels import IGNORE_INDEX, masked_mean
+from lix.methods.precision import full_precision
+
+
+def check_maps(fs: Tensor, ft: Tensor, valid: Tensor | None = None, *, alike: bool = False) -> None:
+    """Raise a ValueError unless two maps can be compared.
+
+    Args:
+        fs, ft: must be (B, C, H, W) with one B.
+        valid: must be (B, h, w), h and w the smaller of the maps' sizes.
+        alike: the maps must have one shape.
+    """
+    shapes = f"{tuple(fs.shape)} and {tuple(ft.shape)}"
+    if fs.ndim != 4 or ft.ndim != 4 or len(fs) != len(ft):
+        raise ValueError(f"Maps must be (B, C, H, W) with one B, got {shapes}.")
+    if alike and fs.shape != ft.shape:
+        raise ValueError(f"The maps must have one shape, got {shapes}.")
+    cells = (len(fs), *(min(s, t) for s, t in zip(fs.shape[2:], ft.shape[2:], strict=True)))
+    if valid is not None and (tuple(valid.shape) != cells or valid.is_floating_point()):
+        raise ValueError(
+            f"valid must be boolean of shape {cells}, got {valid.dtype} {tuple(valid.shape)}."
+        )
 
 
 def match_size(fs: Tensor, ft: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,6 +67,7 @@ def unit(x: Tensor, dim: int = -1) -> Tensor:
     return (x / length.clamp(min=1e-12)).masked_fill(length == 0, 0.0)
 
 
+@full_precision
 def mean_squared(a: Tensor, b: Tensor, valid: Tensor | None) -> Tensor:
     """Mean over valid cells and channels of (a - b)²; a, b: (B, C, h, w)."""
     if valid is None:

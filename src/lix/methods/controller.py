@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import full_precision
 from lix.methods.pixels import blank, masked_mean, slice_length
+from lix.methods.precision import full_precision
 
 BETA_MIN, BETA_MAX = 1.0, 10.0
 

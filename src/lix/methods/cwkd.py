@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, once, slice_length
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, check_logits, once, positive, slice_length
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -35,6 +36,7 @@ def cwkd_loss(
     theirs takes the logarithm of a softmax and overflows.
     """
     check_logits(zs, zt, valid)
+    positive(temperature=temperature)
     positions = None if valid is None else valid.reshape(len(valid), -1)
     maps = [z.reshape(*z.shape[:2], -1) for z in (zs, zt.detach())]
     loss: Tensor = _ChannelKL.apply(*maps, temperature, positions)
@@ -99,6 +101,7 @@ class CWKD(Method):
         temperature: float = 4.0,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:

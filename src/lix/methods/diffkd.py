@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lix.methods.base import FeatureMethod, FeaturePair, Maps
 from lix.methods.cells import CellNorm, mean_squared, pooled
+from lix.methods.precision import full_precision
 
 TRAIN_STEPS = 1000
 TIMESTEPS = (400, 300, 200, 100, 0)
@@ -133,6 +134,7 @@ class Diffusion(nn.Module):
         self.proj_norm = CellNorm(hidden)
         self.register_buffer("alphas", schedule(), persistent=False)
 
+    @full_precision
     def forward(
         self, fs: Tensor, ft: Tensor, cells: Tensor | None = None, draws: Draws | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -214,10 +216,10 @@ class DiffKD(FeatureMethod):
             for p in pairs
         )
 
+    @property
+    def terms(self) -> tuple[str, ...]:
+        return "diffkd", "diffkd_diffusion", "diffkd_autoencoder"
+
     def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
         kd, diffusion, restored = self.diffusions[maps.pair](maps.student, maps.teacher, maps.cells)
-        return {
-            "diffkd": self.weight * kd,
-            "diffkd_diffusion": diffusion,
-            "diffkd_autoencoder": restored,
-        }
+        return dict(zip(self.terms, (self.weight * kd, diffusion, restored), strict=True))

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, check_logits, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -46,6 +47,7 @@ def dist_loss(
     Source: Huang et al., NeurIPS 2022; hunto/DIST_KD `segmentation/losses/dist_kd.py`.
     """
     check_logits(zs, zt, valid)
+    positive(temperature=temperature)
     counted = None if valid is None or valid.all() else valid.flatten().nonzero().squeeze(1)
     ys, yt = (_probabilities(z, counted, temperature) for z in (zs, zt.detach()))
     if not ys.numel():
@@ -93,6 +95,7 @@ class DIST(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
         self.inter_weight, self.intra_weight = inter_weight, intra_weight
 

@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, labelled, pixel_mean
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, check_logits, labelled, pixel_mean, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -86,6 +87,7 @@ def dkd_loss(
     takes the logarithm of a softmax, which overflows where logits spread by 20 or more.
     """
     valid = check_decoupled(zs, zt, target, ignore_index)
+    positive(temperature=temperature)
 
     def rule(z_s: Tensor, z_t: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor]]:
         s, t = decouple(z_s.div_(temperature), k), decouple(z_t.div_(temperature), k)
@@ -142,6 +144,7 @@ class DKD(Method):
         warmup_epochs: int = 0,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(temperature=temperature)
         self.weight, self.alpha, self.beta = weight, alpha, beta
         self.temperature, self.warmup_epochs = temperature, warmup_epochs
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
+from lix.methods.base import FeaturePair, Method
 from lix.methods.controller import (
     BETA_MAX,
     BETA_MIN,
@@ -23,6 +23,7 @@ from lix.methods.controller import (
 )
 from lix.methods.dkd import binary_kl, check_decoupled, decouple
 from lix.methods.pixels import IGNORE_INDEX, Rule, blank, pixel_mean
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 MOSTLY = 0.9

@@ -9,9 +9,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, FirstStage, Maps, full_precision
-from lix.methods.cells import unit, valid_cells
-from lix.methods.pixels import blank, masked_mean
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import check_maps, unit, valid_cells
+from lix.methods.first_stage import FirstStage
+from lix.methods.pixels import blank, masked_mean, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -23,9 +25,13 @@ def ft_loss(factor_s: Tensor, factor_t: Tensor, *, valid: Tensor | None = None) 
         factor_s, factor_t: (B, M, H, W).
         valid: (B, H, W) positions that count; None: all.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Kim et al., NeurIPS 2018; Jangho-Kim/Factor-Transfer-pytorch. RepDistiller's
     FactorTransfer squares and averages the channels first: another loss.
     """
+    check_maps(factor_s, factor_t, valid, alike=True)
     s, t = (unit(blank(f, valid).flatten(1)).view_as(f) for f in (factor_s, factor_t.detach()))
     return masked_mean((s - t).abs().mean(dim=1), valid)
 
@@ -92,6 +98,7 @@ class FT(FeatureMethod):
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight, self.passes, self.lr, self.size_free = weight, passes, lr, size_free
+        positive(k=k, passes=passes, lr=lr)
         factors = [max(1, round(k * p.teacher.channels)) for p in pairs]
         both = list(zip(pairs, factors, strict=True))
         self.translators = nn.ModuleList(Translator(p.student.channels, m) for p, m in both)

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, pixel_mean
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, check_logits, pixel_mean, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -34,6 +35,7 @@ def kd_loss(
     tensor(0.6931)
     """
     check_logits(zs, zt, valid)
+    positive(temperature=temperature)
 
     def rule(s: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor]]:
         log_s, log_t = (F.log_softmax(z / temperature, dim=0) for z in (s, t))
@@ -76,6 +78,7 @@ class KD(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(temperature=temperature)
         self.weight, self.hard_weight, self.temperature = weight, hard_weight, temperature
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:

@@ -8,8 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeaturePair, FirstStage, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, blank, check_logits, labelled, masked_mean
+from lix.methods.base import FeaturePair, Method
+from lix.methods.cells import check_maps
+from lix.methods.first_stage import FirstStage
+from lix.methods.pixels import IGNORE_INDEX, blank, check_logits, labelled, masked_mean, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -50,7 +53,8 @@ def maskd_loss(fs: Tensor, ft: Tensor, masks: Tensor) -> Tensor:
     Source: Huang et al., ICLR 2023; hunto/MasKD `segmentation/losses/maskd.py`. The mask enters
     squared, its sum once, as there.
     """
-    check_logits(fs, ft)
+    check_maps(fs, ft, alike=True)
+    check_maps(masks, ft)
     squared = masks.flatten(2).square() @ (fs - ft.detach()).square().flatten(2).mT
     return 0.5 * (squared / (masks.flatten(2).sum(dim=2, keepdim=True) + 1e-5)).mean()
 
@@ -102,8 +106,7 @@ class MasKD(Method):
         lr: float = 0.1,
     ) -> None:
         super().__init__(pairs, num_classes)
-        if tokens < 1:
-            raise ValueError(f"tokens must be at least 1, got {tokens}.")
+        positive(tokens=tokens, passes=passes, lr=lr, num_classes=num_classes)
         self.weight, self.passes, self.lr = weight, passes, lr
         self.tokens = Tokens(tokens, num_classes).requires_grad_(False)
 
@@ -125,9 +128,16 @@ class MasKD(Method):
     @full_precision
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         check_logits(student.logits, teacher.logits, target)
+        check_maps(student.logits, teacher.logits)
+        if student.logits.shape[1] != self.num_classes:
+            raise ValueError(
+                f"This MasKD was built for {self.num_classes} classes, "
+                f"got logits of {student.logits.shape[1]}."
+            )
         valid = target != IGNORE_INDEX
         seen = valid.flatten(1).any(dim=1)
-        zs, zt, valid = (t[seen] for t in (student.logits, teacher.logits, valid))
+        keep = slice(None) if seen.all() else seen
+        zs, zt, valid = (t[keep] for t in (student.logits, teacher.logits, valid))
         zs, zt = blank(zs, valid), blank(zt, valid)
         if not seen.any():
             return {"maskd": zs.sum()}

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
-from lix.methods.cells import match_size, unit
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import check_maps, match_size, unit
 from lix.methods.pixels import blank
+from lix.methods.precision import full_precision
 
 
 @full_precision
@@ -21,10 +22,14 @@ def nst_loss(fs: Tensor, ft: Tensor, *, valid: Tensor | None = None) -> Tensor:
         fs, ft: (B, C, H, W) maps of any channels; the larger is resized to the smaller.
         valid: (B, h, w) positions of the smaller map that count; None: all.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Huang and Wang, arXiv 1707.01219; megvii-research/mdistiller `NST.py`, which builds
     B x C x C x HW numbers where a batched matrix product does. The authors' code leaves the
     constant teacher term out.
     """
+    check_maps(fs, ft, valid)
     fs, ft = match_size(fs, ft)
     s, t = (unit(blank(f, valid).flatten(2)) for f in (fs, ft.detach()))
     return _kernel_mean(t, t) + _kernel_mean(s, s) - 2 * _kernel_mean(s, t)

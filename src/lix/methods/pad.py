@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
 from lix.methods.cells import CellNorm, mean_squared, pooled
 from lix.methods.pixels import masked_mean
+from lix.methods.precision import full_precision
 
 
 @full_precision
@@ -23,10 +24,20 @@ def pad_loss(
         log_variance: v, (B, D) or (B, D, H, W). It may teach the student too.
         valid: (B, H, W) positions that count; None: all.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Zhang et al., ECCV 2020; yoshitomo-matsubara/torchdistill `PADL2Loss`, which has no
     factor ½. The loss may be negative.
     """
-    if log_variance.ndim == 2:
+    pooling = log_variance.ndim == 2 and es.ndim == 4
+    expected = es.shape[:2] if pooling else es.shape
+    if es.shape != et.shape or log_variance.shape != expected:
+        raise ValueError(
+            "PAD needs e_s and e_t of one shape, and log-variances of that shape or (B, D), got "
+            f"{tuple(es.shape)}, {tuple(et.shape)} and {tuple(log_variance.shape)}."
+        )
+    if pooling:
         es, et, valid = pooled(es, valid), pooled(et, valid), None
     # exp overflows float32 at 88; beyond 80 the first term is 0 anyway.
     scaled = (et.detach() - es).square() / (log_variance.clamp(max=80).exp() + 1e-6)
@@ -43,6 +54,7 @@ class Uncertainty(nn.Module):
         self.head = nn.Conv2d(outputs, outputs, 1)
         self.norm = CellNorm(outputs)
 
+    @full_precision
     def forward(self, fs: Tensor, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the aligned map and its log-variance, both (B, C_T, h, w)."""
         es = self.align(fs)

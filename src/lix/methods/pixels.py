@@ -28,6 +28,15 @@ def check_logits(zs: Tensor, zt: Tensor, valid: Tensor | None = None) -> None:
     pixels = (zs.shape[0], *zs.shape[2:])
     if valid is not None and tuple(valid.shape) != pixels:
         raise ValueError(f"Target or valid must have shape {pixels}, got {tuple(valid.shape)}.")
+    if valid is not None and valid.is_floating_point():
+        raise ValueError(f"Target holds integers and valid booleans, got {valid.dtype}.")
+
+
+def positive(**values: float) -> None:
+    """Raise a ValueError unless all values are above 0."""
+    for name, value in values.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}.")
 
 
 def labelled(target: Tensor, num_classes: int, ignore_index: int = IGNORE_INDEX) -> Tensor:
@@ -70,7 +79,7 @@ def pixel_mean(rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:
         maps: (B, K, …) maps and (B, …) integer labels, in the order that `rule` takes them.
     """
     flat = [_flat(m, labels=not m.is_floating_point()) for m in maps]
-    counted = None if valid is None else _flat(valid, labels=True)
+    counted = None if valid is None else _flat(valid.bool(), labels=True)
     mean: Tensor = _SlicedMean.apply(rule, counted, *flat)
     return mean
 
@@ -83,6 +92,7 @@ def slice_length(m: Tensor, width: int) -> int:
 def _flat(m: Tensor, *, labels: bool) -> Tensor:
     """(B, K, N) maps or (B, N) labels; the rows of flat logits (N, K) become one sample."""
     if labels:
+        m = m if m.dtype == torch.bool else m.long()
         return m.unsqueeze(0) if m.ndim == 1 else m.flatten(1)
     return m.mT.unsqueeze(0) if m.ndim == 2 else m.flatten(2)
 

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
-from lix.methods.cells import pooled, unit
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import check_maps, pooled, unit
+from lix.methods.precision import full_precision
 
 
 @full_precision
@@ -35,8 +36,18 @@ def rkd_loss(
     Returns:
         A scalar; 0 for fewer than three samples, which have no shape.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Park et al., CVPR 2019; lenscloth/RKD `metric/loss.py`, pooled as in mdistiller.
     """
+    if len(es) != len(et) or es.ndim not in (2, 4) or et.ndim not in (2, 4):
+        raise ValueError(
+            "RKD compares (B, C) vectors or (B, C, H, W) maps of one B, "
+            f"got {tuple(es.shape)} and {tuple(et.shape)}."
+        )
+    if valid is not None:
+        check_maps(es, et, valid)
     es, et = pooled(es, valid), pooled(et.detach(), valid)
     if len(es) < 3:
         return 0.0 * es.sum()
@@ -94,7 +105,7 @@ class RKD(FeatureMethod):
         self.distance_weight, self.angle_weight = distance_weight, angle_weight
 
     def pair_loss(self, maps: Maps) -> Tensor:
-        self.monitors["rkd_samples"] = torch.tensor(float(len(maps.student)))
+        self.monitors["rkd_too_few"] = maps.student.new_tensor(float(len(maps.student) < 3))
         return rkd_loss(
             maps.student,
             maps.teacher,
@@ -104,7 +115,7 @@ class RKD(FeatureMethod):
         )
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        if epoch_means.get("rkd_samples", 3) >= 3:
+        if epoch_means.get("rkd_too_few", 0.0) < 0.99:
             return []
         said = (
             "RKD teaches nothing: fewer than three samples of a batch have labels, and samples are "

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
 from lix.methods.cells import unit
+from lix.methods.precision import full_precision
 
 
 @full_precision
@@ -21,8 +21,15 @@ def sp_loss(fs: Tensor, ft: Tensor) -> Tensor:
     Returns:
         A scalar; a single sample gives 0.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Tung and Mori, ICCV 2019; HobbitLong/RepDistiller `SP.py`.
     """
+    if len(fs) != len(ft) or fs.ndim < 2 or ft.ndim < 2:
+        raise ValueError(
+            f"SP compares maps (B, …) of one B, got {tuple(fs.shape)} and {tuple(ft.shape)}."
+        )
     gs, gt = (unit(f.flatten(1) @ f.flatten(1).mT) for f in (fs, ft.detach()))
     return (gt - gs).square().mean()
 
@@ -50,11 +57,11 @@ class SP(FeatureMethod):
         self.weight = weight
 
     def pair_loss(self, maps: Maps) -> Tensor:
-        self.monitors["sp_samples"] = torch.tensor(float(len(maps.student)))
+        self.monitors["sp_too_few"] = maps.student.new_tensor(float(len(maps.student) < 2))
         return sp_loss(maps.student, maps.teacher)
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        if epoch_means.get("sp_samples", 2) >= 2:
+        if epoch_means.get("sp_too_few", 0.0) < 0.99:
             return []
         said = (
             "SP teaches nothing: a batch has a single labelled sample, and samples are compared "

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps, full_precision
+from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.cells import check_maps
 from lix.methods.pixels import masked_mean
+from lix.methods.precision import full_precision
 
 EPS = 1e-5
 
@@ -27,8 +29,12 @@ def vid_loss(mean: Tensor, ft: Tensor, log_scale: Tensor, *, valid: Tensor | Non
         log_scale: a, (C,).
         valid: (B, H, W) positions that count; None: all.
 
+    Raises:
+        ValueError: shapes do not fit.
+
     Source: Ahn et al., CVPR 2019; HobbitLong/RepDistiller `VID.py`.
     """
+    check_maps(mean, ft, valid, alike=True)
     variance = (F.softplus(log_scale) + EPS).view(1, -1, 1, 1)
     nll = 0.5 * ((mean - ft.detach()).square() / variance + variance.log())
     return nll.mean() if valid is None else masked_mean(nll.mean(dim=1), valid)
@@ -46,8 +52,10 @@ class GaussianHead(nn.Module):
             nn.ReLU(),
             nn.Conv2d(outputs, outputs, 1, bias=False),
         )
-        self.log_scale = nn.Parameter(torch.full((outputs,), math.log(math.expm1(variance - EPS))))
+        inverse_softplus = variance - EPS + math.log(-math.expm1(EPS - variance))
+        self.log_scale = nn.Parameter(torch.full((outputs,), inverse_softplus))
 
+    @full_precision
     def forward(self, fs: Tensor, ft: Tensor, valid: Tensor | None = None) -> Tensor:
         """The loss of a pair of maps (B, C_S, H, W) and (B, C_T, H, W)."""
         return vid_loss(self.regressor(fs), ft, self.log_scale, valid=valid)

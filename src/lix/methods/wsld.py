@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method, full_precision
-from lix.methods.pixels import IGNORE_INDEX, check_logits, labelled, pixel_mean
+from lix.methods.base import FeaturePair, Method
+from lix.methods.pixels import IGNORE_INDEX, check_logits, labelled, pixel_mean, positive
+from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
 
@@ -41,6 +42,7 @@ def wsld_loss(
     `knowledge_distiller.py`, there with 1000 classes hard-coded.
     """
     check_logits(zs, zt, target)
+    positive(temperature=temperature)
     valid = labelled(target, zs.shape[1], ignore_index)
 
     def rule(s: Tensor, t: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -86,6 +88,7 @@ class WSLD(Method):
         temperature: float = 2.0,
     ) -> None:
         super().__init__(pairs, num_classes)
+        positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:

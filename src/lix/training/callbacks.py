@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning as L
+from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
@@ -56,6 +57,15 @@ def read_history(path: Path) -> list[tuple[int, str, float]]:
         ]
 
 
+class Patience(EarlyStopping):
+    """Stops early, but does not count epochs in which the labels are not trained on purpose."""
+
+    def _should_skip_check(self, trainer: L.Trainer) -> bool:
+        method = getattr(trainer.lightning_module, "method", None)
+        unlabelled = method is not None and "hard" in method.idle
+        return unlabelled or super()._should_skip_check(trainer)
+
+
 class CollapseWarnings(L.Callback):
     """Says once what has collapsed, by the method's own diagnosis and by the loss shares."""
 
@@ -86,7 +96,9 @@ class CollapseWarnings(L.Callback):
             f"the loss term {name.removeprefix('share_')!r} teaches nothing: it is "
             f"{100 * share:.4f} % of the loss; raise its weight or check what it compares."
             for name, share in means.items()
-            if name.startswith("share_") and abs(share) < self.LEAST_SHARE
+            if name.startswith("share_")
+            and abs(share) < self.LEAST_SHARE
+            and name.removeprefix("share_") not in self.method.idle
         ]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import track
 
 from lix.files import replacing
-from lix.methods.base import Batch, FirstStage
+from lix.methods.first_stage import Batch, FirstStage
 from lix.networks.weights import UNREADABLE
 from lix.training.loaders import Batches, derived_seed
 
@@ -51,6 +53,8 @@ class Record:
         Raises:
             ValueError: the file is damaged.
         """
+        while rank_zero_only.rank and not self._finished(stage):
+            time.sleep(1)  # the first process trains it for all
         if not self.path.is_file():
             return
         try:
@@ -62,6 +66,12 @@ class Record:
             raise ValueError(
                 f"{self.path} is damaged; delete it, and the first stage starts anew."
             ) from None
+
+    def _finished(self, stage: FirstStage) -> bool:
+        if not self.path.is_file():
+            return False
+        stored: int = torch.load(self.path, map_location="cpu", weights_only=True)["done"]
+        return stored >= stage.passes
 
     def passed(self, stage: FirstStage, loss: float) -> None:
         """Save the stage and print a line."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -24,7 +24,7 @@ from lix.evaluation.metrics import scores
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
-from lix.training.callbacks import CollapseWarnings, EpochLines, History, read_history
+from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
 from lix.training.first_stage import Record, TeacherBatches
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
 from lix.training.module import SegModule, feature_pairs
@@ -103,6 +103,12 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         matrix = evaluate(teacher, loader, accelerator=training.accelerator)
         result = scores(matrix)
         console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
+        method.epoch = training.epochs - 1
+        if "hard" in method.idle:
+            raise ValueError(
+                f"{distill.method} leaves none of the {training.epochs} epochs for the labels; "
+                "lower its hint_epochs or raise training.epochs."
+            )
     module = SegModule(
         network,
         spec,
@@ -246,7 +252,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
     callbacks: list[L.Callback] = [
         ModelCheckpoint(filename=BEST.stem, monitor="val_mIoU", mode="max", **checkpoints),
         ModelCheckpoint(filename=LAST.stem, **checkpoints),
-        EarlyStopping("val_mIoU", mode="max", patience=training.patience),
+        Patience("val_mIoU", mode="max", patience=training.patience),
         History(output / HISTORY),
         EpochLines(console, training.epochs),
     ]
