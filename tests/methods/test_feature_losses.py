@@ -503,7 +503,7 @@ def test_vid_variances_become_the_residuals() -> None:
     fs, ft = torch.zeros(4, 3, 3, 4), torch.randn(4, 3, 3, 4)
     ft *= torch.tensor([0.3, 1.0, 3.0]).view(1, 3, 1, 1)
     target = torch.zeros(4, 3, 4, dtype=torch.long)
-    method = build_method("vid", [pair(3, 3)], K)
+    method = build_method("vid", [pair(3, 3)], K, weight=1.0)
     log_scale = method.heads[0].log_scale
     torch.testing.assert_close(F.softplus(log_scale.detach()), torch.full((3,), 5.0))
     optimizer = torch.optim.SGD(method.parameters(), lr=4.0, momentum=0.8)

@@ -327,7 +327,7 @@ def test_dkd_grows_over_its_warmup(epoch: float, factor: float) -> None:
 def test_dkd_without_warmup_counts_from_the_start() -> None:
     zs, zt = draw(2, 4, 3, 5), draw(2, 4, 3, 5)
     target, _ = labels(zs)
-    method = build_method("dkd", (), 4)
+    method = build_method("dkd", (), 4, weight=1.0)
     method.epoch = 0
     term = method(SegOutput(zs, {}), SegOutput(zt, {}), target)["dkd"]
     torch.testing.assert_close(term, dkd_loss(zs, zt, target))

@@ -217,7 +217,7 @@ class ARFD(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.3,
         kernel: Kernel = "eq13",
         sigma: float = 1.0,
         consistency: Consistency = "cka",

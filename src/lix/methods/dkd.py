@@ -121,9 +121,21 @@ class DKD(Method):
 
     kind = "logit"
     presets = {
-        "official-cifar": {"alpha": 1.0, "beta": 8.0, "temperature": 4.0, "warmup_epochs": 20},
-        "official-imagenet": {"alpha": 1.0, "beta": 0.5, "temperature": 1.0, "warmup_epochs": 1},
-        "official-detection": {"alpha": 1.0, "beta": 0.25, "temperature": 1.0},
+        "official-cifar": {
+            "weight": 1.0,
+            "alpha": 1.0,
+            "beta": 8.0,
+            "temperature": 4.0,
+            "warmup_epochs": 20,
+        },
+        "official-imagenet": {
+            "weight": 1.0,
+            "alpha": 1.0,
+            "beta": 0.5,
+            "temperature": 1.0,
+            "warmup_epochs": 1,
+        },
+        "official-detection": {"weight": 1.0, "alpha": 1.0, "beta": 0.25, "temperature": 1.0},
     }
     citation = """@inproceedings{zhao2022decoupled,
   title     = {Decoupled Knowledge Distillation},
@@ -137,7 +149,7 @@ class DKD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.06,
         alpha: float = 1.0,
         beta: float = 1.0,
         temperature: float = 1.0,

@@ -146,7 +146,7 @@ class DWLD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.1,
+        weight: float = 0.02,
         alpha: float = 1.0,
         controller: Literal["entropy", "joint", "frozen", "budget"] | float = "entropy",
         omega: Omega = "concat",

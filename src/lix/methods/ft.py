@@ -90,7 +90,7 @@ class FT(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 2.0,
         k: float = 0.5,
         passes: int = 6,
         lr: float = 0.1,

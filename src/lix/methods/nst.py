@@ -55,7 +55,7 @@ class NST(FeatureMethod):
 }"""
 
     def __init__(
-        self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 1.0
+        self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 10.0
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight = weight

@@ -71,7 +71,8 @@ def pixel_mean(rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:
     """Mean over valid pixels of a loss whose gradient is known in closed form.
 
     Computes value and gradient together, a slice of pixels at a time, and keeps the gradient
-    alone: nothing else of the size of the logits is stored. Differentiable once.
+    alone: nothing else of the size of the logits is stored. Differentiable once. For DKD and DWLD
+    this beat `torch.compile` of the plain formulation (benchmarks/losses.py, docs/methods.md).
 
     Args:
         rule: the loss of a slice and its gradients.

@@ -96,7 +96,7 @@ class RKD(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.1,
         distance_weight: float = 1.0,
         angle_weight: float = 2.0,
     ) -> None:

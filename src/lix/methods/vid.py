@@ -86,7 +86,7 @@ class VID(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 10.0,
         variance: float = 5.0,
     ) -> None:
         super().__init__(pairs, num_classes)

@@ -84,7 +84,7 @@ class WSLD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.2,
         temperature: float = 2.0,
     ) -> None:
         super().__init__(pairs, num_classes)
