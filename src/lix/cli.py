@@ -27,7 +27,7 @@ app = App(
     name="lix",
     help="Infuse what an RGB-X teacher knows about geometry into a camera-only student.",
     version=__version__,
-    default_parameter=Parameter(negative=()),
+    default_parameter=Parameter(negative=(), consume_multiple=True),
     help_format="markdown",
 )
 data_app = App(name="data", help="Make data sets.")

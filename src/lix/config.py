@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from lix.catalog import unknown
+
+ENCODINGS = ("log", "inverse", "normal")
+"""What X can be encoded as; several are joined by `+`."""
 
 
 def _parsed(value: object) -> object:
@@ -29,6 +34,13 @@ def _parsed(value: object) -> object:
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 
 
+def _encoding(value: str) -> str:
+    for part in value.split("+"):
+        if part not in ENCODINGS:
+            raise ValueError(unknown("encoding of X", part, ENCODINGS))
+    return value
+
+
 class Section(BaseModel):
     """A group of settings; unknown keys are errors."""
 
@@ -44,7 +56,7 @@ class Data(Section):
     """Its folder, or the YAML file that describes your own."""
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
     """Height and width that the network sees."""
-    x: str = Field(default="log", pattern=r"^(log|inverse|normal)(\+(log|inverse|normal))*$")
+    x: Annotated[str, AfterValidator(_encoding)] = "log"
     """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
     options: Options = {}
     """Options of the loader, for both splits."""
@@ -187,6 +199,8 @@ def explain(error: ValidationError) -> str:
         near = difflib.get_close_matches(key, fields, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
+    if first["type"] == "value_error":
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
     return f"{where}: {first['msg']}, got {first['input']!r}."
 
 
