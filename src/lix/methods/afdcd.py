@@ -57,8 +57,8 @@ def contrast_loss(
     allowed = group.unsqueeze(0) != group.unsqueeze(1)
     allowed.fill_diagonal_(fill_value=True)
     contrasted = similar.masked_fill(~(allowed & counted.unsqueeze(1)), -torch.inf)
-    positive = similar.diagonal(dim1=1, dim2=2)
-    loss = contrasted[counted].logsumexp(dim=1) - positive[counted]
+    matched = similar.diagonal(dim1=1, dim2=2)
+    loss = contrasted[counted].logsumexp(dim=1) - matched[counted]
     return loss.sum() / valid.sum().clamp(min=1)
 
 

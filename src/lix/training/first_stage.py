@@ -15,6 +15,31 @@ from lix.files import replacing
 from lix.methods.first_stage import Batch, FirstStage
 from lix.networks.weights import UNREADABLE
 from lix.training.loaders import Batches, derived_seed
+from lix.training.module import SegModule
+
+
+def run_first_stage(
+    module: SegModule, batches: Batches, device: torch.device, path: Path, console: Console
+) -> None:
+    """Run what the module's method must learn before the student, if it has a first stage.
+
+    Args:
+        module: with method and teacher.
+        batches: of the student's training.
+        device: where to train.
+        path: file that keeps the stage.
+        console: where progress goes.
+    """
+    if module.method is None or module.teacher is None:
+        return
+    training = TeacherBatches(batches, device, console)
+    module.teacher.to(device)
+    module.method.to(device).prepare(
+        module.teacher,
+        training,
+        features=module.teacher_features,
+        record=Record(path, training),
+    )
 
 
 class TeacherBatches:

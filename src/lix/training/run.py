@@ -25,7 +25,7 @@ from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
-from lix.training.first_stage import Record, TeacherBatches
+from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
 from lix.training.module import SegModule, feature_pairs
 
@@ -69,7 +69,9 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
-        _first_stage(module, batches, trainer.strategy.root_device, output, console)
+        run_first_stage(
+            module, batches, trainer.strategy.root_device, output / FIRST_STAGE, console
+        )
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except SystemExit:
@@ -225,21 +227,6 @@ def _method(
         **distill.options,
     )
     return method, names
-
-
-def _first_stage(
-    module: SegModule, batches: Batches, device: torch.device, output: Path, console: Console
-) -> None:
-    if module.method is None or module.teacher is None:
-        return
-    training = TeacherBatches(batches, device, console)
-    module.teacher.to(device)
-    module.method.to(device).prepare(
-        module.teacher,
-        training,
-        features=module.teacher_features,
-        record=Record(output / FIRST_STAGE, training),
-    )
 
 
 def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
