@@ -55,14 +55,7 @@ def depth_to_normals(
     Note:
         Y is computed with f_y; the official SNE takes f_x.
     """
-    if estimator not in get_args(Estimator):
-        choices = ", ".join(get_args(Estimator))
-        raise ValueError(f"estimator must be one of {choices}, got {estimator!r}.")
-    if depth.ndim != 4 or depth.shape[1] != 1 or intrinsics.shape[-2:] != (3, 3):
-        raise ValueError(
-            "depth_to_normals takes depth (B, 1, H, W) and intrinsics (B, 3, 3), "
-            f"got {tuple(depth.shape)} and {tuple(intrinsics.shape)}."
-        )
+    _check(depth, intrinsics, estimator)
     z = depth.squeeze(1).float()
     hole = ~((z > 0) & z.isfinite())
     k = intrinsics.to(z).expand(len(z), 3, 3)[:, :, :, None, None]
@@ -87,6 +80,17 @@ def depth_to_normals(
     parallel = normals.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1)  # no slope is to be seen
     unknown = hole | du.isnan() | dv.isnan()
     return normals.where(known, parallel).masked_fill(unknown.unsqueeze(1), torch.nan)
+
+
+def _check(depth: Tensor, intrinsics: Tensor, estimator: str) -> None:
+    if estimator not in get_args(Estimator):
+        choices = ", ".join(get_args(Estimator))
+        raise ValueError(f"estimator must be one of {choices}, got {estimator!r}.")
+    if depth.ndim != 4 or depth.shape[1] != 1 or intrinsics.shape[-2:] != (3, 3):
+        raise ValueError(
+            "depth_to_normals takes depth (B, 1, H, W) and intrinsics (B, 3, 3), "
+            f"got {tuple(depth.shape)} and {tuple(intrinsics.shape)}."
+        )
 
 
 def _filtered(
