@@ -40,7 +40,7 @@ def main() -> None:
         write_streets(Path(folder), images=IMAGES, size=ON_DISK, val_images=1, cameras=(0,))
         data = VKITTI2(Path(folder), lists="all")
         teacher = [data.read(i, with_x=True) for i in range(IMAGES)]
-        student = [replace(sample, x=None) for sample in teacher]
+        student = [replace(sample, x=()) for sample in teacher]
         lix, colourless = Augment(SIZE), Augment(SIZE, photometric=0)
         parts: dict[str, Callable[[int], object]] = {
             "read RGB, label": lambda i: data.read(i, with_x=False),
@@ -101,7 +101,7 @@ def plain_augment(sample: Sample) -> Sample:
         sample,
         image=geometry(image, 0),
         target=geometry(sample.target, 255),
-        x=None if sample.x is None else geometry(sample.x, torch.nan),
+        x=tuple(geometry(x, torch.nan) for x in sample.x),
     )
 
 

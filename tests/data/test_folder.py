@@ -74,15 +74,15 @@ def test_reads_what_the_yaml_says(root: Path) -> None:
     train, val = Folder(root), Folder(root / "lix.yaml", split="val")
     assert (train.ids, val.ids) == (["00", "01", "02"], ["00", "01"])
     assert train.classes == ("road", "car", "other")
-    assert (train.x_kind, train.x_channels) == ("depth", 1)
+    assert (train.x, train.x_kind) == ((("depth", 1),), "depth")
     sample = train.read(1, with_x=True)
     assert (sample.id, sample.intrinsics) == ("01", None)
     assert (sample.image == 1).all()
     assert sample.target.dtype == torch.int64
     assert np.array_equal(sample.target.numpy(), (LABELS + 1) % 3)
-    assert isinstance(sample.x, Depth)
-    np.testing.assert_allclose(plain(sample.x)[0].numpy(), (MILLIMETRES + 1) / 1000, rtol=1e-6)
-    assert plain(train.read(0, with_x=True).x)[0, 0, 0].isnan()  # 0 = not measured
+    assert isinstance(sample.x[0], Depth)
+    np.testing.assert_allclose(plain(sample.x[0])[0].numpy(), (MILLIMETRES + 1) / 1000, rtol=1e-6)
+    assert plain(train.read(0, with_x=True).x[0])[0, 0, 0].isnan()  # 0 = not measured
 
 
 def test_without_x_nothing_of_x_is_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_without_x_nothing_of_x_is_looked_at(root: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "open", spy)
     before = Folder(root).read(0, with_x=False)
-    assert before.x is None
+    assert before.x == ()
     assert [name for name in opened if "labels" in name]
     assert not [name for name in opened if "depth" in name]
     shutil.rmtree(root / "train" / "depth")
@@ -138,7 +138,7 @@ def test_partners_share_what_the_wildcards_stand_for(
     files = dict(zip(("image", "label"), patterns, strict=True))
     data = Folder(describe(tmp_path, x=None, train=files, val=files))
     assert data.ids == ids.split()
-    assert (data.x_kind, data.x_channels) == (None, 0)
+    assert (data.x, data.x_kind) == ((), None)
     for index in range(len(data)):
         data.read(index, with_x=False)
 
@@ -176,7 +176,7 @@ def test_ignored_values_and_labels_of_other_types(root: Path) -> None:
 @pytest.mark.parametrize("value", [3, 99, 254])
 def test_label_out_of_range(root: Path, value: int) -> None:
     save(root / "train/labels/00.png", np.full(SIZE, value, np.uint8))
-    with pytest.raises(ValueError, match=rf"00\.png has the label {value}, .*\(0 to 2\); add"):
+    with pytest.raises(ValueError, match=rf"00\.png has the label {value}, which is no class; "):
         Folder(root).read(0, with_x=False)
 
 
@@ -224,7 +224,7 @@ def x_of(root: Path, stored: NDArray[Any], suffix: str = ".npy", **x: Any) -> Te
     for index in range(3):
         save(root / f"train/own/{index:02d}{suffix}", stored)
     files = described("train") | {"x": f"train/own/*{suffix}"}
-    return plain(Folder(describe(root, x=x, train=files)).read(0, with_x=True).x)
+    return plain(Folder(describe(root, x=x, train=files)).read(0, with_x=True).x[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -289,8 +289,8 @@ def test_split_without_x(root: Path) -> None:
     val = described("val")
     del val["x"]
     data = Folder(describe(root, val=val), split="val")
-    assert (data.x_kind, data.x_channels) == (None, 0)
-    with pytest.raises(ValueError, match="names no files of X for this split"):
+    assert (data.x, data.x_kind) == ((), None)
+    with pytest.raises(ValueError, match="has no X, and a teacher needs it"):
         data.read(0, with_x=True)
 
 
@@ -300,7 +300,8 @@ def test_split_without_x(root: Path) -> None:
         ({"clases": []}, r"Unknown entry 'clases'\. Did you mean 'classes'\? Choose from root"),
         ({"train": {"imag": "*.png"}}, r"the entry `train\.image` is missing"),
         ({"train": described("train") | {"lable": "a"}}, "entry train 'lable'.*'label'"),
-        ({"x": {"kind": "depth", "unit": "mm"}}, "Unknown entry x 'unit'. .*Choose from kind"),
+        ({"x": {"kind": "depth", "units": "mm"}}, "Unknown entry x 'units'. .*Choose from kind"),
+        ({"x": {"kind": "depth", "unit": "px"}}, "x: depth is not measured in px; write m, cm, mm"),
         ({"x": {"kind": "deep"}}, r"x\.kind: .*'depth'.*, got 'deep'\."),
         ({"x": {"kind": "depth", "scale": "mm"}}, r"x\.scale: .*got 'mm'"),
         ({"x": None}, "describe it under `x`"),

@@ -109,7 +109,7 @@ def sample() -> Sample:
     depth, _ = plane((0.4, 0.5, 0.7), 4.0)
     image = tv_tensors.Image(torch.zeros(3, *SIZE, dtype=torch.uint8))
     target = tv_tensors.Mask(torch.zeros(SIZE, dtype=torch.long))
-    return Sample(image, target, "0", Depth(depth[0]), K.clone())
+    return Sample(image, target, "0", (Depth(depth[0]),), K.clone())
 
 
 def test_normals_of_a_flipped_frame_point_the_other_way() -> None:

@@ -12,15 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
-from lix.data.sample import (
-    ColourLabels,
-    Sample,
-    camera_matrix,
-    check_sizes,
-    read_array,
-    read_rgb,
-    require_files,
-)
+from lix.data.labels import ColourLabels
+from lix.data.readers import read_array, read_rgb, require_files
+from lix.data.sample import Sample, camera_matrix, check_sizes
 
 RGB = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 

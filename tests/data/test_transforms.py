@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.data.sample import IGNORE, Sample, camera_matrix
+from lix.data.labels import IGNORE
+from lix.data.sample import Sample, camera_matrix
 from lix.data.transforms import Augment, crop, flip, resize, to_batch
 from lix.data.x import Depth, Disparity, Normal, encode
 
@@ -30,7 +31,7 @@ def sample() -> Sample:
         image=tv_tensors.Image(torch.stack([ids, ids // 2, 255 - ids]).to(torch.uint8)),
         target=tv_tensors.Mask(ids),
         id="a",
-        x=Depth(torch.arange(1.0, HEIGHT * WIDTH + 1).view(1, HEIGHT, WIDTH)),
+        x=(Depth(torch.arange(1.0, HEIGHT * WIDTH + 1).view(1, HEIGHT, WIDTH)),),
         intrinsics=camera_matrix(50.0, 60.0, 19.5, 11.5),
     )
 
@@ -48,14 +49,14 @@ GEOMETRY: dict[str, Callable[[Sample], Sample]] = {
 
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_parts_keep_type_and_size(sample: Sample, name: str) -> None:
-    before = torch.get_rng_state(), sample.image.clone(), sample.target.clone(), plain(sample.x)
+    before = torch.get_rng_state(), sample.image.clone(), sample.target.clone(), plain(sample.x[0])
     result = GEOMETRY[name](sample)
     assert isinstance(result.image, tv_tensors.Image)
     assert isinstance(result.target, tv_tensors.Mask)
-    assert isinstance(result.x, Depth)
+    assert isinstance(result.x[0], Depth)
     assert (result.image.dtype, result.target.dtype) == (torch.uint8, torch.int64)
-    assert result.x.dtype == torch.float32
-    assert result.image.shape[1:] == result.target.shape == result.x.shape[1:]
+    assert result.x[0].dtype == torch.float32
+    assert result.image.shape[1:] == result.target.shape == result.x[0].shape[1:]
     assert torch.equal(sample.image, before[1])
     assert torch.equal(sample.target, before[2])
 
@@ -63,9 +64,9 @@ def test_parts_keep_type_and_size(sample: Sample, name: str) -> None:
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_labels_and_x_are_never_mixed(sample: Sample, name: str) -> None:
     result = GEOMETRY[name](sample)
-    x, target = plain(result.x), result.target.as_subclass(Tensor)
+    x, target = plain(result.x[0]), result.target.as_subclass(Tensor)
     inside = x.isfinite()
-    assert torch.isin(x[inside], plain(sample.x)).all()
+    assert torch.isin(x[inside], plain(sample.x[0])).all()
     assert torch.isin(target, torch.cat([sample.target.flatten(), torch.tensor([IGNORE])])).all()
     assert torch.equal(target[inside[0]], (x[inside].long() - 1) % 255)  # the same pixels
     assert (target[~inside[0]] == IGNORE).all()
@@ -74,7 +75,7 @@ def test_labels_and_x_are_never_mixed(sample: Sample, name: str) -> None:
 @pytest.mark.parametrize("name", ["flip", "crop", "pad", "crop and pad"])
 def test_image_moves_with_the_labels(sample: Sample, name: str) -> None:
     result = GEOMETRY[name](sample)
-    inside = plain(result.x)[0].isfinite()
+    inside = plain(result.x[0])[0].isfinite()
     assert torch.equal(result.image[0][inside].long(), result.target[inside])
     assert (result.image[:, ~inside] == 0).all()
 
@@ -84,8 +85,8 @@ def test_a_student_sees_the_same_without_x(sample: Sample, name: str) -> None:
     torch.manual_seed(3)
     teacher = GEOMETRY[name](sample)
     torch.manual_seed(3)
-    student = GEOMETRY[name](replace(sample, x=None, intrinsics=None))
-    assert student.x is None
+    student = GEOMETRY[name](replace(sample, x=(), intrinsics=None))
+    assert student.x == ()
     assert student.intrinsics is None
     assert torch.equal(student.image, teacher.image)
     assert torch.equal(student.target, teacher.target)
@@ -115,7 +116,7 @@ def test_intrinsics_follow_the_pixels(sample: Sample, name: str) -> None:
     assert before is not None
     assert after is not None
     for coordinate, axis in ((columns, 0), (rows, 1)):
-        moved = plain(GEOMETRY[name](replace(sample, x=Depth(coordinate.clone()))).x)[0]
+        moved = plain(GEOMETRY[name](replace(sample, x=(Depth(coordinate.clone()),))).x[0])[0]
         ahead = (moved - before[axis, 2]) / before[axis, axis]  # X / Z of what a pixel shows
         if name == "flip" and axis == 0:
             ahead = -ahead
@@ -136,60 +137,60 @@ def test_resize_scales_intrinsics_by_pixel_centres(sample: Sample) -> None:
 def test_twice_flipped_is_the_same(sample: Sample) -> None:
     twice = flip(flip(sample))
     assert torch.equal(twice.image, sample.image)
-    assert torch.equal(plain(twice.x), plain(sample.x))
+    assert torch.equal(plain(twice.x[0]), plain(sample.x[0]))
     torch.testing.assert_close(twice.intrinsics, sample.intrinsics)
 
 
 def test_flip_mirrors_normals_and_moves_the_principal_point(sample: Sample) -> None:
     normals = torch.nn.functional.normalize(torch.randn(3, HEIGHT, WIDTH), dim=0)
-    sample = replace(sample, x=Normal(normals), intrinsics=camera_matrix(50, 60, 10, 11))
+    sample = replace(sample, x=(Normal(normals),), intrinsics=camera_matrix(50, 60, 10, 11))
     flipped = flip(sample)
-    assert torch.equal(plain(flipped.x)[0], -normals[0].flip(-1))
-    assert torch.equal(plain(flipped.x)[1:], normals[1:].flip(-1))
+    assert torch.equal(plain(flipped.x[0])[0], -normals[0].flip(-1))
+    assert torch.equal(plain(flipped.x[0])[1:], normals[1:].flip(-1))
     torch.testing.assert_close(flipped.intrinsics, camera_matrix(50, 60, WIDTH - 1 - 10, 11))
 
 
 def test_disparity_scales_with_the_width_of_the_zoom(sample: Sample) -> None:
     x = Disparity(torch.full((1, HEIGHT, WIDTH), 6.0))
     fixed = Augment((HEIGHT, WIDTH), scale=(2.0, 2.0), flip=0, photometric=0)
-    assert (plain(fixed(replace(sample, x=x)).x) == 12).all()
-    assert (plain(resize(replace(sample, x=x), (HEIGHT, WIDTH // 2)).x) == 3).all()
+    assert (plain(fixed(replace(sample, x=(x,))).x[0]) == 12).all()
+    assert (plain(resize(replace(sample, x=(x,)), (HEIGHT, WIDTH // 2)).x[0]) == 3).all()
 
 
 def test_metric_depth_keeps_its_values_in_a_zoom(sample: Sample) -> None:
     x = Depth(torch.full((1, HEIGHT, WIDTH), 6.0))
-    zoomed = Augment((HEIGHT, WIDTH), scale=(2.0, 2.0), photometric=0)(replace(sample, x=x))
-    assert (plain(zoomed.x) == 6).all()
+    zoomed = Augment((HEIGHT, WIDTH), scale=(2.0, 2.0), photometric=0)(replace(sample, x=(x,)))
+    assert (plain(zoomed.x[0]) == 6).all()
 
 
 def test_zoom_out_ignores_the_surroundings(sample: Sample) -> None:
     sample = replace(sample, image=tv_tensors.Image(torch.full_like(sample.image, 90)))
     for photometric in (0.0, 1.0):
         shrunk = Augment((HEIGHT, WIDTH), scale=(0.5, 0.5), photometric=photometric)(sample)
-        outside = plain(shrunk.x)[0].isnan()
+        outside = plain(shrunk.x[0])[0].isnan()
         assert outside.sum() == HEIGHT * WIDTH - (HEIGHT // 2) * (WIDTH // 2)
         assert (shrunk.target[outside] == IGNORE).all()
         assert (shrunk.image[:, outside] == 0).all()
         assert (shrunk.image[:, ~outside] > 0).all()  # no darker edge
-        assert (encode(shrunk.x)[0][outside] == 0).all()
+        assert (encode(shrunk.x[0])[0][outside] == 0).all()
 
 
 def test_invalid_stays_nan_until_it_is_encoded(sample: Sample) -> None:
-    x = plain(sample.x).clone()
+    x = plain(sample.x[0]).clone()
     x[:, ::2] = torch.nan
-    sample = replace(sample, x=Depth(x))
+    sample = replace(sample, x=(Depth(x),))
     augmented = Augment((HEIGHT, WIDTH), scale=(1.2, 1.2))(sample)
-    assert 0 < plain(augmented.x).isnan().sum() < HEIGHT * WIDTH
+    assert 0 < plain(augmented.x[0]).isnan().sum() < HEIGHT * WIDTH
     batch = to_batch(augmented)
     assert isinstance(batch["x"], Tensor)
-    assert torch.equal(batch["x"] == 0, ~(plain(augmented.x) < 200))
+    assert torch.equal(batch["x"] == 0, ~(plain(augmented.x[0]) < 200))
 
 
 def test_augmentation_that_does_nothing(sample: Sample) -> None:
     result = Augment((HEIGHT, WIDTH), scale=(1, 1), flip=0, photometric=0)(sample)
     assert torch.equal(result.image, sample.image)
     assert torch.equal(result.target, sample.target)
-    assert torch.equal(plain(result.x), plain(sample.x))
+    assert torch.equal(plain(result.x[0]), plain(sample.x[0]))
     torch.testing.assert_close(result.intrinsics, sample.intrinsics)
 
 
@@ -200,7 +201,7 @@ def test_colours_change_the_image_alone(sample: Sample) -> None:
         expected = resize(sample, size)
         assert not torch.equal(coloured.image, expected.image)
         assert torch.equal(coloured.target, expected.target)
-        assert torch.equal(plain(coloured.x), plain(expected.x))
+        assert torch.equal(plain(coloured.x[0]), plain(expected.x[0]))
 
 
 def test_augmentation_depends_on_the_seed_alone(sample: Sample) -> None:
@@ -216,7 +217,7 @@ def test_augmentation_depends_on_the_seed_alone(sample: Sample) -> None:
 def test_augmentation_sees_the_whole_image_over_time(sample: Sample) -> None:
     torch.manual_seed(0)
     augment = Augment((HEIGHT, WIDTH), scale=(1.5, 1.5), photometric=0)
-    seen = torch.cat([plain(augment(sample).x).flatten() for _ in range(200)]).long() - 1
+    seen = torch.cat([plain(augment(sample).x[0]).flatten() for _ in range(200)]).long() - 1
     assert set((seen % WIDTH).tolist()) == set(range(WIDTH))
     assert set((seen // WIDTH).tolist()) == set(range(HEIGHT))
 
@@ -243,5 +244,5 @@ def test_batch(sample: Sample) -> None:
     assert image.max() == 1
     torch.testing.assert_close(image * 255, sample.image.as_subclass(Tensor).float())
     assert target.dtype == torch.int64
-    torch.testing.assert_close(x, encode(sample.x, "inverse"))
-    assert set(to_batch(replace(sample, x=None))) == {"image", "target", "id"}
+    torch.testing.assert_close(x, encode(sample.x[0], "inverse"))
+    assert set(to_batch(replace(sample, x=()))) == {"image", "target", "id"}

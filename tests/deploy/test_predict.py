@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision import tv_tensors
 
-from lix.data.sample import Sample, read_rgb
+from lix.data.readers import read_rgb
+from lix.data.sample import Sample
 from lix.data.transforms import resize, to_batch
 from lix.deploy.predict import predict
 from lix.deploy.student import Segmenter, load_student

@@ -14,7 +14,8 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from lix.data.sample import IGNORE, Sample
+from lix.data.labels import IGNORE
+from lix.data.sample import Sample
 from lix.data.x import X, encode
 
 DISTORTIONS = (
@@ -124,8 +125,8 @@ def to_batch(sample: Sample, encoding: str = "log") -> dict[str, Tensor | str]:
         "target": sample.target.as_subclass(Tensor).long(),
         "id": sample.id,
     }
-    if sample.x is not None:
-        batch["x"] = encode(sample.x, encoding, sample.intrinsics)
+    if sample.x:
+        batch["x"] = torch.cat([encode(x, encoding, sample.intrinsics) for x in sample.x])
     return batch
 
 
@@ -135,7 +136,7 @@ def _map(sample: Sample, geometry: Callable[[Any], Any], matrix: Tensor) -> Samp
         sample,
         image=geometry(sample.image),
         target=geometry(sample.target),
-        x=None if sample.x is None else geometry(sample.x),
+        x=tuple(map(geometry, sample.x)),
         intrinsics=None if sample.intrinsics is None else matrix @ sample.intrinsics,
     )
 

@@ -5,27 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torchvision import tv_tensors
 
 from lix.catalog import unknown
-from lix.data.sample import (
-    IGNORE,
-    ColourLabels,
-    Sample,
-    SegDataset,
-    camera_matrix,
-    check_sizes,
-    read_array,
-    read_rgb,
-    require_files,
-)
-from lix.data.x import Depth
+from lix.data.labels import IGNORE, ColourLabels
+from lix.data.readers import image_size, require_files
+from lix.data.sample import SegDataset, camera_matrix
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "Terrain": (210, 0, 200),
@@ -46,8 +38,8 @@ CLASSES: dict[str, tuple[int, int, int]] = {
 """Names and label colours in the order of the train ids."""
 UNDEFINED = (0, 0, 0)
 """Label colour of what is no class; ignored."""
-NO_DEPTH = 65535
-"""Depth code of the sky and of all beyond the far plane."""
+DEPTH = XFiles(kind="depth", unit="cm", invalid=(0, 65535), dtype="uint16")
+"""65535 is the sky and all beyond the far plane."""
 OFFICIAL_SIZE = (375, 1242)
 OFFICIAL_CAMERA = (725.0087, 725.0087, 620.5, 187.0)
 FILES = {
@@ -62,6 +54,11 @@ SPLIT_HASHES = {
     "val": "582e9befaabafe0a4fbf1e9e8bfdec31041943433f246a862862045346f46bdc",
 }
 """SHA-256 of the committed lists, so that a result names the frames it was made with."""
+
+MISSING = (
+    "unpack vkitti_2.0.3_{}.tar there, or keep the frames that you have with scenes, variations, "
+    "cameras or lists"
+)
 
 Camera = tuple[float, float, float, float]
 """fx, fy, cx, cy in pixels."""
@@ -86,6 +83,8 @@ class VKITTI2(SegDataset):
             draw of 700 random frames (5:2), `all` for every frame on disk, in both splits.
             Default: the root's own lists if it has them, else `paper`.
         scenes, variations, cameras: keep these only, as in `["Scene01"]`, `["clone"]`, `[0]`.
+        x: folders of X (`lix.data.x_files.FolderSource`) in place of the rendered depth, which
+            is called `own` among them.
 
     The ten variations of a scene show the same drive: to test on unseen streets split by scene.
 
@@ -96,8 +95,6 @@ class VKITTI2(SegDataset):
 
     classes = tuple(CLASSES)
     palette = tuple(CLASSES.values())
-    x_kind = "depth"
-    x_channels = 1
 
     def __init__(
         self,
@@ -108,6 +105,7 @@ class VKITTI2(SegDataset):
         scenes: Sequence[str] = (),
         variations: Sequence[str] = (),
         cameras: Sequence[int] = (),
+        x: Sequence[Path] = (),
     ) -> None:
         self.root = Path(root)
         if not self.root.is_dir():
@@ -134,25 +132,30 @@ class VKITTI2(SegDataset):
         )
         self._require("rgb")
         self._require("classSegmentation")
-        self._depth_is_complete = False
+        depth = FileSource(DEPTH, partial(self._file, "depth"), MISSING.format("depth"))
+        self.x_sources = open_x(x, self.root, self.image_path, own=(depth,))
 
-    def read(self, index: int, *, with_x: bool) -> Sample:
-        frame = self._frames[index]
-        path = self._folders.file(frame, "rgb")
-        image = read_rgb(path)
-        ids = self._labels.read(self._folders.file(frame, "classSegmentation"))
-        sample = Sample(
-            image=image,
-            target=tv_tensors.Mask(torch.from_numpy(ids).long()),
-            id=self.ids[index],
-            intrinsics=self._intrinsics(frame, tuple(image.shape[-2:])),
-        )
-        if with_x:
-            if not self._depth_is_complete:
-                self._require("depth")
-                self._depth_is_complete = True
-            sample.x = _depth(self._folders.file(frame, "depth"))
-        return check_sizes(sample, path)
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return any(re.match(r"scene\d\d$|vkitti_[\d.]+_rgb$", name) for name in _children(root))
+
+    def image_path(self, index: int) -> Path:
+        return self._file("rgb", index)
+
+    def label_path(self, index: int) -> Path:
+        return self._file("classSegmentation", index)
+
+    def read_target(self, index: int) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(index))
+
+    def intrinsics(self, index: int) -> Tensor | None:
+        found = self._folders.intrinsics(self._frames[index])
+        if found is None and image_size(self.image_path(index)) == OFFICIAL_SIZE:
+            found = OFFICIAL_CAMERA
+        return None if found is None else camera_matrix(*found)
+
+    def _file(self, modality: str, index: int) -> Path:
+        return self._folders.file(self._frames[index], modality)
 
     def _listed(self, split: str, lists: str | None) -> list[Frame]:
         if lists == "all":
@@ -168,19 +171,8 @@ class VKITTI2(SegDataset):
         return _parse(own.read_text(encoding="utf-8"), own)
 
     def _require(self, modality: str) -> None:
-        paths = [self._folders.file(frame, modality) for frame in self._frames]
-        require_files(
-            paths,
-            modality,
-            f"unpack vkitti_2.0.3_{modality}.tar there, or keep the frames that you have with "
-            "scenes, variations, cameras or lists",
-        )
-
-    def _intrinsics(self, frame: Frame, size: tuple[int, ...]) -> Tensor | None:
-        found = self._folders.intrinsics(frame)
-        if found is None and size == OFFICIAL_SIZE:
-            found = OFFICIAL_CAMERA
-        return None if found is None else camera_matrix(*found)
+        paths = [self._file(modality, index) for index in range(len(self))]
+        require_files(paths, modality, MISSING.format(modality))
 
 
 class _Folders:
@@ -292,14 +284,3 @@ def _parse(text: str, source: Path) -> list[Frame]:
             )
         frames.append(Frame(*line.split("/")))
     return frames
-
-
-def _depth(path: Path) -> Depth:
-    """Centimetres as uint16 → metres; the far plane is NaN."""
-    centimetres = read_array(path)
-    if centimetres.dtype != np.uint16 or centimetres.ndim != 2:
-        raise ValueError(f"{path} is no 16-bit depth PNG; vKITTI 2 stores centimetres as uint16.")
-    metres = centimetres.astype(np.float32)
-    metres[(centimetres == NO_DEPTH) | (centimetres == 0)] = np.nan
-    metres /= 100.0
-    return Depth(torch.from_numpy(metres)[None])

@@ -7,7 +7,8 @@ alone; resizing takes the nearest value, never a mixture. NaN marks invalid pixe
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -21,6 +22,9 @@ from lix.data.normals import depth_to_normals
 
 PARTS = ("log", "inverse", "normal")
 """What an encoding is made of: one of these, or several joined by `+`, as in `log+normal`."""
+
+ENCODED = ("depth", "disparity")
+"""The kinds that are encoded; the others pass as they are."""
 
 NEAR, FAR = 1.0, 200.0
 """Metres where the encodings of metric depth begin and end."""
@@ -66,6 +70,14 @@ KINDS: dict[str, type[X]] = {
     "normal": Normal,
     "channels": Channels,
 }
+
+
+class XSpec(NamedTuple):
+    """What one X is."""
+
+    kind: str
+    """A key of `KINDS`."""
+    channels: int
 
 
 def as_kind(kind: str, values: Tensor) -> X:
@@ -116,25 +128,30 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
     >>> encode(Depth([[[1.0, float("nan"), 200.0]]])).squeeze()
     tensor([1., 0., 0.])
     """
-    return torch.cat([_encoded(x, part, intrinsics) for part in encoding.split("+")])
-
-
-def encoded_channels(kind: str | None, channels: int, encoding: str) -> int:
-    """Channels of an encoded X of so many channels.
-
-    >>> encoded_channels("depth", 1, "log+normal")
-    4
-    """
-    to_normals = kind in ("depth", "disparity")
-    return sum(3 if part == "normal" and to_normals else channels for part in encoding.split("+"))
-
-
-def _encoded(x: tv_tensors.Mask, part: str, intrinsics: Tensor | None) -> Tensor:
-    if part not in PARTS:
-        raise ValueError(unknown("encoding of X", part, PARTS))
-    values = x.as_subclass(Tensor).float()
+    parts = encoding.split("+")
+    for part in parts:
+        if part not in PARTS:
+            raise ValueError(unknown("encoding of X", part, PARTS))
     if not isinstance(x, (Depth, Disparity)):
-        return values.nan_to_num(0.0)
+        return x.as_subclass(Tensor).float().nan_to_num(0.0)
+    return torch.cat([_encoded(x, part, intrinsics) for part in parts])
+
+
+def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
+    """Channels that a network sees of one or several X.
+
+    >>> encoded_channels([XSpec("depth", 1), XSpec("channels", 1)], "log+normal")
+    5
+    """
+    return sum(
+        (3 if part == "normal" and kind in ENCODED else channels)
+        for kind, channels in x
+        for part in (encoding.split("+") if kind in ENCODED else [encoding])
+    )
+
+
+def _encoded(x: Depth | Disparity, part: str, intrinsics: Tensor | None) -> Tensor:
+    values = x.as_subclass(Tensor).float()
     if part == "normal":
         return _normals(values if isinstance(x, Depth) else 1 / values, intrinsics)
     if isinstance(x, Depth):

@@ -164,22 +164,18 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
 
 def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
     data, is_teacher = recipe.data, recipe.role == "teacher"
-    if is_teacher and train.x_kind is None:
-        raise ValueError(f"{data.root} has no X, and a teacher needs one; describe its files.")
+    if is_teacher:
+        train.require_x()
     return NetworkSpec(
         name=recipe.network.name,
         classes=train.classes,
         palette=train.palette,
         size=data.size,
         x_kind=train.x_kind if is_teacher else None,
-        x_channels=_x_channels(train, data.x) if is_teacher else 0,
+        x_channels=encoded_channels(train.x, data.x) if is_teacher else 0,
         x_encoding=data.x,
         options={k: v for k, v in recipe.network.options.items() if k != "weights"},
     )
-
-
-def _x_channels(dataset: SegDataset, encoding: str) -> int:
-    return encoded_channels(dataset.x_kind, dataset.x_channels, encoding)
 
 
 def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork:
@@ -199,7 +195,7 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
         raise ValueError(
             f"The teacher {path} was trained with data.x={spec.x_encoding!r}; set the same here."
         )
-    has = (train.x_kind, _x_channels(train, spec.x_encoding))
+    has = (train.x_kind, encoded_channels(train.x, spec.x_encoding))
     if (spec.x_kind, spec.x_channels) not in ((None, 0), has):
         raise ValueError(
             f"The teacher {path} sees {spec.x_channels} channel(s) of "

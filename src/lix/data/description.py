@@ -1,0 +1,173 @@
+"""The YAML file by which users describe their own images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from lix.catalog import unknown
+from lix.data.x_files import XFiles
+
+Byte = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[Byte, Byte, Byte]
+
+
+def _relative(pattern: str) -> str:
+    if not pattern or pattern.startswith("/"):
+        raise ValueError("a pattern is a path relative to `root`")
+    return pattern
+
+
+def _several(value: object) -> object:
+    """One entry, none or several → several."""
+    if value is None:
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _by_value(classes: object) -> object:
+    """Names in order → value: name."""
+    if not isinstance(classes, list | tuple):
+        return classes
+    if len(set(map(str, classes))) < len(classes):
+        raise ValueError("two classes have the same name; to merge values write `value: name`")
+    return dict(enumerate(classes))
+
+
+Pattern = Annotated[str, AfterValidator(_relative)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Files(_Section):
+    """Where the files of a split are: glob patterns relative to `root`.
+
+    Partners are the files for which `*` and `**` stand for the same text.
+    """
+
+    image: Pattern
+    label: Pattern
+    x: Annotated[tuple[Pattern, ...], BeforeValidator(_several)] = ()
+    """A pattern for each X."""
+    list: Path | None = None
+    """Text file, relative to the YAML file, with a frame's name or image a line; default: all."""
+
+
+class Description(_Section):
+    """The YAML file."""
+
+    root: Path = Path()
+    """Folder of the images, relative to the YAML file."""
+    classes: Annotated[
+        Mapping[int, str], BeforeValidator(_by_value), Field(min_length=2, max_length=254)
+    ]
+    """Names in the order of the label values, from 0; or value: name, where several values may
+    share a name."""
+    palette: Sequence[Colour] = ()
+    """RGB by class, for pictures, and for labels that are stored in these colours."""
+    ignore: Sequence[int | Colour] = ()
+    """Label values, or colours, that are no class; 255 always is none."""
+    x: Annotated[tuple[XFiles, ...], BeforeValidator(_several)] = ()
+    """What the files of each X hold."""
+    intrinsics: tuple[float, float, float, float] | None = None
+    """fx, fy, cx, cy in pixels."""
+    train: Files
+    """Or, beside `files` with the patterns of both splits, the path of the list."""
+    val: Files
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names by train id."""
+        return tuple(dict.fromkeys(self.classes.values()))
+
+    @property
+    def train_ids(self) -> dict[int, int]:
+        """Label value → train id, 255 for those that are ignored."""
+        ids = {value: self.names.index(name) for value, name in self.classes.items()}
+        return {255: 255} | ids | {value: 255 for value in self.ignore if isinstance(value, int)}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _files_of_both(cls, entries: Any) -> Any:
+        if not isinstance(entries, dict) or "files" not in entries:
+            return entries
+        entries = dict(entries)
+        files = entries.pop("files")
+        for split in ("train", "val"):
+            given = entries.get(split) or {}
+            own = {"list": given} if isinstance(given, str) else given
+            if isinstance(files, dict) and isinstance(own, dict):
+                entries[split] = files | own
+        return entries
+
+    @model_validator(mode="after")
+    def _check(self) -> Description:
+        if self.palette and len(self.palette) != len(self.names):
+            raise ValueError(f"there are {len(self.names)} classes but {len(self.palette)} colours")
+        for split in ("train", "val"):
+            named = getattr(self, split).x
+            if named and not self.x:
+                raise ValueError(
+                    "files of X are named, but not what they hold; describe it under `x`"
+                )
+            if named and len(named) != len(self.x):
+                raise ValueError(
+                    f"{split} names {len(named)} pattern(s) of X, but `x` describes {len(self.x)}"
+                )
+        return self
+
+
+SECTIONS: dict[str, type[BaseModel]] = {"train": Files, "val": Files, "x": XFiles}
+
+
+def read_yaml(path: Path) -> Description:
+    """Read and check a description.
+
+    Raises:
+        FileNotFoundError: no YAML file there.
+        ValueError: a wrong entry; one sentence that names it.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; describe your data in it (docs/your-data.md shows how)."
+        )
+    try:
+        return Description.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        raise ValueError(f"{path}: {_explain(error)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+
+
+def _explain(error: ValidationError) -> str:
+    """The first complaint of pydantic as one sentence with the fix."""
+    first = error.errors()[0]
+    places = [str(part) for part in first["loc"]] or ["file"]
+    if places[:2] == ["x", "0"]:
+        del places[1]  # one X has no number
+    *sections, key = places
+    if first["type"] == "extra_forbidden":
+        model = SECTIONS[sections[0]] if sections else Description
+        known = [*model.model_fields, *([] if sections else ["files"])]
+        return unknown(" ".join(["entry", *sections]), key, known)
+    where = ".".join([*sections, key])
+    if first["type"] == "missing":
+        return (
+            f"the entry `{where}` is missing; docs/your-data.md shows what belongs into the file."
+        )
+    got: Any = "" if key == "file" else f", got {first['input']!r}"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}{got}."

@@ -1,0 +1,110 @@
+"""Label images on disk → train ids."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lix.data.readers import DataError, read_array
+
+IGNORE = 255
+_UNKNOWN = 254
+"""Marks what is no class, in place of a train id."""
+
+
+class IdLabels:
+    """Reads label images of one integer a pixel.
+
+    Args:
+        ids: value on disk → train id, 255 for a value that is ignored.
+        hint: end of the message about other values: how to make them known.
+    """
+
+    def __init__(self, ids: Mapping[int, int], hint: str) -> None:
+        self._ids, self._hint = dict(ids), hint
+        self._table = np.array([self._ids.get(v, _UNKNOWN) for v in range(256)], np.uint8)
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """(H, W) train ids.
+
+        Raises:
+            DataError: not one channel of integers, or a value that is no class; the message names
+                the likely cause.
+        """
+        values = read_array(path)
+        if values.ndim != 2 or values.dtype.kind not in "biu":
+            raise DataError(
+                f"{path} holds no class indices but {values.dtype} of shape {values.shape}; store "
+                "one channel of integers, or name the `palette` of its colours in the YAML.",
+                path,
+            )
+        if values.dtype.itemsize == 1 and values.dtype.kind != "i":
+            ids = self._table.take(values.astype(np.uint8, copy=False))
+        else:
+            present, places = np.unique(values, return_inverse=True)
+            table = [self._ids.get(value, _UNKNOWN) for value in present.tolist()]
+            ids = np.array(table, np.uint8)[places.reshape(values.shape)]
+        unknown = ids == _UNKNOWN
+        if unknown.any():
+            wrong = np.unique(values[unknown]).tolist()
+            seen = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
+            raise DataError(
+                f"{path} has the label {seen}, which is no class; "
+                f"{likely_cause(wrong, self._ids)}{self._hint}.",
+                path,
+            )
+        return ids
+
+
+def likely_cause(wrong: Collection[int], known: Collection[int]) -> str:
+    """Why labels hold values that the table does not, as the beginning of a sentence, or ''."""
+    classes = len([value for value in known if value != IGNORE])
+    highest = max(wrong)
+    if classes == 19 and max(known) in (18, IGNORE) and highest <= 33:
+        return "they look like raw Cityscapes label ids, not train ids: "
+    if len(wrong) > 20 and highest < IGNORE:
+        return "so many look like a picture, a lossy JPEG or a resized label: "
+    if set(wrong) == {classes}:
+        return "one more than there are classes looks like counting from 1, or an ignored value: "
+    return ""
+
+
+class ColourLabels:
+    """Reads label images that are coloured by class.
+
+    Args:
+        ids: (r, g, b) → train id, 255 for a colour that is ignored.
+        hint: end of the message about other colours.
+    """
+
+    def __init__(self, ids: Mapping[tuple[int, int, int], int], hint: str) -> None:
+        self._ids, self._hint = tuple(ids.items()), hint
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """(H, W) train ids.
+
+        Raises:
+            DataError: no readable image, or a colour that is no class.
+        """
+        codes = read_array(path, "RGBX").view("<u4")[..., 0] & 0xFFFFFF
+        ids: NDArray[np.uint8] = _id_by_code(self._ids).take(codes)
+        unknown = codes[ids == _UNKNOWN]
+        if unknown.size:
+            colour = tuple(int(unknown[0]) >> shift & 255 for shift in (0, 8, 16))
+            raise DataError(
+                f"{path} has the colour {colour}, which is no class; {self._hint}.", path
+            )
+        return ids
+
+
+@cache
+def _id_by_code(ids: tuple[tuple[tuple[int, int, int], int], ...]) -> NDArray[np.uint8]:
+    """Table from r | g << 8 | b << 16, as Pillow keeps its pixels, to train id; 16 MB."""
+    table = np.full(1 << 24, _UNKNOWN, np.uint8)
+    for (r, g, b), train_id in ids:
+        table[r | g << 8 | b << 16] = train_id
+    return table

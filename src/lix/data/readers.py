@@ -1,0 +1,119 @@
+"""Reading files, with one clear sentence where a file cannot be used."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torchvision import tv_tensors
+
+
+class DataError(ValueError):
+    """A file of a data set that cannot be used.
+
+    Args:
+        message: one sentence that names the file and the fix.
+        path: the file; `lix data check` counts the files that have the same fault.
+    """
+
+    def __init__(self, message: str, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
+    """Check that all files exist, with one look into each folder.
+
+    Raises:
+        ValueError: some do not; the message counts them, names the first three and ends with
+            `fix`.
+    """
+    folders = {path.parent for path in paths}
+    names = {f: {p.name for p in f.iterdir()} if f.is_dir() else set() for f in folders}
+    missing = [path for path in paths if path.name not in names[path.parent]]
+    if missing:
+        first = ", ".join(map(str, missing[:3]))
+        raise ValueError(
+            f"{len(missing)} of {len(paths)} {what} files are missing, first {first}; {fix}."
+        )
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """(H, W) of an image file, from its header.
+
+    Raises:
+        DataError: the file is missing or no image.
+    """
+    with reading(path), Image.open(path) as file:
+        return file.height, file.width
+
+
+def read_text(path: Path) -> str:
+    """A text file of a user.
+
+    Raises:
+        DataError: it is missing or no UTF-8 text.
+    """
+    with reading(path):
+        return path.read_text(encoding="utf-8")
+
+
+def read_rgb(path: Path) -> tv_tensors.Image:
+    """(3, H, W) uint8 RGB from an image file.
+
+    Raises:
+        DataError: the file is missing, no readable image, or not of 8 bits a channel.
+    """
+    channels_first = read_array(path, "RGB").transpose(2, 0, 1)
+    return tv_tensors.Image(torch.from_numpy(np.ascontiguousarray(channels_first)))
+
+
+def read_array(path: Path, mode: str | None = None) -> NDArray[Any]:
+    """Values of a file as stored, or an 8-bit image converted to a Pillow `mode`.
+
+    Reads what Pillow reads (with 16-bit PNG, float TIFF and PFM), `.npy` and the first array of
+    an `.npz`.
+
+    Raises:
+        DataError: the file is missing or cannot be read.
+    """
+    with reading(path):
+        if path.suffix in (".npy", ".npz"):
+            with path.open("rb") as opened:
+                stored = np.load(opened, allow_pickle=False)
+                return np.asarray(stored if path.suffix == ".npy" else stored[stored.files[0]])
+        with Image.open(path) as file:
+            if mode is None or file.mode == mode:
+                return np.array(file)
+            if file.mode.startswith(("I", "F")):
+                raise ValueError("its values are not of 8 bits")
+            return np.array(file.convert(mode))
+
+
+_UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, IndexError),
+    *(BadZipFile, zlib.error, struct.error, Image.DecompressionBombError),
+)
+"""What Pillow and NumPy raise for damaged files."""
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what Pillow and NumPy raise for damaged files into a DataError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(
+            f"{path} is missing; check the data set's folder or its list.", path
+        ) from None
+    except _UNREADABLE as error:
+        raise DataError(f"{path} cannot be read ({error}); replace the file.", path) from None

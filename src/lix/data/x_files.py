@@ -1,0 +1,218 @@
+"""X on disk: what the numbers of a file mean, and which file belongs to a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Literal, Protocol
+
+import numpy as np
+import torch
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from lix.data.readers import DataError, read_array, require_files
+from lix.data.x import KINDS, X, XSpec, as_kind
+
+UNITS = {"m": 1, "cm": 100, "mm": 1000, "px": 1}
+"""How many of a unit are a metre, or a pixel."""
+SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
+
+
+def _number(value: object) -> object:
+    """`1/256` → 0.00390625."""
+    return float(Fraction(value)) if isinstance(value, str) and "/" in value else value
+
+
+class XFiles(BaseModel):
+    """How to read X: (value on disk * scale + offset) in `unit`, 1 for kinds without a unit."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["depth", "disparity", "inverse_depth", "normal", "channels"]
+    unit: Literal["m", "cm", "mm", "px"] | None = None
+    """Of depth `m`, `cm` or `mm`, of disparity `px`; default: metres and pixels."""
+    scale: Annotated[float, BeforeValidator(_number)] = 1.0
+    """A number or a fraction such as `1/256`."""
+    offset: Annotated[float, BeforeValidator(_number)] = 0.0
+    invalid: Sequence[float] | None = None
+    """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
+    channels: int = Field(default=1, ge=1)
+    """Of the kind `channels`; the others have their own number."""
+    dtype: str | None = None
+    """What a file must hold, as in `uint16`: tools that read 8 bits lose most of it unnoticed."""
+
+    @model_validator(mode="after")
+    def _check(self) -> XFiles:
+        fitting = {"depth": ("m", "cm", "mm"), "disparity": ("px",)}.get(self.kind, ())
+        if self.unit is not None and self.unit not in fitting:
+            raise ValueError(
+                f"{self.kind} is not measured in {self.unit}; write "
+                f"{', '.join(fitting) or 'no unit'}"
+            )
+        return self
+
+    @property
+    def spec(self) -> XSpec:
+        """Kind and number of channels."""
+        return XSpec(self.kind, KINDS[self.kind].channels or self.channels)
+
+    def read(self, path: Path) -> X:
+        """X of one file: an image, `.npy`, `.npz` or PFM of (H, W), (H, W, C) or (C, H, W).
+
+        Raises:
+            DataError: missing, damaged, or not the kind's number of channels.
+        """
+        stored = np.atleast_3d(read_array(path))
+        channels = self.spec.channels
+        if stored.ndim == 3 and stored.shape[2] != channels == stored.shape[0]:
+            stored = stored.transpose(1, 2, 0)  # an array of (C, H, W)
+        if stored.ndim != 3 or stored.shape[2] != channels or stored.dtype.kind not in "biuf":
+            raise DataError(
+                f"{path} holds {stored.dtype} of shape {stored.shape}, but {self.kind} means "
+                f"{channels} channel(s) of numbers; correct the kind or its channels.",
+                path,
+            )
+        if self.dtype not in (None, str(stored.dtype)):
+            raise DataError(
+                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
+                "changes the numbers, so make it again.",
+                path,
+            )
+        values = stored.astype(np.float32)
+        values *= np.float32(self.scale)
+        values += np.float32(self.offset)
+        values /= np.float32(UNITS[self.unit or "m"])
+        values[np.isin(stored, self._invalid_values)] = np.nan
+        return as_kind(self.kind, torch.from_numpy(values.transpose(2, 0, 1).copy()))
+
+    @property
+    def _invalid_values(self) -> Sequence[float]:
+        if self.invalid is not None:
+            return self.invalid
+        return (0.0,) if self.kind in ("depth", "disparity") else ()
+
+
+class XSource(Protocol):
+    """One X of every frame of a data set."""
+
+    @property
+    def spec(self) -> XSpec:
+        """Kind and number of channels."""
+
+    def require(self, indices: Iterable[int]) -> None:
+        """Raise a ValueError that names the first missing files, if any are."""
+
+    def path(self, index: int) -> Path:
+        """File of a frame."""
+
+    def read(self, index: int) -> X:
+        """X of a frame."""
+
+
+class FileSource:
+    """X in files of its own.
+
+    Args:
+        files: what their numbers mean.
+        path: frame → file.
+        fix: what to do where files are missing.
+    """
+
+    def __init__(self, files: XFiles, path: Callable[[int], Path], fix: str) -> None:
+        self.files, self.path, self.fix = files, path, fix
+        self.spec = files.spec
+
+    def require(self, indices: Iterable[int]) -> None:
+        require_files([self.path(i) for i in indices], self.spec.kind, self.fix)
+
+    def read(self, index: int) -> X:
+        return self.files.read(self.path(index))
+
+
+class FolderSource(FileSource):
+    """X in a folder that mirrors that of the images, described by its own `x.yaml`.
+
+    `lix data depth` writes such folders; by hand `x.yaml` is a line such as
+    `{kind: disparity, scale: 1/256}`.
+
+    Args:
+        folder: holds `x.yaml` and, for an image `a/b.jpg` below the data set's root, `a/b.png`
+            or another of `SUFFIXES`.
+        root: the data set's folder.
+        image: frame → path of its image.
+
+    Raises:
+        ValueError: `x.yaml` is missing or wrong.
+    """
+
+    def __init__(self, folder: Path, root: Path, image: Callable[[int], Path]) -> None:
+        self.folder, self.root, self.image = folder, root, image
+        super().__init__(
+            read_description(folder / "x.yaml"), self._find, "make them with `lix data depth`"
+        )
+
+    def _find(self, index: int) -> Path:
+        wanted = self.folder / self.image(index).relative_to(self.root)
+        present = _names(wanted.parent)
+        for suffix in SUFFIXES:
+            if wanted.with_suffix(suffix).name in present:
+                return wanted.with_suffix(suffix)
+        return wanted.with_suffix(SUFFIXES[0])
+
+
+def open_x(
+    folders: Sequence[Path],
+    root: Path,
+    image: Callable[[int], Path],
+    own: tuple[XSource, ...] = (),
+) -> tuple[XSource, ...]:
+    """The sources of X that a user names, or the data set's own where none is named.
+
+    Args:
+        folders: of X, each with its `x.yaml`; `own` among them stands for the data set's own.
+        root: what the images' paths are relative to.
+        image: frame → path of its image.
+        own: what the data set itself brings.
+
+    Raises:
+        ValueError: a folder without `x.yaml`, or `own` where there is none.
+    """
+    sources: list[XSource] = []
+    for folder in folders or [Path("own")]:
+        if folder != Path("own"):
+            sources.append(FolderSource(folder, root, image))
+        elif own or not folders:
+            sources += own
+        else:
+            raise ValueError("This data set has no X of its own; leave `own` out of x.")
+    return tuple(sources)
+
+
+def read_description(path: Path) -> XFiles:
+    """What the numbers in a folder of X mean.
+
+    Raises:
+        ValueError: the file is missing or wrong.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; say in it what the files hold, as in `kind: disparity` and "
+            "`scale: 1/256` (docs/data.md)."
+        )
+    try:
+        return XFiles.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        message = first["msg"].removeprefix("Value error, ")
+        raise ValueError(f"{path}: {where}: {message}; correct the entry.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+
+
+@lru_cache(maxsize=4096)
+def _names(folder: Path) -> frozenset[str]:
+    return frozenset(p.name for p in folder.iterdir()) if folder.is_dir() else frozenset()
