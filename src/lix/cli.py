@@ -11,6 +11,7 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from lix import __version__, catalog
+from lix.cli_data import data_app, parse_size
 from lix.config import (
     Augmentation,
     Data,
@@ -30,7 +31,6 @@ app = App(
     default_parameter=Parameter(negative=(), consume_multiple=True),
     help_format="markdown",
 )
-data_app = App(name="data", help="Make data sets.")
 app.command(data_app)
 
 Flat = Parameter(name="*")
@@ -79,47 +79,6 @@ def cite(method: str = "lix") -> None:
     if not citation:
         raise ValueError(f"{method!r} is the baseline without distillation; it has no paper.")
     print(citation)
-
-
-@data_app.command
-def streets(
-    output: Path,
-    *,
-    images: int = 420,
-    val_images: int | None = None,
-    size: str = "96x320",
-    seed: int = 0,
-    world: str = "town",
-    workers: int = 1,
-) -> None:
-    """Write Procedural Streets in Virtual KITTI 2's layout.
-
-    Args:
-        output: folder to write.
-        images: number of streets, training and validation together.
-        val_images: how many of them are for validation; default: two of seven.
-        size: HEIGHTxWIDTH in pixels.
-        seed: of the first street.
-        world: palette, density and camera: `town` or `highway`.
-        workers: processes.
-    """
-    from rich.progress import Progress
-
-    from lix.data.streets import write_streets
-
-    with Progress(transient=True) as progress:
-        task = progress.add_task("streets", total=images)
-        write_streets(
-            output,
-            images=images,
-            size=parse_size(size),
-            seed=seed,
-            world=world,
-            val_images=val_images,
-            workers=workers,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
-    print(f"{output}: {images} streets; train with --data.name vkitti2 --data.root {output}")
 
 
 @app.command
@@ -255,18 +214,6 @@ def export(checkpoint: Checkpoint, output: Path = Path("student.onnx")) -> None:
         from lix.deploy.export import export_onnx
 
         print(export_onnx(checkpoint, output))
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`96x320` → (96, 320).
-
-    Raises:
-        ValueError: another form.
-    """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise ValueError(f"A size is written HEIGHTxWIDTH, as in 96x320; got {text!r}.")
-    return int(height), int(width)
 
 
 @app.meta.default
