@@ -13,6 +13,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from lix.data.readers import DataError, read_rgb
+from lix.data.split import sequence
 from lix.data.x import X, XSpec
 from lix.data.x_files import XSource
 
@@ -83,6 +84,10 @@ class SegDataset(ABC):
         Raises:
             DataError: a file that is missing, damaged, or holds what is no class.
         """
+
+    def sequence(self, name: str) -> str:
+        """What names the drive of a frame, so that a split keeps it together."""
+        return sequence(name)
 
     def intrinsics(self, index: int) -> Tensor | None:
         """(3, 3) camera matrix of a frame's image in pixels, None where it is not known."""

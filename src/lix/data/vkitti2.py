@@ -148,6 +148,9 @@ class VKITTI2(SegDataset):
     def read_target(self, index: int) -> NDArray[np.uint8]:
         return self._labels.read(self.label_path(index))
 
+    def sequence(self, name: str) -> str:
+        return name.partition("/")[0]  # the variations of a scene show one drive
+
     def intrinsics(self, index: int) -> Tensor | None:
         found = self._folders.intrinsics(self._frames[index])
         if found is None and image_size(self.image_path(index)) == OFFICIAL_SIZE:

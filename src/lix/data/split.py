@@ -1,0 +1,81 @@
+"""Splits that need no random numbers: a frame's place follows from the hash of its name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from lix.data.readers import DataError, read_text
+
+
+def hashed(names: Sequence[str], salt: str = "") -> list[str]:
+    """The names in the order of their SHA-256: the same on every machine, for any order given.
+
+    >>> hashed(["a", "b", "c"])
+    ['c', 'b', 'a']
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).hexdigest())
+
+
+def sequence(name: str) -> str:
+    """What names a frame's drive: all before its trailing number, or its folder.
+
+    >>> sequence("0001TP_006690"), sequence("day/000123"), sequence("aachen_000000_000019")
+    ('0001TP', 'day', 'aachen_000000')
+    """
+    return re.sub(r"(^|[^0-9a-zA-Z]*)\d+$", "", name)
+
+
+def split(
+    names: Sequence[str],
+    val_share: float,
+    *,
+    sequence: Callable[[str], str] = sequence,
+    salt: str = "",
+) -> tuple[list[str], list[str]]:
+    """Training and validation names; those of one sequence stay together.
+
+    Args:
+        names: of frames.
+        val_share: share of validation, in (0, 1); at least one sequence goes to either side.
+        sequence: name → what names its drive; does not matter where that is one for all.
+        salt: another one gives another split.
+
+    Raises:
+        ValueError: a share out of range, or fewer than two names.
+
+    >>> split(["a_1", "a_2", "b_1", "b_2"], 0.5)
+    (['a_1', 'a_2'], ['b_1', 'b_2'])
+    """
+    if not 0 < val_share < 1:
+        raise ValueError(f"val_share is {val_share}; give a share between 0 and 1.")
+    if len(set(names)) < 2:
+        raise ValueError("A split needs at least two frames.")
+    groups: dict[str, list[str]] = {}
+    for name in sorted(names):
+        groups.setdefault(sequence(name), []).append(name)
+    if len(groups) == 1:
+        groups = {name: [name] for name in names}
+    val: list[str] = []
+    order = hashed(list(groups), salt)
+    for group in order[:-1]:
+        if val and len(val) + len(groups[group]) / 2 > val_share * len(names):
+            break
+        val += groups[group]
+    return sorted(set(names) - set(val)), sorted(val)
+
+
+def read_list(path: Path, known: Collection[str]) -> list[str]:
+    """Names of a list, one a line.
+
+    Raises:
+        DataError: the file is missing or empty, or a name is not known.
+    """
+    names, present = read_text(path).split(), set(known)
+    unknown = [name for name in names if name not in present]
+    if unknown or not names:
+        fault = f"lists {unknown[0]!r}, which is no frame here" if unknown else "lists no frame"
+        raise DataError(f"{path} {fault}; write names as `lix data split` does.", path)
+    return names
