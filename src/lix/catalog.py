@@ -103,8 +103,38 @@ def build_network(name: str, num_classes: int, x_channels: int = 0, **options: A
     0
     """
     if ":" in name:
-        return _own(name)(num_classes, x_channels, **options)
+        return _checked_own(name, num_classes, x_channels, options)
+    if num_classes < 1 or x_channels < 0:
+        raise ValueError(
+            f"A network has at least one class and no negative channels of X; got num_classes="
+            f"{num_classes}, x_channels={x_channels}."
+        )
     built: SegNetwork = _build(find("networks", name), options, num_classes, x_channels)
+    return built
+
+
+def _checked_own(
+    name: str, num_classes: int, x_channels: int, options: Mapping[str, Any]
+) -> SegNetwork:
+    """A network of the user's function, which must be what was asked for."""
+    from lix.networks.base import SegNetwork
+
+    function = _own(name)
+    try:
+        inspect.signature(function).bind(num_classes, x_channels, **options)
+    except TypeError as error:
+        raise ValueError(
+            f"{name} must take (num_classes, x_channels, **options), but for the options "
+            f"{list(options)} {error}."
+        ) from None
+    built = function(num_classes, x_channels, **options)
+    asked = {"num_classes": num_classes, "x_channels": x_channels}
+    has = {key: getattr(built, key, None) for key in asked}
+    if not isinstance(built, SegNetwork) or has != asked:
+        raise ValueError(
+            f"{name} returned a {type(built).__name__} of {has}, but was asked for {asked}; return "
+            "lix.wrap(module, …) and use the arguments that are given (docs/your-model.md)."
+        )
     return built
 
 

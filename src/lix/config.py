@@ -35,9 +35,12 @@ Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
 
 
 def _encoding(value: str) -> str:
-    for part in value.split("+"):
+    parts = value.split("+")
+    for part in parts:
         if part not in ENCODINGS:
             raise ValueError(unknown("encoding of X", part, ENCODINGS))
+    if len(set(parts)) < len(parts):
+        raise ValueError(f"{value} names a part twice")
     return value
 
 

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from lix.data.x import KINDS, Channels, Depth, Disparity, InverseDepth, Normal, as_kind, encode
+from lix.data.x import (
+    KINDS,
+    Channels,
+    Depth,
+    Disparity,
+    InverseDepth,
+    Normal,
+    XSpec,
+    as_kind,
+    encode,
+    encoded_channels,
+)
 
 NAN = math.nan
 
@@ -131,6 +142,12 @@ def test_encoded_disparity_does_not_depend_on_the_resolution() -> None:
     disparity = Disparity(torch.rand(1, 10, 20).repeat_interleave(4, 1).repeat_interleave(4, 2) * 9)
     small = F.resize(disparity, [10, 20])
     torch.testing.assert_close(encode(small), encode(disparity)[:, ::4, ::4])
+
+
+def test_normals_need_something_to_be_made_of() -> None:
+    with pytest.raises(ValueError, match="made of depth or disparity, but X is inverse_depth"):
+        encoded_channels([XSpec("inverse_depth", 1)], "normal")
+    assert encoded_channels([XSpec("disparity", 1), XSpec("channels", 2)], "normal+log") == 6
 
 
 def test_unknown_encoding() -> None:

@@ -133,7 +133,10 @@ class TestImageNetWeights:
 
 
 @pytest.mark.parametrize("decoder", ["unetpp", "mlp"])
-@pytest.mark.parametrize("backbone", ["convnext_atto", "mobilenetv3_small_100", "pvt_v2_b0"])
+@pytest.mark.parametrize(
+    "backbone",
+    ["convnext_atto.d2_in1k", "mobilenetv3_small_100", "pvt_v2_b0", "mambaout_femto"],
+)
 def test_duplexnet_fuses_any_backbone(backbone: str, decoder: str) -> None:
     options = {"backbone": backbone, "decoder": decoder}
     network = build_network("duplexnet", 5, 1, **options).eval()
@@ -148,6 +151,15 @@ def test_duplexnet_fuses_any_backbone(backbone: str, decoder: str) -> None:
     assert student(image).logits.shape == (1, 5, 64, 96)
 
 
+def test_channels_last_maps_are_turned_at_any_size() -> None:
+    """48 channels and 48 cells of height look the same; 192 pixels make 48 cells."""
+    options = {"backbone": "mambaout_femto", "decoder": "mlp"}
+    network = build_network("duplexnet", 5, **options).eval()
+    with torch.no_grad():
+        f = network(torch.rand(1, 3, 192, 320), features=["enc1"]).features["enc1"]
+    assert f.shape == (1, 48, 48, 80)
+
+
 def test_duplexnet_injects_the_sum_into_the_next_stage() -> None:
     network = build_network("duplexnet", 5, 1).eval()
     image, x = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
@@ -159,8 +171,13 @@ def test_duplexnet_injects_the_sum_into_the_next_stage() -> None:
 def test_duplexnet_names_what_it_cannot_take() -> None:
     with pytest.raises(ValueError, match="Did you mean 'resnet18'"):
         build_network("duplexnet", 5, backbone="resnet19")
-    with pytest.raises(ValueError, match=r"strides \(16, 16, 16\)"):
-        build_network("duplexnet", 5, backbone="vit_tiny_patch16_224")
+    for backbone, said in {
+        "vit_tiny_patch16_224": r"strides \(16, 16, 16\)",
+        "levit_128s": "levit_128s of timm does not take an image of",
+        "mvitv2_tiny": "mvitv2_tiny of timm cannot be cut at",
+    }.items():
+        with pytest.raises(ValueError, match=said):
+            build_network("duplexnet", 5, backbone=backbone)
 
 
 def test_duplexnet_reads_weights_from_a_file(tmp_path: Path) -> None:
@@ -175,3 +192,39 @@ def test_duplexnet_reads_weights_from_a_file(tmp_path: Path) -> None:
     torch.testing.assert_close(
         network.x_encoder.trunk.layer1[0].conv1.weight, donor.layer1[0].conv1.weight
     )
+    mean = donor.conv1.weight.mean(dim=1, keepdim=True)
+    torch.testing.assert_close(network.x_encoder.trunk.conv1.weight, mean)
+
+
+@pytest.mark.parametrize("backbone", ["convnext_atto", "pvt_v2_b0"])
+def test_duplexnet_reads_weights_where_timm_renames(backbone: str, tmp_path: Path) -> None:
+    import timm
+
+    donor = timm.create_model(backbone, num_classes=3)
+    torch.save(donor.state_dict(), tmp_path / "w.pth")
+    torch.manual_seed(1)
+    network = build_network("duplexnet", 5, backbone=backbone, weights=str(tmp_path / "w.pth"))
+    trunk = timm.create_model(backbone, features_only=True)
+    torch.manual_seed(2)
+    image = torch.rand(1, 3, 64, 96)
+    stored = {k.replace(".", "_"): v for k, v in donor.state_dict().items()}
+    own = {k: stored[k.replace(".", "_")] for k in trunk.state_dict()}
+    trunk.load_state_dict(own)
+    with torch.no_grad():
+        expected = trunk.eval()(image)
+        for ours, theirs in zip(network.rgb_encoder.eval()(image), expected, strict=True):
+            torch.testing.assert_close(ours, theirs)
+
+
+def test_duplexnet_refuses_weights_of_another_network(tmp_path: Path) -> None:
+    import timm
+
+    file = tmp_path / "other.pth"
+    torch.save({"a": torch.zeros(1)}, file)
+    with pytest.raises(ValueError, match="holds no weights of resnet18: "):
+        build_network("duplexnet", 5, weights=str(file))
+    torch.save(timm.create_model("resnet18").state_dict(), file)
+    with pytest.raises(ValueError, match="holds no weights of resnet50: "):
+        build_network("duplexnet", 5, backbone="resnet50", weights=str(file))
+    with pytest.raises(FileNotFoundError, match="imagenet are missing"):
+        build_network("duplexnet", 5, weights="imagenet")

@@ -8,10 +8,14 @@ import pytest
 import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
+from torchvision import tv_tensors
 from torchvision.models.segmentation import deeplabv3_resnet50
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 import lix
+from lix.data.sample import Sample, camera_matrix
+from lix.data.transforms import to_batch
+from lix.data.x import Channels, Depth, XSpec, encoded_channels
 from lix.networks import SegNetwork
 
 K = 5
@@ -156,25 +160,92 @@ def test_other_families_teach_each_other(make) -> None:
     assert any(p.grad is not None for p in student.parameters())
 
 
-def test_pair_prints_a_table_and_code_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    from lix.methods import FeaturePair
-
-    teacher, student = deeplab(), segformer()
-    found = lix.pair(teacher, student)
-    printed = capsys.readouterr().out
-    table, code = printed.split("\n\n")
-    assert table.splitlines()[1].split() == ["enc2", "64", "8", "enc4", "1024", "8"]
-    scope = {"FeaturePair": FeaturePair, "teacher": teacher, "student": student}
-    exec(code, scope)
-    assert tuple(scope["pairs"]) == found.pairs
-
-
-def test_pair_leaves_out_what_has_no_partner() -> None:
-    teacher = lix.build_network("mfnet", K, 1)
-    assert lix.pair(teacher, unet(), show=False).student == ("enc1", "enc2", "enc3")
-
-
 def test_several_x_at_once() -> None:
-    """Depth and normals are four channels to a teacher; so would thermal be one more."""
-    teacher = lix.build_network("mfnet", K, 4)
-    assert teacher(torch.rand(1, 3, 32, 32), torch.rand(1, 4, 32, 32)).logits.shape[1] == K
+    """Depth, its normals and a thermal image are five channels, and the teacher uses each."""
+    torch.manual_seed(0)
+    depth, thermal = Depth(torch.rand(1, 32, 48) * 20 + 1), Channels(torch.rand(1, 32, 48))
+    sample = Sample(
+        image=tv_tensors.Image(torch.zeros(3, 32, 48, dtype=torch.uint8)),
+        target=tv_tensors.Mask(torch.zeros(32, 48, dtype=torch.int64)),
+        id="one",
+        x=(depth, thermal),
+        intrinsics=camera_matrix(50.0, 50.0, 24.0, 16.0),
+    )
+    batch = to_batch(sample, "log+normal")
+    image, x = batch["image"][None], batch["x"][None]
+    specs = [XSpec("depth", 1), XSpec("channels", 1)]
+    teacher = lix.build_network("mfnet", K, encoded_channels(specs, "log+normal")).eval()
+    with torch.no_grad():
+        before = teacher(image, x).logits
+        for channel in range(5):
+            without = x.clone()
+            without[:, channel] = 0
+            assert not torch.allclose(teacher(image, without).logits, before, atol=1e-6)
+
+
+class Misfit(nn.Module):
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, K, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.conv(image)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: lix.wrap(Misfit(4)), "Misfit does not run on .*set x_channels"),
+        (lambda: lix.wrap(Misfit(), x_channels=1), "Misfit does not run on .*call="),
+        (lambda: lix.wrap(Misfit(), size_divisor=0), "size_divisor is 0"),
+        (
+            lambda: lix.wrap(Misfit(), {"a": "conv"}, forward=lambda m, i, x: (m(i), {})),
+            "drop features, call and select",
+        ),
+        (
+            lambda: lix.wrap(Misfit(), {"a": "conv"}, select={"b": lambda f: f}),
+            "Unknown feature in select 'b'",
+        ),
+        (
+            lambda: lix.wrap(
+                nn.Sequential(nn.Conv2d(3, 64, 4, 4), nn.Conv2d(64, K, 1)),
+                {"f": "0"},
+                select={"f": lambda f: f.permute(0, 2, 3, 1)},
+            ),
+            "no map in NCHW order",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_one_sentence(make, said: str) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        make()
+    assert "\n" not in str(error.value)
+
+
+def test_maps_that_a_later_pass_does_not_return_are_missed() -> None:
+    maps = {"f": torch.zeros(1, 2, 32, 64)}
+    network = lix.wrap(
+        Misfit(),
+        forward=lambda m, image, x: (
+            m(image),
+            {n: f.new_zeros(1, 2, *(s // 2 for s in image.shape[-2:])) for n, f in maps.items()},
+        ),
+    )
+    image = torch.rand(1, 3, 32, 32)
+    assert network(image, features=["f"]).features["f"].shape == (1, 2, 16, 16)
+    maps.clear()
+    with pytest.raises(ValueError, match="returned no map 'f'"):
+        network(image, features=["f"])
+
+
+def test_modules_in_other_precisions_and_inputs_by_keyword() -> None:
+    class Keyword(Misfit):
+        def forward(self, image: Tensor) -> Tensor:
+            return self.conv(input=image)
+
+    network = lix.wrap(Keyword().double(), {"given": "conv:input"})
+    assert network.feature_specs == {"given": (3, 1)}
+    with pytest.raises(TypeError, match="sequence of names"):
+        network(torch.rand(1, 3, 8, 8, dtype=torch.double), features="given")
+    with pytest.raises(ValueError, match="Keyword needs an image"):
+        network(torch.rand(3, 8, 8))

@@ -26,6 +26,7 @@ SORTING_NETWORK = (
 """Pairs of eight values to put in order, Batcher's odd-even merge sort."""
 
 
+@torch.no_grad()
 def depth_to_normals(
     depth: Tensor,
     intrinsics: Tensor,
@@ -46,8 +47,9 @@ def depth_to_normals(
         horizon_mask: make a hole of all at or above the principal row, as SNE-RoadSeg does.
 
     Returns:
-        (B, 3, H, W) of unit length, NaN in holes and at pixels between two of them. At borders and
-        beside holes differences are one-sided.
+        (B, 3, H, W) of unit length in float32, without gradients; NaN in holes and at pixels
+        between two of them. At borders and beside holes differences are one-sided; where no slope
+        is to be seen the normal is (0, 0, -1).
 
     Raises:
         ValueError: wrong shapes or an unknown estimator.
@@ -86,9 +88,10 @@ def _check(depth: Tensor, intrinsics: Tensor, estimator: str) -> None:
     if estimator not in get_args(Estimator):
         choices = ", ".join(get_args(Estimator))
         raise ValueError(f"estimator must be one of {choices}, got {estimator!r}.")
-    if depth.ndim != 4 or depth.shape[1] != 1 or intrinsics.shape[-2:] != (3, 3):
+    cameras = ((3, 3), (1, 3, 3), (len(depth), 3, 3))
+    if depth.ndim != 4 or depth.shape[1] != 1 or tuple(intrinsics.shape) not in cameras:
         raise ValueError(
-            "depth_to_normals takes depth (B, 1, H, W) and intrinsics (B, 3, 3), "
+            "depth_to_normals takes depth (B, 1, H, W) and intrinsics (3, 3) or (B, 3, 3), "
             f"got {tuple(depth.shape)} and {tuple(intrinsics.shape)}."
         )
 
@@ -160,9 +163,9 @@ def _median(slopes: list[Tensor]) -> Tensor:
             torch.maximum(ordered[i], ordered[j], out=ordered[j])
             ordered[i], spare = spare, ordered[i]
     median = (ordered[3] + ordered[4]).mul_(0.5)
-    partial = ordered[7].isinf()
-    few = torch.stack([o[partial] for o in ordered])
+    partial = ordered[7].isinf().flatten().nonzero().squeeze(1)
+    few = torch.stack([o.take(partial) for o in ordered])
     count = few.isfinite().sum(dim=0, keepdim=True)
     low, high = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=7))
     middle = (few.gather(0, low) + few.gather(0, high)) / 2
-    return median.masked_scatter_(partial, middle.masked_fill(count == 0, torch.nan))
+    return median.put_(partial, middle.masked_fill_(count == 0, torch.nan))

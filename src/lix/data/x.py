@@ -140,9 +140,17 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
 def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
     """Channels that a network sees of one or several X.
 
+    Raises:
+        ValueError: `normal` where there is nothing to make normals of.
+
     >>> encoded_channels([XSpec("depth", 1), XSpec("channels", 1)], "log+normal")
     5
     """
+    if "normal" in encoding and not any(kind in (*ENCODED, "normal") for kind, _ in x):
+        raise ValueError(
+            "Surface normals are made of depth or disparity, but X is "
+            f"{', '.join(kind for kind, _ in x)}; set data.x to log."
+        )
     return sum(
         (3 if part == "normal" and kind in ENCODED else channels)
         for kind, channels in x

@@ -24,7 +24,7 @@ def export_weights(checkpoint: Path, output: Path) -> str:
         OSError: the output cannot be written.
     """
     network, spec = load_student(checkpoint)
-    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
     with replacing(output) as part:
         save_file(weights, part, metadata={KEY: json.dumps(spec.as_dict())})
     return f"{output}: {len(weights)} tensors of {spec.name}, {len(spec.classes)} classes"

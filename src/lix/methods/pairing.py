@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from typing import NamedTuple
 
 from lix.methods.base import FeaturePair
@@ -46,30 +45,9 @@ def pair(teacher: SegNetwork, student: SegNetwork, *, show: bool = True) -> Pair
     Raises:
         ValueError: a network has no maps.
     """
-    most = min(len(student.default_features), len(teacher.default_features))
-    if most == 0:
+    if not (student.default_features and teacher.default_features):
         raise ValueError("No maps to pair: wrap both networks with features={...}.")
-
-    def cost(names: tuple[tuple[str, ...], tuple[str, ...]]) -> tuple[float, int, int]:
-        """Octaves between strides, then other names, then shallow maps."""
-        both = list(zip(*names, strict=True))
-        strides = [
-            (student.feature_specs[ours].stride, teacher.feature_specs[theirs].stride)
-            for ours, theirs in both
-        ]
-        octaves = sum(abs(math.log2(ours / theirs)) for ours, theirs in strides)
-        other_names = sum(ours != theirs for ours, theirs in both)
-        return octaves + LEFT_OUT * (most - len(both)), other_names, -sum(map(sum, strides))
-
-    names = min(
-        (
-            (ours, theirs)
-            for count in range(most, 0, -1)
-            for ours in combinations(student.default_features, count)
-            for theirs in combinations(teacher.default_features, count)
-        ),
-        key=cost,
-    )
+    names = _cheapest(student, teacher)
     specs = [
         FeaturePair(student.feature_specs[s], teacher.feature_specs[t])
         for s, t in zip(*names, strict=True)
@@ -78,3 +56,31 @@ def pair(teacher: SegNetwork, student: SegNetwork, *, show: bool = True) -> Pair
     if show:
         print(found)
     return found
+
+
+Choice = tuple[tuple[float, int, int], tuple[tuple[str, str], ...]]
+"""What pairs cost, and the pairs."""
+
+
+def _cheapest(student: SegNetwork, teacher: SegNetwork) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The cheapest pairs in the order of both networks, by dynamic programming over their maps."""
+
+    def cost(ours: str, theirs: str) -> tuple[float, int, int]:
+        """Octaves between strides, less what a pair saves; then other names, then shallow maps."""
+        strides = student.feature_specs[ours].stride, teacher.feature_specs[theirs].stride
+        octaves = abs(math.log2(strides[0] / strides[1]))
+        return round(octaves - LEFT_OUT, 9), int(ours != theirs), -sum(strides)
+
+    row: list[Choice] = [((0.0, 0, 0), ())] * (len(teacher.default_features) + 1)
+    single: list[Choice] = []
+    for ours in student.default_features:
+        before, row = row, row[:1]
+        for j, theirs in enumerate(teacher.default_features, start=1):
+            here = cost(ours, theirs)
+            single.append((here, ((ours, theirs),)))
+            total, chosen = before[j - 1]
+            added = tuple(a + b for a, b in zip(total, here, strict=True))
+            joined: Choice = (added, (*chosen, (ours, theirs)))  # type: ignore[assignment]
+            row.append(min(before[j], row[j - 1], joined, key=lambda choice: choice[0]))
+    pairs = row[-1][1] or min(single)[1]
+    return tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs)

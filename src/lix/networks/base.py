@@ -92,6 +92,7 @@ class SegNetwork(nn.Module):
         Raises:
             ValueError: wrong channels, a size that is no multiple of `size_divisor`, X missing
                 or not wanted, an unknown feature name.
+            TypeError: `features` is one name.
         """
         if not torch.compiler.is_exporting():
             self._check(image, x, features)
@@ -108,7 +109,7 @@ class SegNetwork(nn.Module):
         raise NotImplementedError
 
     def _check(self, image: Tensor, x: Tensor | None, features: Sequence[str]) -> None:
-        name = type(self).__name__
+        name = self._get_name()
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"{name} needs an image of (B, 3, H, W), got {tuple(image.shape)}.")
         height, width = image.shape[-2:]
@@ -125,6 +126,8 @@ class SegNetwork(nn.Module):
                 raise ValueError(f"This {name} needs x of {wanted} beside the image.")
             if tuple(x.shape) != wanted:
                 raise ValueError(f"This {name} needs x of {wanted}, got {tuple(x.shape)}.")
+        if isinstance(features, str):
+            raise TypeError(f"features is a sequence of names, as in ({features!r},).")
         unknown = [f for f in features if f not in self.feature_specs]
         if unknown:
             known = ", ".join(self.feature_specs)

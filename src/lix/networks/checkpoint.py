@@ -74,14 +74,21 @@ def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
         )
     try:
         spec, weights = _read(file)
-        network = spec.build()
+    except UNREADABLE as error:
+        raise _damaged(file, error) from None
+    network = spec.build()
+    try:
         network.load_state_dict(weights)
     except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ValueError(
-            f"{file} is damaged or no checkpoint of lix ({reason}); train again or copy it anew."
-        ) from None
+        raise _damaged(file, error) from None
     return network.eval(), spec
+
+
+def _damaged(file: Path, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())[:120]
+    return ValueError(
+        f"{file} is damaged or no checkpoint of lix ({reason}); train again or copy it anew."
+    )
 
 
 def _read(file: Path) -> tuple[NetworkSpec, dict[str, Tensor]]:

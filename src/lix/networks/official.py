@@ -12,6 +12,9 @@ from lix.networks.mfnet import MFNet
 from lix.networks.sne_roadseg import SNERoadSeg
 from lix.networks.weights import read_weights
 
+COUNTER = ".num_batches_tracked"
+"""Old PyTorch did not save these counts of batch norm, and inference does not use them."""
+
 
 class Loaded(NamedTuple):
     """What became of the parameters and buffers."""
@@ -65,7 +68,7 @@ def load_official(network: SegNetwork, path: Path | str) -> Loaded:
     network.load_state_dict({k: found[k] for k in same}, strict=False)
     return Loaded(
         matched=tuple(k for k in wanted if k in same),
-        missing=tuple(k for k in wanted if k not in found),
+        missing=tuple(k for k in wanted if k not in found and not k.endswith(COUNTER)),
         other_shape=tuple(k for k in wanted if k in found and k not in same),
         unused=tuple(k for k in found if k not in wanted),
     )

@@ -67,15 +67,25 @@ def load_backbone(trunk: nn.Module, name: str, weights: Path | str) -> None:
     """
     file = _cached(name) if weights == "imagenet" else Path(weights)
     found = read_weights(file)
-    wanted = trunk.state_dict()
+    wanted = {k: v for k, v in trunk.state_dict().items() if not k.startswith("fc.")}
+    trunk.load_state_dict(fitting(found, wanted, name, file), strict=False)
+
+
+def fitting(
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, file: Path
+) -> dict[str, Tensor]:
+    """Those of the weights found that are wanted.
+
+    Raises:
+        ValueError: some are missing or of another shape.
+    """
     wrong = [k for k, v in wanted.items() if k not in found or found[k].shape != v.shape]
-    wrong = [k for k in wrong if not k.startswith("fc.")]
     if wrong:
         raise ValueError(
             f"{file} holds no weights of {name}: {len(wrong)} of {len(wanted)} parameters are "
             f"missing or of another shape, such as {wrong[0]}."
         )
-    trunk.load_state_dict({k: found[k] for k in wanted if not k.startswith("fc.")}, strict=False)
+    return {key: found[key] for key in wanted}
 
 
 def _cached(name: str) -> Path:

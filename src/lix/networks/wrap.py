@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lix.catalog import unknown
 from lix.networks import base
 from lix.networks.base import FeatureSpec, FeatureTaps
 
@@ -41,7 +42,8 @@ def wrap(
         call: (module, image, x) → output; default `module(image)`, or `module(image, x)`.
         logits: output → logits; default: the tensor itself, its `logits`, `"out"` or first part.
         select: name of a feature → what turns its submodule's output into a map (B, C, h, w).
-        probe: height and width of the image of zeros by which the maps' sizes are found.
+        probe: height and width of an image of zeros; it and one of twice the height show the maps'
+            sizes.
 
     Returns:
         A `SegNetwork`. Logits smaller than the image are up-sampled bilinearly. Images are RGB in
@@ -49,17 +51,28 @@ def wrap(
 
     Raises:
         ValueError: no such submodule, one that is called twice or not at all, or one whose output
-            is no map or is changed in place by a later layer.
+            is no map or is changed in place by a later layer; a module that does not take what it
+            is given; arguments that exclude each other.
 
     >>> net = wrap(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 5, 1)), {"first": "0"})
     >>> net.num_classes, net.feature_specs
     (5, {'first': FeatureSpec(channels=8, stride=2)})
     """
+    if size_divisor < 1:
+        raise ValueError(f"size_divisor is {size_divisor}; give 1 or more.")
     if forward is None:
-        places = dict(features or {})
+        places, turned = dict(features or {}), dict(select or {})
         for place in places.values():
             _submodule(module, place)
-        forward = _Hooked(places, call or _call, select or {})
+        for name in turned:
+            if name not in places:
+                raise ValueError(unknown("feature in select", name, list(places) or ["(none)"]))
+        forward = _Hooked(places, call or _call, turned)
+    elif features or call or select:
+        raise ValueError(
+            "forward= runs the module and returns its maps; drop features, call and "
+            "select beside it."
+        )
     return Wrapped(module, forward, logits or _logits, x_channels, size_divisor, probe)
 
 
@@ -82,8 +95,10 @@ class Wrapped(base.SegNetwork):
 
     def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
         output, maps = self._run(self.module, image, x) if taps.wanted else self._bare(image, x)
-        for name, feature_map in maps.items():
-            taps(name, feature_map)
+        for name in self.feature_specs if taps.wanted else ():
+            if name not in maps:
+                raise ValueError(f"forward= returned no map {name!r}; return all maps each time.")
+            taps(name, maps[name])
         logits = self._logits(output)
         if logits.shape[-2:] == image.shape[-2:]:
             return logits
@@ -95,20 +110,22 @@ class Wrapped(base.SegNetwork):
             return self._run.call(self.module, image, x), {}
         return self._run(self.module, image, x)
 
+    def _get_name(self) -> str:
+        return type(self.module).__name__
+
     def encoder_parameters(self) -> int:
+        """Of the whole module: where its encoder ends is not known."""
         return sum(p.numel() for p in self.module.parameters())
 
     @torch.no_grad()
     def _measure(self, probe: tuple[int, int]) -> None:
-        """Find the number of classes and the sizes of the maps from an image of zeros."""
-        device = next((p.device for p in self.module.parameters()), torch.device("cpu"))
+        """Find the number of classes and the sizes of the maps from two images of zeros."""
         height, width = (-(-side // self.size_divisor) * self.size_divisor for side in probe)
-        image = torch.zeros(1, 3, height, width, device=device)
-        x = image.new_zeros(1, self.x_channels, height, width) if self.x_channels else None
         modes = {m: m.training for m in self.module.modules()}
         self.module.eval()
         try:
-            output, maps = self._run(self.module, image, x)
+            output, maps = self._try(height, width)
+            taller = self._try(2 * height, width)[1] if maps else {}
         finally:
             for m, training in modes.items():
                 m.training = training
@@ -117,7 +134,24 @@ class Wrapped(base.SegNetwork):
             raise ValueError("The output holds no logits (B, K, h, w); say where with logits=.")
         self.num_classes = logits.shape[1]
         self.feature_specs = {n: _spec(n, f, height, width) for n, f in maps.items()}
+        for name, f in taller.items():
+            if _spec(name, f, 2 * height, width) != self.feature_specs[name]:
+                raise _no_map(name, maps[name], height, width)
         self.default_features = tuple(maps)
+
+    def _try(self, height: int, width: int) -> tuple[Any, Mapping[str, Tensor]]:
+        like = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(1))
+        image = like.new_zeros(1, 3, height, width)
+        x = image.new_zeros(1, self.x_channels, height, width) if self.x_channels else None
+        try:
+            return self._run(self.module, image, x)
+        except (RuntimeError, TypeError, AttributeError, LookupError, AssertionError) as error:
+            reason = " ".join(str(error).split())[:160]
+            given = tuple(image.shape) if x is None else (tuple(image.shape), tuple(x.shape))
+            raise ValueError(
+                f"{self._get_name()} does not run on {given} ({reason}); set x_channels, say with "
+                "call= how it is called, or with probe= another size."
+            ) from error
 
 
 class _Hooked:
@@ -173,18 +207,21 @@ class _Hooked:
 
 def _hook(submodule: nn.Module, name: str, place: str, keep: Callable[[str, Any], None]) -> Any:
     if place.endswith(":input"):
-        return submodule.register_forward_pre_hook(lambda _, given: keep(name, given[0]))
+        return submodule.register_forward_pre_hook(
+            lambda _, given, named: keep(name, next(iter((*given, *named.values())), None)),
+            with_kwargs=True,
+        )
     return submodule.register_forward_hook(lambda _, _given, output: keep(name, output))
 
 
 def _submodule(module: nn.Module, place: str) -> nn.Module:
     path = place.removesuffix(":input")
-    names = [name for name, _ in module.named_modules() if name]
+    names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
     if path not in names:
         near = difflib.get_close_matches(path, names, n=3)
         hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
         known = ", ".join(name for name in names if "." not in name)
-        raise ValueError(f"The module has no {path!r}{hint} Its children are {known}.")
+        raise ValueError(f"The module has no {path!r}{hint or '.'} Its children are {known}.")
     return module.get_submodule(path)
 
 
@@ -196,11 +233,15 @@ def _spec(name: str, f: object, height: int, width: int) -> FeatureSpec:
         )
     strides = {round(height / f.shape[2]), round(width / f.shape[3])}
     if len(strides) > 1 or 0 in strides:
-        raise ValueError(
-            f"The feature {name!r} is {tuple(f.shape)} for an image of {height}x{width}: no map in "
-            "NCHW order; turn it into one with select=."
-        )
+        raise _no_map(name, f, height, width)
     return FeatureSpec(f.shape[1], strides.pop())
+
+
+def _no_map(name: str, f: Tensor, height: int, width: int) -> ValueError:
+    return ValueError(
+        f"The feature {name!r} is {tuple(f.shape)} for an image of {height}x{width}: no map in "
+        "NCHW order; turn it into one with select=."
+    )
 
 
 def _call(module: nn.Module, image: Tensor, x: Tensor | None) -> Any:
