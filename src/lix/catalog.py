@@ -206,7 +206,7 @@ def _checked(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, converted to the types that the constructor's annotations name."""
     from pydantic import TypeAdapter, ValidationError
 
-    hints = get_type_hints(entry.load().__init__)  # type: ignore[misc]
+    hints = get_type_hints(entry.load().__init__, include_extras=True)  # type: ignore[misc]
     try:
         return {name: TypeAdapter(hints[name]).validate_python(v) for name, v in options.items()}
     except ValidationError as error:

@@ -61,6 +61,8 @@ class Data(Section):
     """Height and width that the network sees."""
     x: Annotated[str, AfterValidator(_encoding)] = "log"
     """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
+    cache: Path | None = None
+    """Folder for decoded images at `size`, filled as they are read: later epochs are faster."""
     options: Options = {}
     """Options of the loader, for both splits."""
     train: Options = {}
@@ -160,7 +162,13 @@ class Recipe(Section):
     def absolute(self) -> Recipe:
         """The same with absolute paths, so that a run can be used from any folder."""
         root, distill = self.data.root, self.distill
-        data = self.data.model_copy(update={"root": root.absolute() if root else None})
+        cache = self.data.cache
+        data = self.data.model_copy(
+            update={
+                "root": root.absolute() if root else None,
+                "cache": cache.absolute() if cache else None,
+            }
+        )
         if distill and distill.teacher:
             distill = distill.model_copy(update={"teacher": distill.teacher.absolute()})
         changed = {"output": self.output.absolute(), "data": data, "distill": distill}

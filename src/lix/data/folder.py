@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -19,7 +19,7 @@ from lix.data.labels import IGNORE, ColourLabels, IdLabels
 from lix.data.readers import read_text, reading
 from lix.data.sample import SegDataset, camera_matrix
 from lix.data.x import X
-from lix.data.x_files import XFiles, open_x
+from lix.data.x_files import Folders, XFiles, open_x
 
 
 class Folder(SegDataset):
@@ -54,7 +54,7 @@ class Folder(SegDataset):
         *,
         split: Literal["train", "val"] = "train",
         images: Path | None = None,
-        x: Sequence[Path] = (),
+        x: Folders = (),
     ) -> None:
         path = Path(root) / "lix.yaml" if Path(root).is_dir() else Path(root)
         self.description = read_yaml(path)

@@ -39,7 +39,7 @@ class IdLabels:
         if values.ndim != 2 or values.dtype.kind not in "biu":
             raise DataError(
                 f"{path} holds no class indices but {values.dtype} of shape {values.shape}; store "
-                "one channel of integers, or name the `palette` of its colours in the YAML.",
+                f"one channel of integers, or {self._hint}.",
                 path,
             )
         if values.dtype.itemsize == 1 and values.dtype.kind != "i":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ class Sample:
     """One frame in memory."""
 
     image: tv_tensors.Image
-    """(3, H, W) uint8 RGB."""
+    """(3, H, W) RGB, uint8, or float32 in [0, 1] once its colours were changed."""
     target: tv_tensors.Mask
     """(H, W) int64 train ids, 255 = ignored."""
     id: str
@@ -49,6 +50,10 @@ class SegDataset(ABC):
     ids: list[str]
     x_sources: tuple[XSource, ...] = ()
     """Where X comes from; empty where the set has none."""
+    left_files: ClassVar[str | None] = None
+    """Glob pattern of the RGB images below the root, for `lix data depth`."""
+    right_files: ClassVar[str | None] = None
+    """That of the right images of stereo pairs, where there are some."""
     _x_is_complete = False
 
     def __len__(self) -> int:

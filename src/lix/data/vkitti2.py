@@ -17,7 +17,7 @@ from lix.catalog import unknown
 from lix.data.labels import IGNORE, ColourLabels
 from lix.data.readers import image_size, require_files
 from lix.data.sample import SegDataset, camera_matrix
-from lix.data.x_files import FileSource, XFiles, open_x
+from lix.data.x_files import FileSource, Folders, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "Terrain": (210, 0, 200),
@@ -105,7 +105,7 @@ class VKITTI2(SegDataset):
         scenes: Sequence[str] = (),
         variations: Sequence[str] = (),
         cameras: Sequence[int] = (),
-        x: Sequence[Path] = (),
+        x: Folders = (),
     ) -> None:
         self.root = Path(root)
         if not self.root.is_dir():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Protocol
 
@@ -16,14 +16,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lix.data.readers import DataError, read_array, require_files
 from lix.data.x import KINDS, X, XSpec, as_kind
 
-UNITS = {"m": 1, "cm": 100, "mm": 1000, "px": 1}
-"""How many of a unit are a metre, or a pixel."""
+UNITS = {"cm": 100, "mm": 1000}
+"""How many of a unit are a metre."""
 SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
 
 
 def _number(value: object) -> object:
     """`1/256` → 0.00390625."""
     return float(Fraction(value)) if isinstance(value, str) and "/" in value else value
+
+
+Folders = Annotated[
+    Sequence[Path], BeforeValidator(lambda v: v if isinstance(v, list | tuple) else (v,))
+]
+"""One folder or several."""
 
 
 class XFiles(BaseModel):
@@ -82,11 +88,16 @@ class XFiles(BaseModel):
                 path,
             )
         values = stored.astype(np.float32)
-        values *= np.float32(self.scale)
-        values += np.float32(self.offset)
-        values /= np.float32(UNITS[self.unit or "m"])
-        values[np.isin(stored, self._invalid_values)] = np.nan
-        return as_kind(self.kind, torch.from_numpy(values.transpose(2, 0, 1).copy()))
+        if self.scale != 1:
+            values *= np.float32(self.scale)
+        if self.offset:
+            values += np.float32(self.offset)
+        if self.unit in ("cm", "mm"):
+            values /= np.float32(UNITS[self.unit])
+        for invalid in self._invalid_values:
+            values[stored == invalid] = np.nan
+        channels_first = np.ascontiguousarray(values.transpose(2, 0, 1))
+        return as_kind(self.kind, torch.from_numpy(channels_first))
 
     @property
     def _invalid_values(self) -> Sequence[float]:
@@ -123,7 +134,10 @@ class FileSource:
 
     def __init__(self, files: XFiles, path: Callable[[int], Path], fix: str) -> None:
         self.files, self.path, self.fix = files, path, fix
-        self.spec = files.spec
+
+    @property
+    def spec(self) -> XSpec:
+        return self.files.spec
 
     def require(self, indices: Iterable[int]) -> None:
         require_files([self.path(i) for i in indices], self.spec.kind, self.fix)
@@ -132,7 +146,7 @@ class FileSource:
         return self.files.read(self.path(index))
 
 
-class FolderSource(FileSource):
+class FolderSource:
     """X in a folder that mirrors that of the images, described by its own `x.yaml`.
 
     `lix data depth` writes such folders; by hand `x.yaml` is a line such as
@@ -144,17 +158,29 @@ class FolderSource(FileSource):
         root: the data set's folder.
         image: frame → path of its image.
 
-    Raises:
-        ValueError: `x.yaml` is missing or wrong.
+    Nothing is opened before X is asked for: a student may name folders that it does not have.
     """
 
     def __init__(self, folder: Path, root: Path, image: Callable[[int], Path]) -> None:
         self.folder, self.root, self.image = folder, root, image
-        super().__init__(
-            read_description(folder / "x.yaml"), self._find, "make them with `lix data depth`"
-        )
 
-    def _find(self, index: int) -> Path:
+    @cached_property
+    def files(self) -> XFiles:
+        """What its `x.yaml` says."""
+        return read_description(self.folder / "x.yaml")
+
+    @property
+    def spec(self) -> XSpec:
+        return self.files.spec
+
+    def require(self, indices: Iterable[int]) -> None:
+        fix = "make them with `lix data depth`"
+        require_files([self.path(i) for i in indices], self.spec.kind, fix)
+
+    def read(self, index: int) -> X:
+        return self.files.read(self.path(index))
+
+    def path(self, index: int) -> Path:
         wanted = self.folder / self.image(index).relative_to(self.root)
         present = _names(wanted.parent)
         for suffix in SUFFIXES:
@@ -164,7 +190,7 @@ class FolderSource(FileSource):
 
 
 def open_x(
-    folders: Sequence[Path],
+    folders: Folders,
     root: Path,
     image: Callable[[int], Path],
     own: tuple[XSource, ...] = (),
@@ -178,7 +204,7 @@ def open_x(
         own: what the data set itself brings.
 
     Raises:
-        ValueError: a folder without `x.yaml`, or `own` where there is none.
+        ValueError: `own` where there is none.
     """
     sources: list[XSource] = []
     for folder in folders or [Path("own")]:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from lix.catalog import build_dataset, merge
 from lix.config import Data, Recipe
+from lix.data.cache import Cache
 from lix.data.sample import SegDataset
 from lix.data.transforms import Augment, resize, to_batch
 
@@ -31,6 +32,13 @@ def open_dataset(data: Data, split: Literal["train", "val"]) -> SegDataset:
         raise ValueError("Set data.root to the folder of the data set.")
     options = merge(data.options, data.train if split == "train" else data.val)
     return build_dataset(data.name, data.root, split=split, **options)
+
+
+def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
+    """The data set, or where the recipe names a cache its samples there."""
+    if data.cache is None:
+        return dataset
+    return Cache(dataset, data.cache, data.size, [data.name, data.options, data.train, data.val])
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -62,7 +70,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
     """Augmented samples, each random by (seed, epoch, index) alone."""
 
     def __init__(self, dataset: SegDataset, recipe: Recipe, *, with_x: bool) -> None:
-        self.dataset, self.with_x = dataset, with_x
+        self.dataset, self.with_x = cached(dataset, recipe.data), with_x
         self.encoding, self.seed = recipe.data.x, recipe.training.seed
         augment = recipe.augment
         self.augment = Augment(recipe.data.size, augment.scale, augment.flip, augment.photometric)
@@ -82,7 +90,7 @@ class EvaluationSet(Dataset[dict[str, Any]]):
     """Samples resized and nothing else."""
 
     def __init__(self, dataset: SegDataset, data: Data, *, with_x: bool) -> None:
-        self.dataset, self.data, self.with_x = dataset, data, with_x
+        self.dataset, self.data, self.with_x = cached(dataset, data), data, with_x
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -1,0 +1,148 @@
+"""Decoded, resized samples in memory maps: read from pictures once, then at the speed of memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision import tv_tensors
+
+from lix.data.sample import Sample, SegDataset
+from lix.data.transforms import resize
+from lix.data.x import KINDS
+
+
+class Cache:
+    """A data set's samples at one size; a sample is decoded and stored when it is first read.
+
+    The files are named by a hash of what they hold, with size and time of every file read, so
+    that a change of the data, the size or the options makes new ones. Processes may share them.
+
+    Args:
+        dataset: where the samples come from.
+        folder: for the files, made where it is missing; 384 x 1248 takes 1.9 MB a frame, and as
+            much again for depth.
+        size: (H, W) of the samples.
+        options: of the data set, which its labels may depend on.
+
+    Raises:
+        OSError: the folder cannot be written, or the disk has no room for all frames.
+    """
+
+    def __init__(
+        self, dataset: SegDataset, folder: Path, size: tuple[int, int], options: object = None
+    ) -> None:
+        self.dataset, self.folder, self.size = dataset, Path(folder), tuple(size)
+        self.options = options
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open maps: every process opens its own."""
+        return {k: v for k, v in self.__dict__.items() if k not in ("_rgb", "_x")}
+
+    def read(self, index: int, *, with_x: bool) -> Sample:
+        """What `SegDataset.read` gives, resized; the files of X are opened only where `with_x`."""
+        maps = (self._rgb, self._x) if with_x else (self._rgb,)
+        if not all(m["done"][index] for m in maps):
+            self._store(index, with_x=with_x)
+        k = torch.from_numpy(np.array(self._rgb["intrinsics"][index]))
+        target = torch.from_numpy(np.array(self._rgb["target"][index]))
+        parts = [np.array(self._x[f"x{i}"][index]) for i in range(len(self.dataset.x) * with_x)]
+        return Sample(
+            image=tv_tensors.Image(torch.from_numpy(np.array(self._rgb["image"][index]))),
+            target=tv_tensors.Mask(target.long()),
+            id=self.dataset.ids[index],
+            x=tuple(
+                KINDS[spec.kind](torch.from_numpy(part))
+                for spec, part in zip(self.dataset.x if with_x else (), parts, strict=True)
+            ),
+            intrinsics=None if k.isnan().any() else k,
+        )
+
+    def _store(self, index: int, *, with_x: bool) -> None:
+        height, width = self.size
+        sample = resize(self.dataset.read(index, with_x=with_x), (height, width))
+        self._rgb["image"][index] = sample.image.numpy()
+        self._rgb["target"][index] = sample.target.byte().numpy()
+        k = sample.intrinsics
+        self._rgb["intrinsics"][index] = np.nan if k is None else k.numpy()
+        self._rgb["done"][index] = 1
+        if with_x:
+            for i, x in enumerate(sample.x):
+                self._x[f"x{i}"][index] = x.numpy()
+            self._x["done"][index] = 1
+
+    @cached_property
+    def _rgb(self) -> dict[str, NDArray[Any]]:
+        data = self.dataset
+        files = self._stamp([data.image_path, data.label_path])
+        shapes = {
+            "image": ((3, *self.size), np.uint8),
+            "target": (self.size, np.uint8),
+            "intrinsics": ((3, 3), np.float32),
+            "done": ((), np.uint8),
+        }
+        return self._open("rgb", [files, data.classes, self.options], shapes)
+
+    @cached_property
+    def _x(self) -> dict[str, NDArray[Any]]:
+        data = self.dataset
+        data.require_x()
+        files = self._stamp([source.path for source in data.x_sources])
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {"done": ((), np.uint8)}
+        for i, (_, channels) in enumerate(data.x):
+            shapes[f"x{i}"] = ((channels, *self.size), np.float32)
+        return self._open("x", [files, data.x, self.options], shapes)
+
+    def _stamp(self, paths: list[Callable[[int], Path]]) -> list[tuple[str, int, int]]:
+        """Name, bytes and time of every file that is read."""
+        found = []
+        for path in dict.fromkeys(path(i) for path in paths for i in range(len(self))):
+            seen = path.stat()
+            found.append((str(path.absolute()), seen.st_size, seen.st_mtime_ns))
+        return found
+
+    def _open(
+        self, kind: str, contents: object, shapes: dict[str, tuple[tuple[int, ...], Any]]
+    ) -> dict[str, NDArray[Any]]:
+        text = json.dumps([contents, self.dataset.ids, self.size], default=str)
+        key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        home = self.folder / f"{kind}-{key}"
+        home.mkdir(parents=True, exist_ok=True)
+        return {
+            name: _array(home / f"{name}.npy", (len(self), *shape), dtype)
+            for name, (shape, dtype) in shapes.items()
+        }
+
+
+def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """The array in a file, of zeros at first; its room on the disk is reserved."""
+    if not path.is_file():
+        part = path.with_suffix(f".{os.getpid()}.part")
+        try:
+            np.lib.format.open_memmap(part, mode="w+", dtype=dtype, shape=shape).flush()
+            if hasattr(os, "posix_fallocate"):  # a full disk later would kill the process
+                with part.open("r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, part.stat().st_size)
+            os.link(part, path)
+        except FileExistsError:
+            pass  # another process was faster
+        except OSError as error:
+            size = np.prod(shape) * np.dtype(dtype).itemsize / 1e9
+            raise OSError(
+                f"The cache {path} of {size:.1f} GB cannot be written ({error.strerror}); set "
+                "data.cache to a folder with room, or leave it out."
+            ) from None
+        finally:
+            part.unlink(missing_ok=True)
+    return np.lib.format.open_memmap(path, mode="r+")

@@ -1,0 +1,152 @@
+"""The cache gives what the data set gives, reads pictures once, and notices every change."""
+
+from __future__ import annotations
+
+import errno
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lix.catalog import build_dataset
+from lix.config import Data, Recipe
+from lix.data.cache import Cache
+from lix.data.sample import Sample, SegDataset
+from lix.data.streets import write_streets
+from lix.data.transforms import resize
+from lix.data.vkitti2 import VKITTI2
+from lix.training.loaders import EvaluationSet, TrainingSet
+
+SIZE = (16, 48)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("streets")
+    write_streets(root, images=3, size=(32, 96), val_images=1, cameras=(0,))
+    return root
+
+
+@pytest.fixture
+def root(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "streets"))
+
+
+def opened(root: Path) -> SegDataset:
+    return build_dataset("vkitti2", root, lists="all")
+
+
+def plain(x: Tensor) -> Tensor:
+    return x.as_subclass(Tensor)
+
+
+def same(a: Sample, b: Sample) -> bool:
+    both = [(plain(a.image), plain(b.image)), (plain(a.target), plain(b.target))]
+    both += [
+        (plain(x).nan_to_num(-1), plain(y).nan_to_num(-1)) for x, y in zip(a.x, b.x, strict=True)
+    ]
+    types = [type(part) for part in a.x] == [type(part) for part in b.x]
+    assert a.intrinsics is not None
+    assert b.intrinsics is not None
+    return (
+        types
+        and a.id == b.id
+        and all(torch.equal(x, y) for x, y in both)
+        and torch.equal(a.intrinsics, b.intrinsics)
+    )
+
+
+@pytest.mark.parametrize("with_x", [False, True])
+def test_gives_the_resized_sample_and_reads_files_once(
+    root: Path, tmp_path: Path, with_x: bool
+) -> None:
+    data = opened(root)
+    expected = [resize(data.read(i, with_x=with_x), SIZE) for i in range(3)]
+    cache = Cache(data, tmp_path / "cache", SIZE)
+    assert all(same(cache.read(i, with_x=with_x), expected[i]) for i in range(3))
+    again = pickle.loads(pickle.dumps(Cache(opened(root), tmp_path / "cache", SIZE)))
+    for path in root.rglob("*.jpg"):
+        seen = path.stat()
+        path.write_bytes(bytes(seen.st_size))  # another picture of the same size and time
+        os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    assert all(same(again.read(i, with_x=with_x), expected[i]) for i in range(3))
+    assert len(again) == 3
+
+
+def test_a_student_opens_no_file_of_x(root: Path, tmp_path: Path) -> None:
+    cache = Cache(opened(root), tmp_path / "cache", SIZE)
+    for path in root.rglob("depth_*.png"):
+        path.unlink()
+    assert cache.read(0, with_x=False).x == ()
+    with pytest.raises(ValueError, match="depth files are missing"):
+        cache.read(0, with_x=True)
+
+
+def test_what_is_read_can_be_changed_without_harm(root: Path, tmp_path: Path) -> None:
+    cache = Cache(opened(root), tmp_path / "cache", SIZE)
+    first = cache.read(0, with_x=True)
+    first.image.zero_()
+    first.x[0].zero_()
+    assert cache.read(0, with_x=True).image.max() > 0
+    assert plain(cache.read(0, with_x=True).x[0]).nan_to_num(1).min() > 0
+
+
+@pytest.mark.parametrize("change", ["file", "size", "options", "frames"])
+def test_every_change_makes_a_new_cache(root: Path, tmp_path: Path, change: str) -> None:
+    before = Cache(opened(root), tmp_path / "cache", SIZE)
+    before.read(0, with_x=False)
+    if change == "file":
+        image = next(root.rglob("rgb_00000.jpg"))
+        shutil.copy(next(root.rglob("rgb_00001.jpg")), image)
+        os.utime(image)
+    data = VKITTI2(root, split="train") if change == "frames" else opened(root)
+    size = (16, 32) if change == "size" else SIZE
+    options = {"a": 1} if change == "options" else None
+    after = Cache(data, tmp_path / "cache", size, options).read(0, with_x=False)
+    assert same(after, resize(data.read(0, with_x=False), size))
+    assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_several_x_keep_their_kinds(root: Path, tmp_path: Path) -> None:
+    data = opened(root)
+    folder = tmp_path / "thermal"
+    for index in range(3):
+        file = folder / data.image_path(index).relative_to(root).with_suffix(".npy")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        np.save(file, np.random.default_rng(index).random((32, 96), dtype=np.float32))
+    (folder / "x.yaml").write_text("kind: channels")
+    both = build_dataset("vkitti2", root, lists="all", x=["own", str(folder)])
+    cache = Cache(both, tmp_path / "cache", SIZE)
+    expected = resize(both.read(1, with_x=True), SIZE)
+    assert [type(x).__name__ for x in expected.x] == ["Depth", "Channels"]
+    assert same(cache.read(1, with_x=True), expected)
+    assert same(cache.read(1, with_x=True), expected)
+
+
+def test_full_disk_is_one_sentence_and_leaves_nothing(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match=r"cannot be written \(No space left.*data.cache"):
+        Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=False)
+    assert not list((tmp_path / "cache").rglob("*.*"))
+
+
+def test_recipes_name_the_cache(root: Path, tmp_path: Path) -> None:
+    data = Data(root=root, size=SIZE, cache=tmp_path / "cache", options={"lists": "all"})
+    recipe, dataset = Recipe(data=data), opened(root)
+    bare = Recipe(data=data.model_copy(update={"cache": None}))
+    training = TrainingSet(dataset, recipe, with_x=True)
+    first, second = training[0, 1], training[0, 1]
+    assert all(torch.equal(first[k], second[k]) for k in ("image", "target", "x"))
+    cached, direct = (EvaluationSet(dataset, r.data, with_x=True)[1] for r in (recipe, bare))
+    assert all(torch.equal(cached[k], direct[k]) for k in ("image", "target", "x"))
+    assert len(list((tmp_path / "cache").iterdir())) == 2  # RGB with labels, and X
