@@ -14,6 +14,8 @@ Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
 """Down and right; each leads to a neighbour, and its opposite to another."""
 
+HUGE = 1e30
+
 SORTING_NETWORK = (
     ((0, 1), (2, 3), (4, 5), (6, 7)),
     ((0, 2), (1, 3), (4, 6), (5, 7)),
@@ -101,15 +103,16 @@ def _filtered(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Join (n_x, n_y) with what the neighbours say of n_z."""
     if estimator == "3f2n-median":
-        return nx, ny, _median(list(slopes))
+        return nx, ny, _median(slopes)
     if estimator == "3f2n-mean":
         return nx, ny, _mean(slopes)
     flat = nx.square() + ny.square()
     along, across = torch.zeros_like(nx), torch.zeros_like(nx)
-    for slope in slopes:  # adds (n_x, n_y, slope) at unit length, nothing where it is unknown
-        length = torch.addcmul(flat, slope, slope).rsqrt_().nan_to_num_(0.0)
+    for slope in slopes:  # adds (n_x, n_y, slope) at unit length
+        slope.nan_to_num_(HUGE, HUGE, HUGE)  # unknown: its square is infinite, its share 0
+        length = torch.addcmul(flat, slope, slope).rsqrt_()
         across += length
-        along.addcmul_(slope.nan_to_num_(0.0, 0.0, 0.0), length)
+        along.addcmul_(slope, length)
     return nx * across, ny * across, along
 
 
@@ -145,27 +148,38 @@ def _gradient(f: Tensor, axis: int) -> Tensor:
 def _mean(slopes: Iterator[Tensor]) -> Tensor:
     """Mean of what is finite; NaN where nothing is."""
     total = next(slopes)
-    count = total.isfinite().to(total)
-    total.nan_to_num_(0.0, 0.0, 0.0)
+    count = _known(total).byte()
     for slope in slopes:
-        count += slope.isfinite()
-        total += slope.nan_to_num_(0.0, 0.0, 0.0)
+        count += _known(slope)
+        total += slope
     return total.div_(count)
 
 
-def _median(slopes: list[Tensor]) -> Tensor:
-    """Median of what is finite among eight; the mean of the middle two where they are even."""
-    ordered = [s.nan_to_num_(torch.inf, posinf=torch.inf, neginf=torch.inf) for s in slopes]
+def _known(slope: Tensor) -> Tensor:
+    """Where a slope is finite; 0 is put where it is not."""
+    unknown = slope.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
+    slope.masked_fill_(unknown, 0.0)
+    return unknown.logical_not_()
+
+
+def _median(slopes: Iterator[Tensor]) -> Tensor:
+    """Median of what is finite among eight; the mean of the middle two where they are even.
+
+    What is not finite becomes -∞ and +∞ in turn, so that the middle stays the middle.
+    """
+    ordered: list[Tensor] = []
+    odd = None
+    for slope in slopes:
+        unknown = slope.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
+        odd = torch.zeros_like(unknown) if odd is None else odd
+        ordered.append(slope.masked_fill_(unknown & ~odd, -torch.inf))
+        odd ^= unknown
+    assert odd is not None
     spare = torch.empty_like(ordered[0])
     for layer in SORTING_NETWORK:
         for i, j in layer:
             torch.minimum(ordered[i], ordered[j], out=spare)
             torch.maximum(ordered[i], ordered[j], out=ordered[j])
             ordered[i], spare = spare, ordered[i]
-    median = (ordered[3] + ordered[4]).mul_(0.5)
-    partial = ordered[7].isinf().flatten().nonzero().squeeze(1)
-    few = torch.stack([o.take(partial) for o in ordered])
-    count = few.isfinite().sum(dim=0, keepdim=True)
-    low, high = ((count - 1).clamp(min=0) // 2, (count // 2).clamp(max=7))
-    middle = (few.gather(0, low) + few.gather(0, high)) / 2
-    return median.put_(partial, middle.masked_fill_(count == 0, torch.nan))
+    middle = (ordered[3] + ordered[4]).mul_(0.5)
+    return torch.where(odd, ordered[4], middle)

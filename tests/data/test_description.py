@@ -1,0 +1,151 @@
+"""What the YAML of a folder can say: lists, label values, units, several X."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from lix.catalog import build_dataset
+from lix.data.folder import Folder
+from lix.data.x import Channels, Depth, Disparity
+
+SIZE = (4, 6)
+NAMES = ("drive1_00", "drive1_01", "drive2_00")
+MILLIMETRES = np.arange(24, dtype=np.uint16).reshape(SIZE) * 500
+THERMAL = np.arange(24, dtype=np.uint8).reshape(SIZE)
+FILES = {"image": "rgb/*.jpg", "label": "ids/*.png", "x": ["depth/*.png", "heat/*.png"]}
+KINDS = [{"kind": "depth", "unit": "mm"}, {"kind": "channels", "scale": "1/255"}]
+
+
+def save(path: Path, array: NDArray[Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    labels = np.array([7, 26, 27, 0, 255, 26], np.uint8)
+    for name in NAMES:
+        save(tmp_path / f"rgb/{name}.jpg", np.full((*SIZE, 3), 90, np.uint8))
+        save(tmp_path / f"ids/{name}.png", np.tile(labels, (4, 1)))
+        save(tmp_path / f"depth/{name}.png", MILLIMETRES)
+        save(tmp_path / f"heat/{name}.png", THERMAL)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/train.txt").write_text("drive1_01\nrgb/drive1_00.jpg\n\n")
+    (tmp_path / "lists/val.txt").write_text("drive2_00")
+    return tmp_path
+
+
+def describe(root: Path, **changes: Any) -> Path:
+    entries = {
+        "classes": {7: "road", 26: "vehicle", 27: "vehicle"},
+        "ignore": [0],
+        "x": KINDS,
+        "files": FILES,
+        "train": "lists/train.txt",
+        "val": "lists/val.txt",
+    } | changes
+    kept = {key: value for key, value in entries.items() if value is not None}
+    (root / "lix.yaml").write_text(yaml.safe_dump(kept))
+    return root
+
+
+def plain(x: Tensor) -> Tensor:
+    return x.as_subclass(Tensor)
+
+
+def test_lists_name_frames_or_images_in_their_order(root: Path) -> None:
+    assert Folder(describe(root)).ids == ["drive1_01", "drive1_00"]
+    assert Folder(root, split="val").ids == ["drive2_00"]
+    own = {"val": {"image": "rgb/drive2*.jpg", "label": "ids/drive2*.png"}, "files": None}
+    with pytest.raises(ValueError, match=r"train.*Input should be a valid dictionary"):
+        Folder(describe(root, **own))
+    assert Folder(describe(root, val={"list": "lists/val.txt"}), split="val").ids == ["drive2_00"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("drive9_00", r"lists 'drive9_00', but .*rgb/\*\.jpg has no such frame"),
+        ("", "lists no frame"),
+        (None, r"train\.txt is missing"),
+    ],
+)
+def test_wrong_lists_are_one_sentence(root: Path, content: str | None, said: str) -> None:
+    path = root / "lists/train.txt"
+    path.unlink()
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ValueError, match=said) as error:
+        Folder(describe(root))
+    assert "\n" not in str(error.value)
+
+
+def test_label_values_have_names_and_several_may_share_one(root: Path) -> None:
+    data = Folder(describe(root))
+    assert data.classes == ("road", "vehicle")
+    assert data.read(0, with_x=False).target[0].tolist() == [0, 1, 1, 255, 255, 1]
+    with pytest.raises(ValueError, match=r"has the label 0, which is no class; "):
+        Folder(describe(root, ignore=[])).read(0, with_x=False)
+    with pytest.raises(ValueError, match="to merge values write `value: name`"):
+        Folder(describe(root, classes=["road", "road", "car"]))
+
+
+def test_several_x_with_units_and_fractions(root: Path) -> None:
+    data = pickle.loads(pickle.dumps(Folder(describe(root))))
+    assert data.x == (("depth", 1), ("channels", 1))
+    assert data.x_kind == "depth+channels"
+    depth, heat = data.read(0, with_x=True).x
+    assert isinstance(depth, Depth)
+    assert isinstance(heat, Channels)
+    metres = plain(depth)[0].nan_to_num(0)
+    np.testing.assert_allclose(metres.numpy(), MILLIMETRES / 1000, rtol=1e-6)
+    np.testing.assert_allclose(plain(heat)[0].numpy(), THERMAL / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"x": KINDS[:1]}, "train names 2 pattern.* of X, but `x` describes 1"),
+        ({"x": [{"kind": "disparity", "unit": "mm"}, KINDS[1]]}, "not measured in mm; write px"),
+        ({"x": [KINDS[0], {"kind": "channels", "scale": "1/x"}]}, r"x\.1\.scale"),
+        ({"files": FILES | {"imag": "a"}}, "Unknown entry train 'imag'.*'image'"),
+        ({"files": {"image": "rgb/*.jpg"}}, r"the entry `train\.label` is missing"),
+    ],
+)
+def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said) as error:
+        Folder(describe(root, **changes))
+    assert "\n" not in str(error.value)
+
+
+def test_x_of_other_folders(root: Path) -> None:
+    made = root / "made"
+    for name in NAMES:
+        save(made / f"rgb/{name}.png", MILLIMETRES)
+    (made / "x.yaml").write_text("{kind: disparity, scale: 1/256, dtype: uint16}")
+    data = build_dataset("folder", describe(root), x=["own", str(made)])
+    assert data.x_kind == "depth+channels+disparity"
+    disparity = data.read(0, with_x=True).x[2]
+    assert isinstance(disparity, Disparity)
+    assert torch.equal(
+        plain(disparity)[0].nan_to_num(0), torch.from_numpy(MILLIMETRES.astype(np.float32) / 256)
+    )
+    (made / "rgb/drive1_00.png").unlink()
+    single = build_dataset("folder", root, x=str(made))
+    assert single.read(0, with_x=False).x == ()
+    with pytest.raises(ValueError, match=r"1 of 2 disparity files are missing.*lix data depth"):
+        single.read(0, with_x=True)
+    nothing = build_dataset("folder", root, x=str(root / "nowhere"))
+    assert nothing.read(0, with_x=False).x == ()
+    with pytest.raises(ValueError, match=r"x\.yaml is missing; say in it"):
+        nothing.read(0, with_x=True)
