@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import torch
@@ -102,12 +101,8 @@ class Augment:
         full = sample.image.shape[-2:]
         window = _scaled(full, min(1 / zoom, 1.0))  # what is seen of the image
         filled = _scaled(self.size, min(zoom, 1.0))  # what that fills of the result
-        sample = _random_crop(sample, window)
-        if prod(window) < prod(filled):  # colours cost most: distort them where pixels are fewer
-            sample = resize(self._distort(sample), filled)
-        else:
-            sample = self._distort(resize(sample, filled))
-        sample = _random_crop(sample, self.size)
+        sample = resize(_random_crop(sample, window), filled)
+        sample = _random_crop(self._distort(sample), self.size)
         return replace(sample, target=tv_tensors.Mask(sample.target.long()))
 
     def _distort(self, sample: Sample) -> Sample:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import torch
 import yaml
+from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lix.data.readers import DataError, read_array, require_files
@@ -43,7 +44,7 @@ class XFiles(BaseModel):
     scale: Annotated[float, BeforeValidator(_number)] = 1.0
     """A number or a fraction such as `1/256`."""
     offset: Annotated[float, BeforeValidator(_number)] = 0.0
-    invalid: Sequence[float] | None = None
+    invalid: tuple[float, ...] | None = None
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
     """Of the kind `channels`; the others have their own number."""
@@ -87,23 +88,32 @@ class XFiles(BaseModel):
                 "changes the numbers, so make it again.",
                 path,
             )
-        values = stored.astype(np.float32)
-        if self.scale != 1:
-            values *= np.float32(self.scale)
-        if self.offset:
-            values += np.float32(self.offset)
-        if self.unit in ("cm", "mm"):
-            values /= np.float32(UNITS[self.unit])
-        for invalid in self._invalid_values:
-            values[stored == invalid] = np.nan
+        is_code = stored.dtype in (np.uint8, np.uint16)
+        values = _by_code(self).take(stored) if is_code else self.values(stored)
         channels_first = np.ascontiguousarray(values.transpose(2, 0, 1))
         return as_kind(self.kind, torch.from_numpy(channels_first))
+
+    def values(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """What the numbers of a file mean, NaN = invalid; a new array of float32."""
+        values = stored.astype(np.float32)
+        values *= np.float32(self.scale)
+        values += np.float32(self.offset)
+        values /= np.float32(UNITS.get(self.unit or "m", 1))
+        for invalid in self._invalid_values:
+            values[stored == invalid] = np.nan
+        return values
 
     @property
     def _invalid_values(self) -> Sequence[float]:
         if self.invalid is not None:
             return self.invalid
         return (0.0,) if self.kind in ("depth", "disparity") else ()
+
+
+@lru_cache
+def _by_code(files: XFiles) -> NDArray[np.float32]:
+    """What each 16-bit number means: quicker than to compute it for each pixel."""
+    return files.values(np.arange(1 << 16))
 
 
 class XSource(Protocol):
