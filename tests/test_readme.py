@@ -52,7 +52,7 @@ def test_your_model_runs_as_written() -> None:
     assert scope["transformer"].feature_specs.keys() == {"enc1", "enc2", "enc3", "enc4"}
 
 
-RECIPES = [p for p in (ROOT / "recipes").glob("*.yaml") if not p.name.endswith("-data.yaml")]
+RECIPES = [p for p in (ROOT / "recipes").glob("*.yaml") if not p.stem.endswith(("-data", "-onnx"))]
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.name)

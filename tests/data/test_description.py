@@ -77,7 +77,7 @@ def test_lists_name_frames_or_images_in_their_order(root: Path) -> None:
     [
         ("drive9_00", r"lists 'drive9_00', but .*rgb/\*\.jpg has no such frame"),
         ("", "lists no frame"),
-        (None, r"train\.txt is missing"),
+        (None, r"train\.txt is missing; write it with `lix data split`"),
     ],
 )
 def test_wrong_lists_are_one_sentence(root: Path, content: str | None, said: str) -> None:

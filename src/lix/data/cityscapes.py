@@ -14,10 +14,11 @@ from torch import Tensor
 
 from lix.catalog import unknown
 from lix.data.labels import IGNORE, IdLabels
+from lix.data.options import Folders, Names
 from lix.data.readers import DataError, image_size, read_text, require_files
 from lix.data.sample import SegDataset, camera_matrix
 from lix.data.split import read_list
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "road": (128, 64, 128),
@@ -88,7 +89,7 @@ class Cityscapes(SegDataset):
         root: Path,
         *,
         split: Literal["train", "val"] = "train",
-        cities: Sequence[str] = (),
+        cities: Names = (),
         lists: Path | None = None,
         x: Folders = (),
     ) -> None:

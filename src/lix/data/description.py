@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from lix.catalog import unknown
+from lix.data.options import several
 from lix.data.x_files import XFiles
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -28,13 +29,6 @@ def _relative(pattern: str) -> str:
     if not pattern or pattern.startswith("/"):
         raise ValueError("a pattern is a path relative to `root`")
     return pattern
-
-
-def _several(value: object) -> object:
-    """One entry, none or several → several."""
-    if value is None:
-        return ()
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _by_value(classes: object) -> object:
@@ -61,7 +55,7 @@ class Files(_Section):
 
     image: Pattern
     label: Pattern
-    x: Annotated[tuple[Pattern, ...], BeforeValidator(_several)] = ()
+    x: Annotated[tuple[Pattern, ...], BeforeValidator(several)] = ()
     """A pattern for each X."""
     list: Path | None = None
     """Text file, relative to the YAML file, with a frame's name or image a line; default: all."""
@@ -81,7 +75,7 @@ class Description(_Section):
     """RGB by class, for pictures, and for labels that are stored in these colours."""
     ignore: Sequence[int | Colour] = ()
     """Label values, or colours, that are no class; 255 always is none."""
-    x: Annotated[tuple[XFiles, ...], BeforeValidator(_several)] = ()
+    x: Annotated[tuple[XFiles, ...], BeforeValidator(several)] = ()
     """What the files of each X hold."""
     intrinsics: tuple[float, float, float, float] | None = None
     """fx, fy, cx, cy in pixels."""

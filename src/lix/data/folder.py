@@ -16,10 +16,11 @@ from torch import Tensor
 from lix.catalog import unknown
 from lix.data.description import Files, read_yaml
 from lix.data.labels import IGNORE, ColourLabels, IdLabels
-from lix.data.readers import read_text, reading
+from lix.data.options import Folders
+from lix.data.readers import DataError, read_text, reading
 from lix.data.sample import SegDataset, camera_matrix
 from lix.data.x import X
-from lix.data.x_files import Folders, XFiles, open_x
+from lix.data.x_files import XFiles, open_x
 
 
 class Folder(SegDataset):
@@ -64,7 +65,7 @@ class Folder(SegDataset):
         self.classes = self.description.names
         self.palette = tuple(self.description.palette) or _colours(len(self.classes))
         self._files: Files = getattr(self.description, split)
-        self._images = self._matches(self._files.image)
+        self._images = matches(self.base, self._files.image)
         listed = self._files.list
         self.ids = self._listed(path.parent / listed) if listed else sorted(self._images)
         self._labels = self.partners(self._files.label)
@@ -106,28 +107,13 @@ class Folder(SegDataset):
             "labels in the YAML",
         )
 
-    def _matches(self, pattern: str) -> dict[str, Path]:
-        """Files by what the wildcards stand for."""
-        wildcards = _wildcards(pattern)
-        found: dict[str, Path] = {}
-        for path in sorted(p for p in self.base.glob(pattern) if p.is_file()):
-            name = _name(wildcards, path.relative_to(self.base)) or path.stem
-            if name in found:
-                raise ValueError(
-                    f"{found[name]} and {path} both fit {pattern} as {name!r}; name the file type."
-                )
-            found[name] = path
-        if not found:
-            raise ValueError(f"No file fits {self.base / pattern}; correct the pattern or `root`.")
-        return found
-
     def partners(self, pattern: str) -> dict[str, Path]:
         """Files by what the wildcards stand for, one for each frame.
 
         Raises:
             ValueError: frames without one.
         """
-        found = self._matches(pattern)
+        found = matches(self.base, pattern)
         lonely = sorted(set(self.ids) - found.keys())
         if lonely:
             raise ValueError(
@@ -139,6 +125,8 @@ class Folder(SegDataset):
 
     def _listed(self, path: Path) -> list[str]:
         """Names of the frames of a list, whose lines are names or images."""
+        if not path.is_file():
+            raise DataError(f"{path} is missing; write it with `lix data split`.", path)
         wildcards = _wildcards(self._files.image)
         ids = []
         for line in read_text(path).splitlines():
@@ -183,6 +171,26 @@ def _is_coloured(path: Path) -> bool:
         return False
     with reading(path), Image.open(path) as file:
         return file.mode.startswith("RGB")
+
+
+def matches(base: Path, pattern: str) -> dict[str, Path]:
+    """Files below a folder by what the wildcards stand for.
+
+    Raises:
+        ValueError: none fits, or two under one name.
+    """
+    wildcards = _wildcards(pattern)
+    found: dict[str, Path] = {}
+    for path in sorted(p for p in base.glob(pattern) if p.is_file()):
+        name = _name(wildcards, path.relative_to(base)) or path.stem
+        if name in found:
+            raise ValueError(
+                f"{found[name]} and {path} both fit {pattern} as {name!r}; name the file type."
+            )
+        found[name] = path
+    if not found:
+        raise ValueError(f"No file fits {base / pattern}; correct the pattern or `root`.")
+    return found
 
 
 def _wildcards(pattern: str) -> re.Pattern[str]:

@@ -15,11 +15,12 @@ from torch import Tensor
 from lix.catalog import unknown
 from lix.data.cityscapes import CLASSES, LABEL_IDS
 from lix.data.labels import IdLabels
+from lix.data.options import Folders
 from lix.data.readers import DataError, read_text, require_files
 from lix.data.sample import SegDataset, camera_matrix
 from lix.data.split import read_list
 from lix.data.split import split as divide
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 DISPARITY = XFiles(kind="disparity", scale=1 / 256, dtype="uint16")
 SPLITS = ("train", "val")

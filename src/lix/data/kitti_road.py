@@ -13,9 +13,10 @@ from torch import Tensor
 from lix.catalog import unknown
 from lix.data.kitti import SPLITS, listed_or_hashed, read_camera
 from lix.data.labels import IGNORE, ColourLabels
+from lix.data.options import Folders
 from lix.data.readers import require_files
 from lix.data.sample import SegDataset
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {"not road": (255, 0, 0), "road": (255, 0, 255)}
 """Names and label colours in the order of the train ids."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
@@ -62,15 +63,20 @@ class IdLabels:
 
 def likely_cause(wrong: Collection[int], known: Collection[int]) -> str:
     """Why labels hold values that the table does not, as the beginning of a sentence, or ''."""
-    classes = len([value for value in known if value != IGNORE])
-    highest = max(wrong)
-    if classes == 19 and max(known) in (18, IGNORE) and highest <= 33:
-        return "they look like raw Cityscapes label ids, not train ids: "
-    if len(wrong) > 20 and highest < IGNORE:
-        return "so many look like a picture, a lossy JPEG or a resized label: "
-    if set(wrong) == {classes}:
-        return "one more than there are classes looks like counting from 1, or an ignored value: "
-    return ""
+    classes = {value for value in known if value != IGNORE}
+    highest, step = max(wrong), math.gcd(*wrong)
+    city = classes == set(range(19)) and min(wrong) >= 0 and highest <= 33
+    stretched = len(wrong) > 1 and step > 1 and highest // step <= len(classes)
+    causes = (
+        (city, "they look like raw Cityscapes label ids, not train ids"),
+        (highest > IGNORE, "above 255 they look like instances (label id * 1000 + number)"),
+        (min(wrong) < 0, "negative values mostly mean ignored"),
+        (set(wrong) == {0}, "0 mostly is background or unlabelled"),
+        (set(wrong) == {len(classes)}, "one too many looks like counting from 1, or ignored"),
+        (stretched, f"multiples of {step} look like labels stretched to be seen; divide them"),
+        (len(wrong) > 20, "so many look like a picture, a lossy JPEG or a resized label"),
+    )
+    return next((f"{cause}: " for fits, cause in causes if fits), "")
 
 
 class ColourLabels:

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from lix.catalog import unknown
 from lix.data.labels import IGNORE, IdLabels
+from lix.data.options import Folders
 from lix.data.readers import DataError, read_array, read_text, require_files
 from lix.data.sample import SegDataset
 from lix.data.x import X, as_kind
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "unlabelled": (0, 0, 0),

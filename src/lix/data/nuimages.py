@@ -19,11 +19,12 @@ from torch import Tensor
 
 from lix.catalog import unknown
 from lix.data.labels import IGNORE, IdLabels
+from lix.data.options import Folders
 from lix.data.readers import DataError, reading, require_files
 from lix.data.sample import SegDataset
 from lix.data.split import hashed, read_list
 from lix.data.split import split as divide
-from lix.data.x_files import Folders, open_x
+from lix.data.x_files import open_x
 from lix.extras import require
 from lix.files import replacing
 

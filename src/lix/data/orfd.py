@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lix.catalog import unknown
+from lix.data.options import Folders
 from lix.data.readers import DataError, read_array, read_text, require_files
 from lix.data.sample import SegDataset, camera_matrix
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "not traversable": (90, 90, 90),

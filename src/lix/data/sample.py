@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -54,6 +55,8 @@ class SegDataset(ABC):
     """Glob pattern of the RGB images below the root, for `lix data depth`."""
     right_files: ClassVar[str | None] = None
     """That of the right images of stereo pairs, where there are some."""
+    every_frame: ClassVar[Mapping[str, Any]] = {}
+    """Options that open all frames on disk, where the set's own splits leave some out."""
     _x_is_complete = False
 
     def __len__(self) -> int:

@@ -39,7 +39,8 @@ def split(
 
     Args:
         names: of frames.
-        val_share: share of validation, in (0, 1); at least one sequence goes to either side.
+        val_share: share of validation, in (0, 1), which whole sequences seldom meet exactly; at
+            least one goes to either side.
         sequence: name → what names its drive; does not matter where that is one for all.
         salt: another one gives another split.
 
@@ -51,19 +52,20 @@ def split(
     """
     if not 0 < val_share < 1:
         raise ValueError(f"val_share is {val_share}; give a share between 0 and 1.")
-    if len(set(names)) < 2:
+    names = sorted(set(names))
+    if len(names) < 2:
         raise ValueError("A split needs at least two frames.")
     groups: dict[str, list[str]] = {}
-    for name in sorted(names):
+    for name in names:
         groups.setdefault(sequence(name), []).append(name)
     if len(groups) == 1:
         groups = {name: [name] for name in names}
-    val: list[str] = []
-    order = hashed(list(groups), salt)
-    for group in order[:-1]:
-        if val and len(val) + len(groups[group]) / 2 > val_share * len(names):
-            break
-        val += groups[group]
+    order, val = hashed(list(groups), salt), list[str]()
+    for group in order:
+        halfway = len(val) + len(groups[group]) / 2
+        if halfway <= val_share * len(names) and len(val) + len(groups[group]) < len(names):
+            val += groups[group]
+    val = val or groups[min(order, key=lambda group: len(groups[group]))]
     return sorted(set(names) - set(val)), sorted(val)
 
 
@@ -73,7 +75,8 @@ def read_list(path: Path, known: Collection[str]) -> list[str]:
     Raises:
         DataError: the file is missing or empty, or a name is not known.
     """
-    names, present = read_text(path).split(), set(known)
+    lines = (line.strip() for line in read_text(path).splitlines())
+    names, present = [line for line in lines if line], set(known)
     unknown = [name for name in names if name not in present]
     if unknown or not names:
         fault = f"lists {unknown[0]!r}, which is no frame here" if unknown else "lists no frame"

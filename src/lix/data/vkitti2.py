@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from lix.catalog import unknown
 from lix.data.labels import IGNORE, ColourLabels
+from lix.data.options import Folders, Names, Numbers
 from lix.data.readers import image_size, require_files
 from lix.data.sample import SegDataset, camera_matrix
-from lix.data.x_files import FileSource, Folders, XFiles, open_x
+from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "Terrain": (210, 0, 200),
@@ -95,6 +96,9 @@ class VKITTI2(SegDataset):
 
     classes = tuple(CLASSES)
     palette = tuple(CLASSES.values())
+    every_frame: ClassVar[Mapping[str, Any]] = {"lists": "all"}
+    left_files: ClassVar[str | None] = "**/Scene*/*/frames/rgb/Camera_0/rgb_*.jpg"
+    right_files: ClassVar[str | None] = "**/Scene*/*/frames/rgb/Camera_1/rgb_*.jpg"
 
     def __init__(
         self,
@@ -102,9 +106,9 @@ class VKITTI2(SegDataset):
         *,
         split: Literal["train", "val"] = "train",
         lists: str | None = None,
-        scenes: Sequence[str] = (),
-        variations: Sequence[str] = (),
-        cameras: Sequence[int] = (),
+        scenes: Names = (),
+        variations: Names = (),
+        cameras: Numbers = (),
         x: Folders = (),
     ) -> None:
         self.root = Path(root)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
@@ -14,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lix.data.options import Folders
 from lix.data.readers import DataError, read_array, require_files
 from lix.data.x import KINDS, X, XSpec, as_kind
 
@@ -24,13 +24,13 @@ SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
 
 def _number(value: object) -> object:
     """`1/256` → 0.00390625."""
-    return float(Fraction(value)) if isinstance(value, str) and "/" in value else value
-
-
-Folders = Annotated[
-    Sequence[Path], BeforeValidator(lambda v: v if isinstance(v, list | tuple) else (v,))
-]
-"""One folder or several."""
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    above, _, below = value.partition("/")
+    try:
+        return float(above) / float(below)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value} is no fraction such as 1/256") from None
 
 
 class XFiles(BaseModel):

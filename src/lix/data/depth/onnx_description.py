@@ -1,0 +1,133 @@
+"""The YAML file by which users describe an ONNX model that makes depth or disparity."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+
+def _number(value: object) -> object:
+    """`1/255` → 0.00392…."""
+    try:
+        return float(Fraction(value)) if isinstance(value, str) and "/" in value else value
+    except ZeroDivisionError:
+        raise ValueError("a fraction does not divide by 0") from None
+
+
+def _view(value: object) -> object:
+    """`left` → {view: left}."""
+    return {"view": value} if isinstance(value, str) else value
+
+
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class View(_Section):
+    """What an input of the model sees."""
+
+    view: Literal["left", "right"] = "left"
+    shrink: PositiveInt = 1
+    """2: half the height and width."""
+
+
+class Pixels(_Section):
+    """How pixels of 0 … 255 become an input: (pixel * scale - mean) / std."""
+
+    order: Literal["rgb", "bgr"] = "rgb"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    """Of inputs and output."""
+    scale: Number = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """In the channels' order, as `std`."""
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
+
+
+class Output(_Section):
+    """Which output holds X, and what it means."""
+
+    name: int | str = 0
+    """Or its position."""
+    channel: int = Field(default=0, ge=0)
+    means: Literal["disparity", "inverse_depth", "depth"]
+    scale: Number = 1.0
+    """value * scale is disparity in pixels of the input that is not shrunk, or depth in metres."""
+
+
+class OnnxDescription(_Section):
+    """A model that makes depth of one image, or disparity of two."""
+
+    model: Path
+    """Relative to the YAML file."""
+    inputs: Annotated[
+        Sequence[Annotated[View, BeforeValidator(_view)]]
+        | dict[str, Annotated[View, BeforeValidator(_view)]],
+        Field(min_length=1),
+    ] = (View(),)
+    """Views in the order of the model's inputs, or by their names."""
+    size: tuple[PositiveInt, PositiveInt] | None = None
+    """Height and width that images are resized to; default: the model's own, if it has one."""
+    divisor: PositiveInt | None = None
+    """In place of `size`: images are padded at the right and the bottom to multiples of it."""
+    pixels: Pixels = Pixels()
+    output: Output
+
+    @model_validator(mode="after")
+    def _check(self) -> OnnxDescription:
+        if self.size is not None and self.divisor is not None:
+            raise ValueError("an image is resized or padded; give `size` or `divisor`, not both")
+        views = {view.view for view in self.views}
+        if "left" not in views:
+            raise ValueError("no input sees the left image, which X is made for")
+        if self.output.means == "disparity" and views == {"left"}:
+            raise ValueError("disparity needs an input that sees the right image")
+        return self
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """Of all inputs."""
+        return tuple(self.inputs.values() if isinstance(self.inputs, dict) else self.inputs)
+
+
+def read_onnx_description(path: Path) -> OnnxDescription:
+    """Read and check a description; the model's path becomes absolute.
+
+    Raises:
+        ValueError: missing or wrong; one sentence that names the entry.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path} is missing; describe the ONNX model in it as recipes/crestereo-onnx.yaml does."
+        )
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = OnnxDescription.model_validate(entries or {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise ValueError(
+            f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry."
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+    model = (path.parent / found.model.expanduser()).resolve()
+    if not model.is_file():
+        raise ValueError(f"{path}: model: {model} is missing; correct the path.")
+    return found.model_copy(update={"model": model})
