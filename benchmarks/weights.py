@@ -25,7 +25,7 @@ from lix.data.streets import write_streets
 from lix.methods import Method
 from lix.networks.checkpoint import load_network
 from lix.study.demo import RENDERED, SIZE
-from lix.study.jobs import Job, run_jobs
+from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.store import load_run
 from lix.training.loaders import Batches, open_dataset
 from lix.training.module import feature_pairs, hard_loss
@@ -164,9 +164,9 @@ def main() -> None:
     students = [recipe(output / f"student{s}", EPOCHS, seed=s) for s in BASELINE_SEEDS]
     baselines = [Job("teacher", recipe(output / "teacher", TEACHER_EPOCHS, role="teacher"))]
     baselines += [Job(r.output.name, r) for r in students]
-    run_jobs(baselines, workers=2, console=console)
+    run_jobs(baselines, workers=2, watcher=Bars(baselines, console))
     jobs = jobs_of(output)
-    run_jobs(jobs, workers=2, console=console)
+    run_jobs(jobs, workers=2, watcher=Bars(jobs, console))
     rows = [(job.name, "", final(job.recipe.output)) for job in baselines]
     for job in jobs:
         options = job.recipe.distill.options if job.recipe.distill else {}

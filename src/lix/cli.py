@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from lix import __version__, catalog
 from lix.cli_data import data_app, parse_size
+from lix.cli_study import study_app
 from lix.config import (
     Augmentation,
     Data,
@@ -32,6 +33,7 @@ app = App(
     help_format="markdown",
 )
 app.command(data_app)
+app.command(study_app)
 
 Flat = Parameter(name="*")
 Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]

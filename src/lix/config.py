@@ -200,13 +200,13 @@ class Recipe(Section):
             raise ValueError(f"{path} is no valid YAML: {error}") from None
 
 
-def explain(error: ValidationError) -> str:
-    """The first complaint of a pydantic error as one sentence with the fix."""
+def explain(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """The first complaint of a pydantic error about a model as one sentence with the fix."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
         *sections, key = map(str, first["loc"])
-        fields = _fields(sections)
+        fields = _fields(model or Recipe, sections)
         near = difflib.get_close_matches(key, fields, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
@@ -215,12 +215,17 @@ def explain(error: ValidationError) -> str:
     return f"{where}: {first['msg']}, got {first['input']!r}."
 
 
-def _fields(sections: list[str]) -> list[str]:
-    model: type[BaseModel] = Recipe
+def _fields(model: type[BaseModel], sections: list[str]) -> list[str]:
     for name in sections:
-        annotation = model.model_fields[name].annotation
-        choices = [*get_args(annotation), annotation]
-        model = next(c for c in choices if isinstance(c, type) and issubclass(c, BaseModel))
+        if name not in model.model_fields:
+            continue  # an index or a key of a mapping
+        pending: list[Any] = [model.model_fields[name].annotation]
+        while pending:
+            annotation = pending.pop()
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                model = annotation
+                break
+            pending += get_args(annotation)
     return list(model.model_fields)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lix.config import Data, Recipe
 from lix.study.demo import demo_jobs, run_demo
-from lix.study.jobs import Job, run_jobs
+from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.store import load_run
 
 SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
@@ -104,4 +104,4 @@ def test_other_settings_in_the_same_folder_are_refused(demo: Path) -> None:
 def test_failed_training_names_its_log(tmp_path: Path) -> None:
     job = Job("lost", Recipe(output=tmp_path / "run", data=Data(root=tmp_path / "nowhere")))
     with pytest.raises(ValueError, match=r"'lost' failed: .*nowhere is missing.*log\.txt"):
-        run_jobs([job], workers=1, console=Console(quiet=True))
+        run_jobs([job], workers=1, watcher=Bars([job], Console(quiet=True)))

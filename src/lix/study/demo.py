@@ -12,7 +12,7 @@ from rich.console import Console
 from lix.config import Augmentation, Data, Distillation, Optim, Recipe, Training
 from lix.data.streets import write_streets
 from lix.deploy.predict import predict
-from lix.study.jobs import Job, run_jobs
+from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.report import write_report
 from lix.study.store import METRICS, Run, load_run, write_results
 from lix.training.run import RECIPE
@@ -47,7 +47,7 @@ def run_demo(
     console.print(f"2/4 four trainings of {epochs} epochs, {min(workers, 2)} at a time")
     jobs = demo_jobs(output, streets, epochs=epochs, seed=seed)
     _check_reusable(jobs)
-    run_jobs(jobs, workers=workers, console=console)
+    run_jobs(jobs, workers=workers, watcher=Bars(jobs, console))
     runs = [load_run(output / name) for name in ("teacher", "student", "kd", "lix")]
     console.print("3/4 predictions of the LIX student, from RGB alone")
     for image in _first_validation_images(streets, 8):

@@ -6,8 +6,9 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Container, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,6 +18,9 @@ from lix.training.callbacks import read_history
 from lix.training.run import HISTORY, RECIPE, RESULT
 
 POLL_SECONDS = 0.5
+LOG = "log.txt"
+ERROR = "error.txt"
+"""In a run folder: why the run failed when it was last tried."""
 
 
 @dataclass(frozen=True)
@@ -36,65 +40,145 @@ class Job:
     def epochs_done(self) -> int:
         return len({epoch for epoch, _, _ in read_history(self.recipe.output / HISTORY)})
 
-    def start(self) -> subprocess.Popen[bytes]:
-        """Start `lix train` or `lix distill` with the job's recipe, resuming what there is."""
+    def command(self) -> list[str]:
+        """`lix train` or `lix distill` with the job's recipe, resuming what there is."""
         output = self.recipe.output
         output.mkdir(parents=True, exist_ok=True)
         if not (output / RECIPE).is_file():
-            self.recipe.save(output / RECIPE)
+            self.recipe.absolute().save(output / RECIPE)
         command = "distill" if self.recipe.distill else "train"
-        arguments = [command, "-r", str(output / RECIPE), "--resume"]
-        threads = {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
-        with (output / "log.txt").open("ab") as log:
-            return subprocess.Popen(
-                [sys.executable, "-m", "lix", *arguments],
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | threads,
-            )
+        recipe = str((output / RECIPE).absolute())
+        return [sys.executable, "-m", "lix", command, "-r", recipe, "--resume"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Environment of the training's process."""
+        return os.environ | {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
 
 
-def run_jobs(jobs: Sequence[Job], *, workers: int, console: Console) -> None:
+class Process(Protocol):
+    """A training that was started, as `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to stop; it can be resumed."""
+
+    def wait(self) -> int:
+        """Block until it has stopped."""
+
+
+def start_here(job: Job) -> Process:
+    """Start a training on this machine; what it prints goes to `log.txt` in its folder."""
+    command = job.command()
+    with (job.recipe.output / LOG).open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=job.environment,
+        )
+
+
+class Watcher(Progress):
+    """Shows how jobs come along."""
+
+    def show(self, running: Container[str]) -> None:
+        """Called every half second."""
+
+    def ended(self, job: Job, failure: str | None) -> None:
+        """Called when a job has ended, with a sentence if it failed."""
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    watcher: Watcher,
+    mine: Container[str] | None = None,
+    keep_going: bool = False,
+    start: Callable[[Job], Process] = start_here,
+) -> dict[str, str]:
     """Run all jobs that are not finished, `workers` at a time, in order where `needs` allows.
 
+    Args:
+        jobs: what is to be done.
+        workers: so many at a time.
+        watcher: is told of progress.
+        mine: names of the jobs to run here; the others are waited for where they are needed.
+        keep_going: go on after a job that fails, and write why into its `error.txt`.
+        start: how a job is started.
+
+    Returns:
+        Sentences about the jobs that failed, by name.
+
     Raises:
-        ValueError: a job failed; names its log.
+        ValueError: a job failed, and not `keep_going`; names its log.
         KeyboardInterrupt: interrupted; the trainings that run are stopped and can be resumed.
     """
-    running: dict[str, subprocess.Popen[bytes]] = {}
-    with _Bars(jobs, console) as bars:
+    own = [job for job in jobs if mine is None or job.name in mine]
+    running: dict[str, Process] = {}
+    failed: dict[str, str] = {}
+    with watcher:
         try:
-            while any(job.name in running or not job.finished for job in jobs):
-                for job in _ready(jobs, running)[: workers - len(running)]:
-                    running[job.name] = job.start()
+            while any(job.name not in failed and not _done(job, running) for job in own):
+                for job in _ready(own, jobs, running, failed)[: workers - len(running)]:
+                    running[job.name] = start(job)
+                watcher.show(running)
                 time.sleep(POLL_SECONDS)
-                bars.show(running)
-                for job in jobs:
-                    if job.name in running and running[job.name].poll() is not None:
-                        _check(job, running.pop(job.name).returncode)
-                        console.print(f"    {job.name} is trained")
+                for job in own:
+                    if job.name in running and (code := running[job.name].poll()) is not None:
+                        del running[job.name]
+                        failure = _failure(job, code)
+                        watcher.ended(job, failure)
+                        if failure is not None and not keep_going:
+                            raise ValueError(failure)
+                        failed |= {job.name: failure} if failure else {}
+                    elif job.needs in failed and job.name not in failed:
+                        failed[job.name] = f"{job.name} needs {job.needs}, which failed."
+                        watcher.ended(job, failed[job.name])
         finally:
             for process in running.values():
                 process.terminate()
+            for process in running.values():
                 process.wait()
+    return failed
 
 
-def _ready(jobs: Sequence[Job], running: Container[str]) -> list[Job]:
-    done = {job.name for job in jobs if job.finished and job.name not in running}
-    waiting = [job for job in jobs if job.name not in done and job.name not in running]
+def _done(job: Job, running: Container[str]) -> bool:
+    return job.finished and job.name not in running
+
+
+def _ready(
+    own: Sequence[Job], jobs: Sequence[Job], running: Container[str], failed: Container[str]
+) -> list[Job]:
+    done = {job.name for job in jobs if _done(job, running)}
+    waiting = [
+        job
+        for job in own
+        if job.name not in done and job.name not in running and job.name not in failed
+    ]
     return [job for job in waiting if job.needs is None or job.needs in done]
 
 
-def _check(job: Job, returncode: int) -> None:
-    if returncode or not job.finished:
-        log = job.recipe.output / "log.txt"
-        last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise ValueError(f"The training {job.name!r} failed: {' '.join(last)} (see {log}).")
+def _failure(job: Job, code: int) -> str | None:
+    """Why a job that ended has failed; kept in its folder until it succeeds."""
+    note = job.recipe.output / ERROR
+    if code == 0 and job.finished:
+        note.unlink(missing_ok=True)
+        return None
+    log = job.recipe.output / LOG
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    last = " ".join(text.strip().splitlines()[-1:])
+    sentence = f"The training {job.name!r} failed: {last or f'exit code {code}'} (see {log})."
+    note.write_text(sentence + "\n", encoding="utf-8")
+    return sentence
 
 
-class _Bars(Progress):
-    """A bar a job; nothing where the console is no terminal."""
+class Bars(Watcher):
+    """A bar a job; where the console is no terminal a line when one has ended."""
 
     def __init__(self, jobs: Sequence[Job], console: Console) -> None:
         super().__init__(
@@ -107,6 +191,7 @@ class _Bars(Progress):
             transient=True,
             disable=not console.is_terminal,
         )
+        self._said = console
         self._tasks_of = {
             job.name: (job, self.add_task(job.name, total=job.recipe.training.epochs, start=False))
             for job in jobs
@@ -117,3 +202,6 @@ class _Bars(Progress):
             if name in running:
                 self.start_task(task)
             self.update(task, completed=job.epochs_done)
+
+    def ended(self, job: Job, failure: str | None) -> None:
+        self._said.print(f"    {job.name} {'failed' if failure else 'is trained'}")

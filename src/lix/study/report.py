@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix import __version__
+from lix.provenance import commit
 from lix.study.figures import comparison, curves
 from lix.study.store import METRICS, Run
 from lix.training.loaders import open_dataset
@@ -84,20 +84,7 @@ def _origin() -> dict[str, Any]:
     """What made the figures."""
     return {
         "version": __version__,
-        "commit": _commit() or "installed package",
+        "commit": commit(),
         "torch": torch.__version__,
         "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
     }
-
-
-def _commit() -> str:
-    """Short hash of lix's own checkout; empty without git or outside a checkout."""
-    source = Path(__file__).parents[3]
-    if not (source / ".git").exists():
-        return ""
-    try:
-        command = ["git", "-C", str(source), "rev-parse", "--short", "HEAD"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return ""
-    return done.stdout.strip()

@@ -24,6 +24,7 @@ from lix.evaluation.metrics import scores
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
+from lix.provenance import commit, hardware, peak_memory
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
 from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
@@ -280,6 +281,11 @@ def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Consol
         "seconds": sum(value for _, name, value in trained if name == "seconds"),
         "epochs": 1 + max(epoch for epoch, _, _ in trained),
         "parameters": sum(p.numel() for p in network.parameters()),
+        "steps_per_epoch": len(batches.train)
+        // (recipe.optim.batch_size * recipe.training.devices),
+        "peak_memory_mb": round(peak_memory(), 1),
+        "commit": commit(),
+        "hardware": hardware(),
     }
     path = recipe.output / RESULT
     path.write_text(json.dumps(stored, indent=1), encoding="utf-8")

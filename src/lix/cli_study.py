@@ -1,0 +1,64 @@
+"""The `lix study` commands. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, Parameter
+
+study_app = App(name="study", help="Compare methods over data sets, networks and seeds.")
+
+RecipeFile = Annotated[
+    Path, Parameter(help="YAML file of the study, such as those in recipes/study.")
+]
+
+
+@study_app.command
+def run(
+    study: RecipeFile,
+    *,
+    output: Path = Path("runs/study"),
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    shard: str = "1/1",
+) -> None:
+    """Run what is not finished of a study; failed runs do not stop the others.
+
+    Args:
+        output: folder of all runs; studies may share it.
+        workers: trainings at a time on this machine.
+        engine: local, or ray for a Ray cluster that sees the same files.
+        address: of an existing Ray cluster; default: a local one.
+        shard: i/n runs the i-th of n parts, as in a job array of SLURM.
+    """
+    from lix.study.grid import Study
+    from lix.study.run import run_study
+
+    failed = run_study(
+        Study.load(study),
+        output,
+        workers=workers,
+        engine=engine,
+        address=address,
+        shard=parse_shard(shard),
+    )
+    if failed:
+        raise ValueError(
+            f"{len(failed)} runs failed; their folders in {output / 'runs'} hold an error.txt, and "
+            "the same command tries them again."
+        )
+    print(f"All runs are done; see them with `lix study table {study}`.")
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """`2/8` → (2, 8).
+
+    Raises:
+        ValueError: another form.
+    """
+    part, _, parts = text.partition("/")
+    if not (part.isdigit() and parts.isdigit()):
+        raise ValueError(f"A shard is written i/n, as in 2/8; got {text!r}.")
+    return int(part), int(parts)

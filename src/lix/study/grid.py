@@ -1,0 +1,173 @@
+"""A study's recipe → its runs: data × network × method × seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BeforeValidator, Field, ValidationError
+
+from lix.catalog import find, merge
+from lix.config import Recipe, Section, explain
+from lix.study.jobs import Job
+
+OWN_BUSINESS = {"devices", "strategy", "workers", "threads", "accelerator"}
+"""Training settings that do not change a result, so that they do not make another run."""
+
+
+def _entry(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
+class Streets(Section):
+    """Procedural Streets that the study makes for itself where they are missing."""
+
+    images: int = Field(ge=2)
+    val_images: int = Field(ge=1)
+    size: tuple[int, int]
+    seed: int = 0
+    world: str = "town"
+
+
+class Entry(Section):
+    """One row of a table: a method with options."""
+
+    method: str
+    label: str | None = None
+    """Name in tables; default: the method's."""
+    preset: str | None = None
+    options: dict[str, Any] = {}
+    features: tuple[str, ...] = ()
+    teacher_features: tuple[str, ...] = ()
+    settings: dict[str, Any] = {}
+    """Other settings of the run, as in a recipe."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.label or self.method
+
+
+class Study(Section):
+    """The YAML file of a study."""
+
+    name: str
+    title: str = ""
+    settings: dict[str, Any] = {}
+    """What all runs share, as in a recipe of `lix train`."""
+    data: dict[str, dict[str, Any]]
+    """Label → the section `data` of its runs."""
+    streets: dict[str, Streets] = {}
+    """Folder → the Procedural Streets to make there."""
+    networks: dict[str, dict[str, Any]]
+    """Label → the section `network`."""
+    methods: tuple[Annotated[Entry, BeforeValidator(_entry)], ...] = ()
+    """Rows of students; `none` is the undistilled one."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    teacher: dict[str, Any] = {}
+    """Other settings of the teachers, as in a recipe."""
+    last: int = Field(default=5, ge=1)
+    """Evaluations at the end of a run whose mean is its result."""
+    paper: Literal["I", "II", "III"] | None = None
+    """Table of the paper with the same set-up, shown beside the results."""
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """Read a study.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: a wrong entry; one sentence that names it.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
+            )
+        try:
+            study = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain(error, cls)}") from None
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        for entry in study.methods:
+            find("methods", entry.method)
+        return study
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of a study."""
+
+    data: str
+    network: str
+    method: str
+    """Label of its row; `teacher` for teachers."""
+    seed: int
+    job: Job
+
+
+def plan(study: Study, output: Path) -> list[Planned]:
+    """All runs, teachers first, each in a folder named by the hash of its settings.
+
+    Runs with the same settings are one run, so that studies in one folder share them.
+
+    Raises:
+        ValueError: settings that are no recipe.
+    """
+    runs: list[Planned] = []
+    teachers: dict[tuple[str, str], Job] = {}
+    for data, network in product(study.data, study.networks):
+        base = merge(study.settings, {"data": study.data[data], "network": study.networks[network]})
+        recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
+        job = _job(recipe, output, None)
+        teachers[data, network] = job
+        runs.append(Planned(data, network, "teacher", recipe.training.seed, job))
+    for seed, data, network, entry in product(
+        study.seeds, study.data, study.networks, study.methods
+    ):
+        base = merge(study.settings, {"data": study.data[data], "network": study.networks[network]})
+        settings = merge(merge(base, entry.settings), {"training": {"seed": seed}})
+        teacher = teachers[data, network] if entry.method != "none" else None
+        if teacher is not None:
+            chosen = entry.model_dump(
+                include={"method", "preset", "options", "features", "teacher_features"}
+            )
+            settings["distill"] = chosen | {"teacher": str(teacher.recipe.output)}
+        runs.append(
+            Planned(data, network, entry.name, seed, _job(_recipe(settings), output, teacher))
+        )
+    return runs
+
+
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(f"The study's settings are no recipe: {explain(error)}") from None
+
+
+def _job(recipe: Recipe, output: Path, teacher: Job | None) -> Job:
+    name = run_name(recipe, teacher)
+    placed = recipe.model_copy(update={"output": output / "runs" / name})
+    return Job(name, placed, needs=teacher.name if teacher else None)
+
+
+def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
+    """Hash of all settings that a result depends on; the teacher counts by its own.
+
+    >>> run_name(Recipe()) == run_name(Recipe(output="elsewhere"))
+    True
+    """
+    kept = recipe.model_dump(
+        mode="json", exclude={"output": True, "training": OWN_BUSINESS, "data": {"cache"}}
+    )
+    if teacher is not None:
+        kept["distill"]["teacher"] = teacher.name
+    text = json.dumps(kept, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,89 @@
+"""The trainings of a study on a Ray cluster: one task each, the same command as on one machine."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lix.extras import require
+from lix.study.jobs import LOG, Job, Process
+
+
+def connect(address: str | None, console: Console) -> tuple[Callable[[Job], Process], int]:
+    """Connect to a cluster, or start one on this machine.
+
+    Args:
+        address: of an existing cluster, such as `auto` or `ray://HOST:10001`; None: a local one.
+        console: where the cluster's size is said.
+
+    Returns:
+        What starts a job, and how many jobs the cluster runs at a time.
+
+    Raises:
+        ModuleNotFoundError: Ray is missing.
+        ValueError: no cluster answers.
+    """
+    require("ray", "ray")
+    import ray
+
+    try:
+        ray.init(
+            address=address, ignore_reinit_error=True, include_dashboard=False, log_to_driver=False
+        )
+    except (ConnectionError, ValueError) as error:
+        raise ValueError(
+            f"No Ray cluster answers at {address} ({error}); start one with `ray start --head`."
+        ) from None
+    slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
+    console.print(f"Ray cluster of {slots} CPUs")
+    train = ray.remote(num_cpus=1, max_retries=0)(_train)
+
+    def start(job: Job) -> Process:
+        log = str(job.recipe.output.absolute() / LOG)
+        return _Task(train.remote(job.command(), job.environment, log))
+
+    return start, slots
+
+
+def _train(command: list[str], environment: dict[str, str], log: str) -> int:
+    """What a worker does."""
+    with Path(log).open("ab") as file:
+        done = subprocess.run(
+            command,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=environment,
+            check=False,
+        )
+    return done.returncode
+
+
+class _Task:
+    """A task of Ray as a process."""
+
+    def __init__(self, reference: Any) -> None:
+        self._reference = reference
+
+    def poll(self) -> int | None:
+        import ray
+
+        ready, _ = ray.wait([self._reference], timeout=0)
+        return self.wait() if ready else None
+
+    def terminate(self) -> None:
+        import ray
+
+        ray.cancel(self._reference, force=True)
+
+    def wait(self) -> int:
+        import ray
+
+        try:
+            return int(ray.get(self._reference))
+        except ray.exceptions.RayError:
+            return 1

@@ -1,0 +1,131 @@
+"""`lix study run`: all runs of a study, here or on a cluster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+from lix.data.streets import write_streets
+from lix.study.grid import Planned, Study, plan
+from lix.study.jobs import Job, Process, Watcher, run_jobs, start_here
+
+Shard = tuple[int, int]
+"""Which part of how many, from 1."""
+
+
+def run_study(
+    study: Study,
+    output: Path,
+    *,
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    shard: Shard = (1, 1),
+    console: Console | None = None,
+) -> dict[str, str]:
+    """Run what is not finished of a study; failed runs are recorded and do not stop the others.
+
+    Args:
+        study: what to run.
+        output: folder of all runs; studies may share it, and equal runs are then one.
+        workers: trainings at a time on this machine.
+        engine: `local`, or `ray` for a Ray cluster that sees the same files.
+        address: of an existing Ray cluster; default: a local one.
+        shard: run the i-th of n parts alone; a part waits for teachers that another one trains.
+        console: where progress goes; default stderr.
+
+    Returns:
+        Sentences about the runs that failed, by run name.
+
+    Raises:
+        ValueError: settings that are no recipe, or a shard out of range.
+        ModuleNotFoundError: Ray is missing.
+        KeyboardInterrupt: interrupted; the same call goes on.
+    """
+    console = console or Console(stderr=True, soft_wrap=True)
+    runs = plan(study, output)
+    jobs = list({run.job.name: run.job for run in runs}.values())
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise ValueError(f"The shard {part}/{parts} is none; write i/n with 1 <= i <= n.")
+    for folder, streets in study.streets.items():
+        console.print(f"Procedural Streets in {folder}")
+        write_streets(
+            Path(folder),
+            images=streets.images + streets.val_images,
+            val_images=streets.val_images,
+            size=streets.size,
+            seed=streets.seed,
+            world=streets.world,
+            cameras=(0,),
+            workers=workers,
+        )
+    start: Callable[[Job], Process] = start_here
+    if engine == "ray":
+        from lix.study.on_ray import connect
+
+        start, workers = connect(address, console)
+    return run_jobs(
+        jobs,
+        workers=workers,
+        watcher=Overall(runs, console),
+        mine={job.name for job in jobs[part - 1 :: parts]},
+        keep_going=True,
+        start=start,
+    )
+
+
+class Overall(Watcher):
+    """One bar for all runs with the time left; where the console is no terminal a line a run."""
+
+    def __init__(self, runs: Sequence[Planned], console: Console) -> None:
+        super().__init__(
+            TextColumn("runs"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._said, self._jobs = console, {run.job.name: run.job for run in runs}
+        self._labels: dict[str, str] = {}
+        for run in runs:
+            label = f"{run.data} {run.network} {run.method} seed {run.seed}"
+            self._labels.setdefault(run.job.name, label)
+        self._task = self.add_task("", total=len(self._jobs))
+        self._failed = 0
+        self._started = time.perf_counter()
+        self._epochs_before = self._epochs()
+
+    def show(self, running: Container[str]) -> None:
+        done = sum(job.finished for job in self._jobs.values())
+        count = sum(name in running for name in self._jobs)
+        said = f"{count} running, {self._failed} failed{self._left()}"
+        self.update(self._task, completed=done, description=said)
+
+    def ended(self, job: Job, failure: str | None) -> None:
+        self._failed += failure is not None
+        done = sum(job.finished for job in self._jobs.values())
+        what = f"{self._labels[job.name]}: {failure or 'trained'}"
+        self._said.print(f"{done}/{len(self._jobs)} {what}{self._left()}")
+
+    def _epochs(self) -> int:
+        return sum(job.epochs_done for job in self._jobs.values())
+
+    def _left(self) -> str:
+        """The time left if epochs go on as since the start."""
+        trained = self._epochs() - self._epochs_before
+        wanted = sum(
+            0 if job.finished else job.recipe.training.epochs - job.epochs_done
+            for job in self._jobs.values()
+        )
+        if trained < 2 or not wanted:
+            return ""
+        hours = (time.perf_counter() - self._started) / trained * wanted / 3600
+        return f", about {hours:.1f} h left" if hours >= 1 else f", about {60 * hours:.0f} min left"
