@@ -52,6 +52,34 @@ def run(
     print(f"All runs are done; see them with `lix study table {study}`.")
 
 
+@study_app.command
+def table(
+    study: RecipeFile,
+    *,
+    runs: Path = Path("runs/study"),
+    output: Path | None = None,
+) -> None:
+    """Print the tables of a study's finished runs, and write them with all their numbers.
+
+    Args:
+        runs: what `lix study run` wrote.
+        output: folder for table.md, table.tex, table.csv and results.csv; default:
+            RUNS/NAME-OF-THE-STUDY.
+    """
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from lix.study.grid import Study
+    from lix.study.tables import write_tables
+
+    recipe = Study.load(study)
+    folder = output or runs / recipe.name
+    text = write_tables(recipe, runs, folder)
+    console = Console()
+    console.print(Markdown(text) if console.is_terminal else text, soft_wrap=True)
+    console.print(f"Written to {folder}.")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
 

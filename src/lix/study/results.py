@@ -1,0 +1,168 @@
+"""The finished runs of a study as numbers: one tidy table, and what each row of a table is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from lix.catalog import find
+from lix.extras import require
+from lix.files import replacing
+from lix.study.grid import Planned, Study, plan
+from lix.study.store import METRICS, Run, load_run
+
+COLUMNS = (
+    *("study", "data", "network", "method", "options", "seed", "epoch", "metric", "value"),
+    *("seconds_per_step", "peak_memory_mb", "parameters", "commit", "hardware", "run"),
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run of a study that has ended."""
+
+    planned: Planned
+    run: Run
+
+    def final(self, metric: str, last: int) -> float:
+        """Mean of the last evaluations, a share in [0, 1]: one alone is noisier."""
+        values = [value for _, value in self.run.curve(f"val_{metric}")]
+        return fmean(values[-last:])
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Of training and evaluation, without a first stage."""
+        return self.run.result["seconds"] / (
+            self.run.result["epochs"] * self.run.result["steps_per_epoch"]
+        )
+
+
+def finished(study: Study, output: Path) -> list[Finished]:
+    """The runs of a study that have ended, in the order of its recipe."""
+    return [
+        Finished(planned, load_run(planned.job.recipe.output))
+        for planned in plan(study, output)
+        if planned.job.finished
+    ]
+
+
+def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
+    """Rows of the tidy table: every evaluation of every run, and its results.
+
+    `epoch` is empty where the value is a result: the paper's metrics as means of the last
+    evaluations, and `IoU/CLASS` of the best checkpoint.
+    """
+    for one in runs:
+        planned, result = one.planned, one.run.result
+        distill = one.run.recipe.distill
+        shared = {
+            "study": study.name,
+            "data": planned.data,
+            "network": planned.network,
+            "method": planned.method,
+            "options": json.dumps(distill.options if distill else {}, sort_keys=True),
+            "seed": planned.seed,
+            "seconds_per_step": round(one.seconds_per_step, 5),
+            **{key: result[key] for key in ("peak_memory_mb", "parameters", "commit", "hardware")},
+            "run": planned.job.name,
+        }
+        final = {metric: one.final(metric, study.last) for metric in METRICS}
+        final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
+        for metric, value in final.items():
+            yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}
+        for epoch, quantity, value in one.run.history:
+            yield shared | {"epoch": epoch, "metric": quantity, "value": float(f"{value:.6g}")}
+
+
+def write_tidy(study: Study, runs: Sequence[Finished], path: Path) -> None:
+    """Write the tidy table as CSV."""
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(tidy(study, runs))
+
+
+@dataclass(frozen=True)
+class Score:
+    """A metric of a method over seeds."""
+
+    values: dict[int, float]
+    """By seed, a share in [0, 1]."""
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.values.values())
+
+    @property
+    def interval(self) -> float | None:
+        """Half width of the 95 % interval of the mean, by Student's t; None for one seed."""
+        count = len(self.values)
+        if count < 2:
+            return None
+        require("study", "scipy")
+        from scipy.stats import t
+
+        return float(t.ppf(0.975, count - 1)) * stdev(self.values.values()) / count**0.5
+
+    def p_value(self, other: Score) -> float | None:
+        """Of a paired t-test over the seeds that both have, two-sided; None for fewer than two."""
+        seeds = sorted(self.values.keys() & other.values.keys())
+        if len(seeds) < 2:
+            return None
+        require("study", "scipy")
+        from scipy.stats import ttest_rel
+
+        ours, theirs = ([s.values[seed] for seed in seeds] for s in (self, other))
+        if ours == theirs:
+            return 1.0
+        return float(ttest_rel(ours, theirs).pvalue)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A method on one data set with one network."""
+
+    data: str
+    network: str
+    method: str
+    kind: str
+    """`teacher`, `none`, `logit`, `feature` or `both`."""
+    scores: dict[str, Score]
+    seconds_per_step: float
+
+
+def summarise(study: Study, runs: Sequence[Finished]) -> list[Row]:
+    """A row for each data set, network and method that has a finished run."""
+    groups: dict[tuple[str, str, str], list[Finished]] = {}
+    for one in runs:
+        key = one.planned.data, one.planned.network, one.planned.method
+        groups.setdefault(key, []).append(one)
+    order = {entry.name: i for i, entry in enumerate(study.methods)}
+    places = list(study.data), list(study.networks)
+    return [
+        Row(
+            *(data, network, method, _kind(group[0])),
+            {m: Score({f.planned.seed: f.final(m, study.last) for f in group}) for m in METRICS},
+            fmean(f.seconds_per_step for f in group),
+        )
+        for (data, network, method), group in sorted(
+            groups.items(),
+            key=lambda item: (
+                places[0].index(item[0][0]),
+                places[1].index(item[0][1]),
+                order.get(item[0][2], -1),
+            ),
+        )
+    ]
+
+
+def _kind(one: Finished) -> str:
+    if one.run.method == "teacher":
+        return "teacher"
+    kind: str = find("methods", one.run.method).load().kind  # type: ignore[attr-defined]
+    return kind

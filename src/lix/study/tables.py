@@ -1,0 +1,216 @@
+"""Tables of a study in the paper's form: Markdown, LaTeX, CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from functools import cache
+from io import StringIO
+from itertools import groupby
+from pathlib import Path
+
+from lix.files import replacing
+from lix.study.grid import Study, plan
+from lix.study.results import Finished, Row, Score, finished, summarise, write_tidy
+from lix.study.store import METRICS
+
+ALPHA = 0.05
+ENOUGH_SEEDS = 3
+HEADER = (
+    *("method", "kind", *(f"{metric} %" for metric in METRICS)),
+    *("recovered %", "p student", "p best other", "ms a step"),
+)
+
+
+class Block:
+    """The rows of one data set and network, which are compared with each other."""
+
+    def __init__(self, rows: Sequence[Row], paper: str | None = None) -> None:
+        self.rows, self.paper = rows, paper
+        self.data, self.network = rows[0].data, rows[0].network
+        by_kind = {row.kind: row for row in rows}
+        self.teacher, self.student = by_kind.get("teacher"), by_kind.get("none")
+
+    def cells(self, row: Row) -> dict[str, str]:
+        """What a table says of a row, by column; `**` marks what is bold."""
+        found = {"method": row.method, "kind": row.kind}
+        for metric in METRICS:
+            text = _score(row.scores[metric])
+            found[f"{metric} %"] = f"**{text}**" if self.is_best(row, metric) else text
+        found["recovered %"] = self._recovered(row)
+        found["p student"] = _p(row, self.student)
+        found["p best other"] = _p(row, self.best_other(row, "mIoU"))
+        found["ms a step"] = f"{1000 * row.seconds_per_step:.0f}"
+        if self.paper is not None:
+            value = paper_value(self.paper, self.network, row.method, "mIoU")
+            found["paper mIoU %"] = "" if value is None else f"{value:.2f}"
+        return found
+
+    def best_other(self, row: Row, metric: str) -> Row | None:
+        """The best student that is taught by another method."""
+        others = [o for o in self.rows if o is not row and o.kind not in ("teacher", "none")]
+        return max(others, key=lambda other: other.scores[metric].mean, default=None)
+
+    def is_best(self, row: Row, metric: str) -> bool:
+        """Whether a student is better than all others, by enough seeds and significantly."""
+        score = row.scores[metric]
+        if row.kind == "teacher" or len(score.values) < ENOUGH_SEEDS:
+            return False
+        others = [o for o in self.rows if o is not row and o.kind != "teacher"]
+        if not others:
+            return False
+        best = max(others, key=lambda other: other.scores[metric].mean).scores[metric]
+        p = score.p_value(best)
+        return score.mean > best.mean and p is not None and p < ALPHA
+
+    def _recovered(self, row: Row) -> str:
+        """Share of the gap between teacher and plain student that a method closes."""
+        if self.teacher is None or self.student is None or row.kind in ("teacher", "none"):
+            return ""
+        top, base = (r.scores["mIoU"].mean for r in (self.teacher, self.student))
+        if top <= base:
+            return "no gap"
+        return f"{100 * (row.scores['mIoU'].mean - base) / (top - base):.1f}"
+
+
+def blocks(rows: Sequence[Row], paper: str | None = None) -> list[Block]:
+    """One block for each data set and network."""
+    return [
+        Block(list(group), paper)
+        for _, group in groupby(rows, key=lambda row: (row.data, row.network))
+    ]
+
+
+def markdown(found: Sequence[Block], title: str, note: str) -> str:
+    """The tables as Markdown."""
+    parts = [f"# {title}", note]
+    for block in found:
+        cells = [block.cells(row) for row in block.rows]
+        names = list(cells[0])
+        lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+        lines += [f"| {' | '.join(row.values())} |" for row in cells]
+        parts += [f"## {block.data}, {block.network}", "\n".join(lines)]
+    return "\n\n".join(parts) + "\n"
+
+
+def latex(found: Sequence[Block], title: str, note: str) -> str:
+    """The tables for a paper; they need the package booktabs."""
+    parts = [f"% {title}. {note}"]
+    for block in found:
+        cells = [block.cells(row) for row in block.rows]
+        names = [name for name in cells[0] if name != "kind"]
+        lines = [
+            f"% {block.data}, {block.network}",
+            rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
+            r"\toprule",
+            " & ".join(map(_escape, names)) + r" \\",
+        ]
+        kind = ""
+        for row, text in zip(block.rows, cells, strict=True):
+            if row.kind != kind:
+                lines.append(r"\midrule")
+                kind = row.kind
+            lines.append(" & ".join(_escape(text[name]) for name in names) + r" \\")
+        parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
+    return "\n\n".join(parts) + "\n"
+
+
+def comma_separated(found: Sequence[Block]) -> str:
+    """The tables as CSV with numbers instead of text."""
+    file = StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("data", "network", "method", "kind", "metric", "mean", "interval", "seeds"))
+    for block in found:
+        for row in block.rows:
+            for metric, score in row.scores.items():
+                interval = "" if score.interval is None else f"{score.interval:.6f}"
+                place = block.data, block.network, row.method, row.kind, metric
+                writer.writerow((*place, f"{score.mean:.6f}", interval, len(score.values)))
+    return file.getvalue()
+
+
+def write_tables(study: Study, output: Path, folder: Path) -> str:
+    """Write `table.md`, `table.tex`, `table.csv` and `results.csv` of the finished runs.
+
+    Args:
+        study: what was run.
+        output: folder of all runs.
+        folder: for the tables.
+
+    Returns:
+        The Markdown.
+
+    Raises:
+        ValueError: no run has ended.
+        ModuleNotFoundError: SciPy, for the intervals, is missing.
+    """
+    runs = finished(study, output)
+    if not runs:
+        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    found = blocks(summarise(study, runs), study.paper)
+    title, said = study.title or study.name, note(study, output, runs)
+    folder.mkdir(parents=True, exist_ok=True)
+    text = markdown(found, title, said)
+    for name, content in {
+        "table.md": text,
+        "table.tex": latex(found, title, said),
+        "table.csv": comma_separated(found),
+    }.items():
+        with replacing(folder / name) as part:
+            part.write_text(content, encoding="utf-8")
+    write_tidy(study, runs, folder / "results.csv")
+    return text
+
+
+def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
+    """What the numbers are, and what they were made with."""
+    planned = {run.job.name for run in plan(study, output)}
+    made = sorted({(str(f.run.result["commit"]), str(f.run.result["hardware"])) for f in runs})
+    return (
+        f"Mean of the last {study.last} evaluations of a run, then over seeds "
+        f"({', '.join(map(str, study.seeds))}; teachers have one), ± half the 95 % interval. "
+        "Recovered: share of the gap between teacher and plain student (mIoU). p: paired t-tests "
+        "of mIoU over seeds, against the plain student and against the best other method, not "
+        f"corrected for their number. Bold: better than all other students, p < {ALPHA}, at least "
+        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {len(planned)} runs "
+        f"are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
+    )
+
+
+def _score(score: Score) -> str:
+    interval = score.interval
+    return f"{100 * score.mean:.1f}" + ("" if interval is None else f" ± {100 * interval:.1f}")
+
+
+def _p(row: Row, other: Row | None) -> str:
+    if other is None or other is row or row.kind == "teacher":
+        return ""
+    p = row.scores["mIoU"].p_value(other.scores["mIoU"])
+    return "" if p is None else f"{p:.3f}"
+
+
+def _escape(text: str) -> str:
+    bold = text.startswith("**")
+    text = text.strip("*").replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
+    text = text.replace("±", r"$\pm$").replace("β", r"$\beta$").replace("Ω", r"$\Omega$")
+    return rf"\textbf{{{text}}}" if bold else text
+
+
+@cache
+def _paper() -> Mapping[tuple[str, ...], float]:
+    path = Path(__file__).parent / "paper" / "tables_1_2_3.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        return {
+            (r["table"], r["network"], r["method"], r["metric"]): float(r["value_percent"])
+            for r in csv.DictReader(file)
+        }
+
+
+def paper_value(table: str, network: str, method: str, metric: str) -> float | None:
+    """What the paper states, in percent; None where it states nothing.
+
+    >>> paper_value("I", "sne_roadseg", "LIX", "mIoU")
+    91.95
+    """
+    name = "student" if method == "none" else method.lower().replace("-", "")
+    return _paper().get((table, network, name, metric))

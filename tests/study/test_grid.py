@@ -1,0 +1,92 @@
+"""A study's recipe → runs in folders named by what they depend on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lix.study.grid import Study, plan
+
+ENTRIES: dict[str, Any] = {
+    "name": "small",
+    "settings": {"optim": {"lr": 0.01}, "training": {"epochs": 3}},
+    "data": {"a": {"name": "vkitti2", "root": "data/a"}, "b": {"root": "data/b"}},
+    "networks": {"mfnet": {"name": "mfnet"}},
+    "methods": ["none", "kd", {"method": "kd", "label": "hot", "options": {"temperature": 4}}],
+    "seeds": [0, 1],
+    "teacher": {"training": {"epochs": 5}},
+}
+
+
+def study(**changes: Any) -> Study:
+    return Study.model_validate(ENTRIES | changes)
+
+
+def names(found: Study) -> set[str]:
+    return {run.job.name for run in plan(found, Path("out"))}
+
+
+def test_every_combination_is_a_run_and_teachers_come_first() -> None:
+    runs = plan(study(), Path("out"))
+    assert [run.method for run in runs[:2]] == ["teacher", "teacher"]
+    assert len(runs) == len({run.job.name for run in runs}) == 2 + 2 * 2 * 3
+    hot = next(r for r in runs if (r.data, r.method, r.seed) == ("b", "hot", 1))
+    recipe, teacher = hot.job.recipe, runs[1].job
+    assert recipe.output == Path("out/runs") / hot.job.name
+    assert recipe.distill is not None
+    assert recipe.distill.options == {"temperature": 4}
+    assert (recipe.distill.teacher, hot.job.needs) == (teacher.recipe.output, teacher.name)
+    assert (recipe.data.root, recipe.optim.lr, recipe.training.seed) == (Path("data/b"), 0.01, 1)
+    assert (recipe.training.epochs, teacher.recipe.training.epochs) == (3, 5)
+    plain = [run for run in runs if run.method == "none"]
+    assert all(run.job.recipe.distill is None and run.job.needs is None for run in plain)
+
+
+def test_a_name_depends_on_what_changes_a_result_alone() -> None:
+    before = names(study())
+    assert before == names(study(name="other", title="Other", last=2, paper="I"))
+    training = ENTRIES["settings"]["training"]
+    same = ENTRIES["settings"] | {"training": training | {"threads": 2, "workers": 1}}
+    assert before == names(study(settings=same))
+    other = ENTRIES["settings"] | {"training": training | {"epochs": 4}}
+    changed = names(study(settings=other))
+    assert len(before & changed) == 2  # the teachers have epochs of their own
+    taught = names(study(teacher={"training": {"epochs": 6}}))
+    assert len(before & taught) == 4  # students that no teacher taught
+
+
+def test_studies_share_equal_runs() -> None:
+    assert names(study(methods=["kd"], seeds=[1], data={"a": ENTRIES["data"]["a"]})) < names(
+        study()
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"methods": ["kdd"]}, "Unknown method 'kdd'. Did you mean 'kd'"),
+        ({"sedes": [1]}, "unknown entry 'sedes'. Did you mean 'seeds'"),
+        ({"methods": [{"method": "kd", "option": {}}]}, "unknown entry .*'options'"),
+        ({"settings": {"optim": {"rl": 1}}}, "no recipe: unknown entry 'optim.rl'"),
+        ({"networks": None}, "networks: "),
+    ],
+)
+def test_wrong_entries_are_one_sentence(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(ENTRIES | changes))
+    with pytest.raises(ValueError, match=said) as error:
+        plan(Study.load(path), tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_missing_file_names_an_example(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="recipes/study"):
+        Study.load(tmp_path / "no.yaml")
+
+
+@pytest.mark.parametrize("path", sorted(Path("recipes/study").glob("*.yaml")), ids=lambda p: p.name)
+def test_our_own_studies_are_valid(path: Path) -> None:
+    assert plan(Study.load(path), Path("out"))

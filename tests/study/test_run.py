@@ -1,0 +1,119 @@
+"""Running a study: what is done is skipped, what fails is recorded, shards share the work."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+import lix.study.run
+from lix.study.grid import Study
+from lix.study.jobs import ERROR, Job
+from lix.study.run import run_study
+
+STUDY = Study.model_validate(
+    {
+        "name": "small",
+        "settings": {"training": {"epochs": 2}},
+        "data": {"a": {"root": "a"}},
+        "networks": {"mfnet": {}},
+        "methods": ["none", "kd", "at"],
+        "seeds": [0, 1],
+    }
+)
+
+
+class Fake:
+    """A training that ends at once, and fails where it should."""
+
+    started: list[str]
+    running = 0
+    most = 0
+
+    def __init__(self, fail: str = "") -> None:
+        self.started, self.fail = [], fail
+
+    def __call__(self, job: Job) -> Fake.Process:
+        method = job.recipe.distill.method if job.recipe.distill else job.recipe.role
+        self.started.append(method)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        job.command()
+        return Fake.Process(self, job, failing=method == self.fail)
+
+    class Process:
+        def __init__(self, fake: Fake, job: Job, *, failing: bool) -> None:
+            self.fake, self.job, self.failing = fake, job, failing
+
+        def poll(self) -> int:
+            self.fake.running -= 1
+            folder = self.job.recipe.output
+            if self.failing:
+                (folder / "log.txt").write_text("first\nlix: this is why.\n")
+                return 1
+            (folder / "result.json").write_text(json.dumps({}))
+            return 0
+
+        def terminate(self) -> None: ...
+
+        def wait(self) -> int:
+            return 0
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("lix.study.jobs.POLL_SECONDS", 0.001)
+    monkeypatch.chdir(tmp_path)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, fake: Fake, **options) -> tuple[dict[str, str], str]:
+    monkeypatch.setattr(lix.study.run, "start_here", fake)
+    said = StringIO()
+    failed = run_study(STUDY, Path("out"), console=Console(file=said, width=300), **options)
+    return failed, said.getvalue()
+
+
+def test_runs_all_once_and_the_teacher_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake()
+    failed, said = run(monkeypatch, fake, workers=2)
+    assert not failed
+    assert sorted(fake.started) == ["at"] * 2 + ["kd"] * 2 + ["student"] * 2 + ["teacher"]
+    assert fake.started.index("teacher") < fake.started.index("kd")
+    assert fake.most == 2
+    assert "7/7 a mfnet at seed 1: trained" in said
+    again = Fake()
+    assert run(monkeypatch, again)[0] == {}
+    assert again.started == []
+
+
+def test_a_failure_is_recorded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed, said = run(monkeypatch, Fake(fail="at"))
+    assert len(failed) == 2
+    assert all("lix: this is why." in sentence for sentence in failed.values())
+    assert "a mfnet at seed 0: The training" in said
+    notes = list(Path("out/runs").glob(f"*/{ERROR}"))
+    assert len(notes) == 2
+    assert run(monkeypatch, Fake())[0] == {}
+    assert not list(Path("out/runs").glob(f"*/{ERROR}"))
+
+
+def test_students_of_a_teacher_that_failed_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Fake(fail="teacher")
+    failed, _ = run(monkeypatch, fake)
+    assert sorted(fake.started) == ["student", "student", "teacher"]
+    assert len(failed) == 5
+
+
+def test_shards_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+    for part in (1, 2, 3):
+        fake = Fake()
+        assert run(monkeypatch, fake, shard=(part, 3))[0] == {}
+        started += fake.started
+    assert len(started) == 7
+    for wrong in ((0, 3), (4, 3)):
+        with pytest.raises(ValueError, match="is none; write i/n"):
+            run(monkeypatch, Fake(), shard=wrong)

@@ -1,0 +1,133 @@
+"""Tables: means, intervals, paired tests, the recovered share, and when a number is bold."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from lix.study.grid import Study, plan
+from lix.study.results import Score, finished, summarise
+from lix.study.store import METRICS
+from lix.study.tables import ENOUGH_SEEDS, blocks, paper_value, write_tables
+from lix.training.run import HISTORY, RESULT
+
+STUDY = Study.model_validate(
+    {
+        "name": "small",
+        "settings": {"training": {"epochs": 4}},
+        "data": {"streets": {"root": "a"}},
+        "networks": {"mfnet": {}},
+        "methods": ["none", {"method": "kd", "label": "KD"}, {"method": "at", "label": "AT"}],
+        "seeds": [0, 1, 2],
+        "last": 2,
+        "paper": "I",
+    }
+)
+FINAL = {
+    "teacher": [0.70],
+    "none": [0.50, 0.51, 0.49],
+    "KD": [0.56, 0.572, 0.548],
+    "AT": [0.50, 0.53, 0.46],
+}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    for run in plan(STUDY, tmp_path):
+        folder = run.job.recipe.output
+        folder.mkdir(parents=True)
+        run.job.recipe.save(folder / "recipe.yaml")
+        value = FINAL[run.method][run.seed]
+        with (folder / HISTORY).open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("epoch", "quantity", "value"))
+            for epoch, offset in enumerate((-0.3, -0.2, 0.01, -0.01)):
+                for metric in METRICS:
+                    writer.writerow((epoch, f"val_{metric}", value + offset))
+                writer.writerow((epoch, "seconds", 2.0))
+        result = dict.fromkeys(METRICS, 0.9) | {
+            "iou": {"road": 0.5, "car": None},
+            "seconds": 8.0,
+            "epochs": 4,
+            "steps_per_epoch": 10,
+            "peak_memory_mb": 100.0,
+            "parameters": 7,
+            "commit": "abc1234",
+            "hardware": "a machine",
+        }
+        (folder / RESULT).write_text(json.dumps(result))
+    return tmp_path
+
+
+def test_scores_by_hand() -> None:
+    score = Score({0: 0.5, 1: 0.6, 2: 0.7})
+    assert score.mean == pytest.approx(0.6)
+    assert score.interval == pytest.approx(4.302653 * 0.1 / math.sqrt(3), rel=1e-5)
+    other = Score({0: 0.4, 1: 0.52, 2: 0.58, 7: 0.1})
+    t = 0.1 / (0.02 / math.sqrt(3))  # differences 0.10, 0.08, 0.12
+    assert score.p_value(other) == pytest.approx(1 - t / math.sqrt(2 + t * t))  # two degrees
+    assert score.p_value(score) == 1.0
+    assert Score({0: 0.5}).interval is None
+    assert Score({0: 0.5}).p_value(score) is None
+
+
+def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
+    rows = summarise(STUDY, finished(STUDY, output))
+    assert [row.method for row in rows] == ["teacher", "none", "KD", "AT"]
+    assert [row.kind for row in rows] == ["teacher", "none", "logit", "feature"]
+    for row in rows:
+        assert list(row.scores["mIoU"].values.values()) == pytest.approx(FINAL[row.method])
+        assert row.seconds_per_step == pytest.approx(0.2)
+
+
+def test_bold_needs_seeds_and_a_significant_difference(output: Path) -> None:
+    rows = summarise(STUDY, finished(STUDY, output))
+    block = blocks(rows)[0]
+    assert {row.method: block.is_best(row, "mIoU") for row in rows} == {
+        "teacher": False,
+        "none": False,
+        "KD": True,
+        "AT": False,
+    }
+    assert ENOUGH_SEEDS == 3
+    cells = block.cells(rows[2])
+    assert cells["mIoU %"] == "**56.0 ± 3.0**"
+    assert float(cells["recovered %"]) == pytest.approx(100 * 0.06 / 0.2)
+    assert cells["p student"]
+    few = [row for row in rows if row.method != "KD"]
+    assert not any(blocks(few)[0].is_best(row, "mIoU") for row in few)
+
+
+def test_files_hold_the_tables_and_all_numbers(output: Path) -> None:
+    text = write_tables(STUDY, output, output / "tables")
+    assert "10 of 10 runs are done. Made with commit abc1234 on a machine." in text
+    assert "| 85.70 |" in text  # the paper's KD
+    assert (output / "tables/table.md").read_text() == text
+    latex = (output / "tables/table.tex").read_text()
+    assert r"\textbf{56.0 $\pm$ 3.0}" in latex
+    assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
+    with (output / "tables/results.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    final = [r for r in rows if r["epoch"] == "" and r["metric"] == "mIoU"]
+    assert len(final) == 10
+    assert {r["metric"] for r in rows if r["metric"].startswith("IoU/")} == {"IoU/road"}
+    assert len([r for r in rows if r["metric"] == "val_mIoU"]) == 40
+    with (output / "tables/table.csv").open() as file:
+        kd = next(r for r in csv.DictReader(file) if (r["method"], r["metric"]) == ("KD", "mIoU"))
+    assert float(kd["mean"]) == pytest.approx(0.56)
+
+
+def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"No run of this study .* has ended"):
+        write_tables(STUDY, tmp_path, tmp_path / "tables")
+
+
+def test_the_papers_numbers() -> None:
+    assert paper_value("I", "mfnet", "none", "mIoU") == 84.59
+    assert paper_value("I", "mfnet", "teacher", "fwIoU") == 95.57
+    assert paper_value("I", "mfnet", "Af-DCD", "mIoU") is not None
+    assert paper_value("I", "mfnet", "none at all", "mIoU") is None
