@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ def connect(address: str | None, console: Console) -> tuple[Callable[[Job], Proc
         ValueError: no cluster answers.
     """
     require("ray", "ray")
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # lix sends nothing anywhere
     import ray
 
     try:

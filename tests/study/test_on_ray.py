@@ -1,0 +1,46 @@
+"""Trainings as tasks of a Ray cluster, a local one here."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import ray
+from rich.console import Console
+
+from lix.config import Recipe
+from lix.study.jobs import ERROR, LOG, Bars, Job, run_jobs
+from lix.study.on_ray import connect
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+def test_jobs_run_where_ray_wants_and_failures_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command(job: Job) -> list[str]:
+        job.recipe.output.mkdir(parents=True, exist_ok=True)
+        fails = "sys.exit('lix: no.')" if job.name == "bad" else "pass"
+        script = (
+            "import os, sys, pathlib; print(os.environ['OMP_NUM_THREADS']); "
+            f"{fails}; pathlib.Path({str(job.recipe.output / 'result.json')!r}).write_text('{{}}')"
+        )
+        return [sys.executable, "-c", script]
+
+    monkeypatch.setattr(Job, "command", command)
+    jobs = [Job(name, Recipe(output=tmp_path / name)) for name in ("good", "bad")]
+    jobs.append(Job("after", Recipe(output=tmp_path / "after"), needs="good"))
+    console = Console(quiet=True)
+    try:
+        start, slots = connect(None, console)
+        failed = run_jobs(
+            jobs, workers=slots, watcher=Bars(jobs, console), keep_going=True, start=start
+        )
+    finally:
+        ray.shutdown()
+    assert list(failed) == ["bad"]
+    assert "lix: no." in failed["bad"]
+    assert (tmp_path / "bad" / ERROR).is_file()
+    assert jobs[2].finished
+    assert (tmp_path / "good" / LOG).read_text().strip() == "1"
