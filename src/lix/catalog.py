@@ -202,6 +202,32 @@ def _build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:
     return entry.load()(*arguments, **_checked(entry, options))
 
 
+def absolute_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a data set with absolute paths; what is wrong stays as it is."""
+    from pydantic import TypeAdapter, ValidationError
+
+    if name not in entries("data"):
+        return dict(options)
+    hints = get_type_hints(find("data", name).load().__init__, include_extras=True)  # type: ignore[misc]
+
+    def placed(value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [placed(inner) for inner in value]
+        if not isinstance(value, Path):
+            return value
+        return str(value if value == Path("own") else value.absolute())
+
+    found = dict(options)
+    for key, value in options.items():
+        if "Path" in str(hints.get(key)):
+            try:
+                typed = TypeAdapter(hints[key]).validate_python(value)
+            except ValidationError:
+                continue
+            found[key] = placed(typed)
+    return found
+
+
 def _checked(entry: Entry, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options, converted to the types that the constructor's annotations name."""
     from pydantic import TypeAdapter, ValidationError

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from lix.catalog import unknown
+from lix.catalog import absolute_options, unknown
 
 ENCODINGS = ("log", "inverse", "normal")
 """What X can be encoded as; several are joined by `+`."""
@@ -162,11 +162,12 @@ class Recipe(Section):
     def absolute(self) -> Recipe:
         """The same with absolute paths, so that a run can be used from any folder."""
         root, distill = self.data.root, self.distill
-        cache = self.data.cache
+        cache, own = self.data.cache, ("options", "train", "val")
         data = self.data.model_copy(
             update={
                 "root": root.absolute() if root else None,
                 "cache": cache.absolute() if cache else None,
+                **{key: absolute_options(self.data.name, getattr(self.data, key)) for key in own},
             }
         )
         if distill and distill.teacher:

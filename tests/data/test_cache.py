@@ -7,10 +7,13 @@ import os
 import pickle
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
+from PIL import Image
 from torch import Tensor
 
 from lix.catalog import build_dataset
@@ -110,6 +113,51 @@ def test_every_change_makes_a_new_cache(root: Path, tmp_path: Path, change: str)
     after = Cache(data, tmp_path / "cache", size, options).read(0, with_x=False)
     assert same(after, resize(data.read(0, with_x=False), size))
     assert len(list((tmp_path / "cache").iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [
+        ("x", {"kind": "depth", "unit": "mm"}),
+        ("x", {"kind": "depth", "unit": "cm", "invalid": 700}),
+        ("ignore", [1]),
+        ("classes", {0: "road", 1: "road", 2: "car"}),
+        ("intrinsics", [10, 10, 5, 5]),
+    ],
+)
+def test_a_corrected_description_counts_at_once(tmp_path: Path, change: str, value: Any) -> None:
+    for name in ("a", "b"):
+        for part, array in {
+            "rgb": np.full((32, 96, 3), 90, np.uint8),
+            "ids": np.arange(32 * 96, dtype=np.uint8).reshape(32, 96) % 3,
+            "depth": np.full((32, 96), 700, np.uint16),
+        }.items():
+            (tmp_path / part).mkdir(exist_ok=True)
+            Image.fromarray(array).save(tmp_path / part / f"{name}.png")
+    files = {
+        part: f"{folder}/*.png"
+        for part, folder in (("image", "rgb"), ("label", "ids"), ("x", "depth"))
+    }
+    entries: dict[str, Any] = {
+        "classes": ["road", "kerb", "car"],
+        "x": {"kind": "depth", "unit": "cm"},
+        "train": files,
+        "val": files,
+    }
+
+    def read(entries: dict[str, Any]) -> tuple[Sample, Sample]:
+        (tmp_path / "lix.yaml").write_text(yaml.safe_dump(entries))
+        data = build_dataset("folder", tmp_path)
+        cached = Cache(data, tmp_path / "cache", SIZE).read(0, with_x=True)
+        return cached, resize(data.read(0, with_x=True), SIZE)
+
+    for cached, plainly in (read(entries), read(entries | {change: value})):
+        assert torch.equal(plain(cached.target), plain(plainly.target))
+        assert torch.equal(plain(cached.x[0]).nan_to_num(-1), plain(plainly.x[0]).nan_to_num(-1))
+        if plainly.intrinsics is None:
+            assert cached.intrinsics is None
+        else:
+            torch.testing.assert_close(cached.intrinsics, plainly.intrinsics)
 
 
 def test_several_x_keep_their_kinds(root: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from lix.catalog import build_dataset
+from lix.config import Data, Recipe
 from lix.data.folder import Folder
 from lix.data.x import Channels, Depth, Disparity
 
@@ -67,7 +68,7 @@ def test_lists_name_frames_or_images_in_their_order(root: Path) -> None:
     assert Folder(describe(root)).ids == ["drive1_01", "drive1_00"]
     assert Folder(root, split="val").ids == ["drive2_00"]
     own = {"val": {"image": "rgb/drive2*.jpg", "label": "ids/drive2*.png"}, "files": None}
-    with pytest.raises(ValueError, match=r"train.*Input should be a valid dictionary"):
+    with pytest.raises(ValueError, match=r"train is a group of entries"):
         Folder(describe(root, **own))
     assert Folder(describe(root, val={"list": "lists/val.txt"}), split="val").ids == ["drive2_00"]
 
@@ -94,6 +95,7 @@ def test_label_values_have_names_and_several_may_share_one(root: Path) -> None:
     data = Folder(describe(root))
     assert data.classes == ("road", "vehicle")
     assert data.read(0, with_x=False).target[0].tolist() == [0, 1, 1, 255, 255, 1]
+    assert Folder(describe(root, ignore=0)).description.ignore == (0,)
     with pytest.raises(ValueError, match=r"has the label 0, which is no class; "):
         Folder(describe(root, ignore=[])).read(0, with_x=False)
     with pytest.raises(ValueError, match="to merge values write `value: name`"):
@@ -120,6 +122,10 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
         ({"x": [KINDS[0], {"kind": "channels", "scale": "1/x"}]}, r"x\.1\.scale"),
         ({"files": FILES | {"imag": "a"}}, "Unknown entry train 'imag'.*'image'"),
         ({"files": {"image": "rgb/*.jpg"}}, r"the entry `train\.label` is missing"),
+        ({"clases": {}, "classes": None}, "Unknown entry 'clases'. Did you mean 'classes'"),
+        ({"classes": {"road": 0, "car": 1}}, "a label value is a number; write `value: name`"),
+        ({"x": "depth"}, "x is a group of entries, got 'depth'"),
+        ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is no pattern"),
     ],
 )
 def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], said: str) -> None:
@@ -147,5 +153,20 @@ def test_x_of_other_folders(root: Path) -> None:
         single.read(0, with_x=True)
     nothing = build_dataset("folder", root, x=str(root / "nowhere"))
     assert nothing.read(0, with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"x\.yaml is missing; say in it"):
+    with pytest.raises(
+        ValueError, match=r"The folder of X .*nowhere is missing; correct data\.options\.x"
+    ):
         nothing.read(0, with_x=True)
+
+
+def test_recipes_keep_absolute_paths_of_options(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    data = Data(name="folder", root="lix.yaml", options={"x": ["own", "made"], "images": "."})
+    kept = Recipe(data=data, output="out").absolute().data.options
+    assert kept == {"x": ["own", str(root / "made")], "images": str(root)}
+    lists = Data(name="vkitti2", options={"lists": "paper"}, train={"lists": "mine"})
+    placed = Recipe(data=lists).absolute().data
+    assert placed.options == {"lists": "paper"}
+    assert placed.train == {"lists": str(root / "mine")}

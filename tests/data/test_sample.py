@@ -148,3 +148,17 @@ def test_parts_of_different_size(part: str) -> None:
 
 def test_camera_matrix() -> None:
     assert camera_matrix(1, 2, 3, 4).tolist() == [[1, 0, 3], [0, 2, 4], [0, 0, 1]]
+
+
+@pytest.mark.parametrize("mode", ["rgb", "rgba"])
+def test_channels_of_16_bits_are_not_cut_to_8(tmp_path: Path, mode: str) -> None:
+    import cv2
+
+    path = tmp_path / "a.png"
+    cv2.imwrite(str(path), np.full((4, 4, len(mode)), 1000, np.uint16))
+    with pytest.raises(ValueError, match="channels have 16 bits, which would be cut"):
+        read_array(path)
+    with pytest.raises(ValueError, match="channels have 16 bits, which would be cut"):
+        read_rgb(path)
+    cv2.imwrite(str(path), np.full((4, 4), 1000, np.uint16))
+    assert read_array(path).max() == 1000

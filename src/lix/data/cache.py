@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torchvision import tv_tensors
 
 from lix.data.sample import Sample, SegDataset
-from lix.data.transforms import resize
+from lix.data.transforms import resize, scaling
 from lix.data.x import KINDS
 
 
@@ -24,7 +25,8 @@ class Cache:
     """A data set's samples at one size; a sample is decoded and stored when it is first read.
 
     The files are named by a hash of what they hold, with size and time of every file read, so
-    that a change of the data, the size or the options makes new ones. Processes may share them.
+    that a change of the data, their description, the size or the options makes new ones; old ones
+    are for the user to remove. Processes may share them.
 
     Args:
         dataset: where the samples come from.
@@ -40,7 +42,7 @@ class Cache:
     def __init__(
         self, dataset: SegDataset, folder: Path, size: tuple[int, int], options: object = None
     ) -> None:
-        self.dataset, self.folder, self.size = dataset, Path(folder), tuple(size)
+        self.dataset, self.folder, self.size = dataset, Path(folder), size
         self.options = options
 
     def __len__(self) -> int:
@@ -55,7 +57,6 @@ class Cache:
         maps = (self._rgb, self._x) if with_x else (self._rgb,)
         if not all(m["done"][index] for m in maps):
             self._store(index, with_x=with_x)
-        k = torch.from_numpy(np.array(self._rgb["intrinsics"][index]))
         target = torch.from_numpy(np.array(self._rgb["target"][index]))
         parts = [np.array(self._x[f"x{i}"][index]) for i in range(len(self.dataset.x) * with_x)]
         return Sample(
@@ -66,16 +67,24 @@ class Cache:
                 KINDS[spec.kind](torch.from_numpy(part))
                 for spec, part in zip(self.dataset.x if with_x else (), parts, strict=True)
             ),
-            intrinsics=None if k.isnan().any() else k,
+            intrinsics=self._intrinsics(index),
         )
+
+    def _intrinsics(self, index: int) -> Tensor | None:
+        """Read anew each time: they may come from a file or be mended in a description."""
+        k = self.dataset.intrinsics(index)
+        if k is None:
+            return None
+        height, width = map(int, self._rgb["from"][index])
+        return scaling((height, width), self.size) @ k
 
     def _store(self, index: int, *, with_x: bool) -> None:
         height, width = self.size
-        sample = resize(self.dataset.read(index, with_x=with_x), (height, width))
+        sample = self.dataset.read(index, with_x=with_x)
+        self._rgb["from"][index] = sample.image.shape[-2:]
+        sample = resize(sample, (height, width))
         self._rgb["image"][index] = sample.image.numpy()
         self._rgb["target"][index] = sample.target.byte().numpy()
-        k = sample.intrinsics
-        self._rgb["intrinsics"][index] = np.nan if k is None else k.numpy()
         self._rgb["done"][index] = 1
         if with_x:
             for i, x in enumerate(sample.x):
@@ -89,10 +98,10 @@ class Cache:
         shapes = {
             "image": ((3, *self.size), np.uint8),
             "target": (self.size, np.uint8),
-            "intrinsics": ((3, 3), np.float32),
+            "from": ((2,), np.int32),
             "done": ((), np.uint8),
         }
-        return self._open("rgb", [files, data.classes, self.options], shapes)
+        return self._open("rgb", [files, data.fingerprint(), self.options], shapes)
 
     @cached_property
     def _x(self) -> dict[str, NDArray[Any]]:
@@ -102,14 +111,16 @@ class Cache:
         shapes: dict[str, tuple[tuple[int, ...], Any]] = {"done": ((), np.uint8)}
         for i, (_, channels) in enumerate(data.x):
             shapes[f"x{i}"] = ((channels, *self.size), np.float32)
-        return self._open("x", [files, data.x, self.options], shapes)
+        meaning = [getattr(source, "files", source.spec) for source in data.x_sources]
+        return self._open("x", [files, meaning, self.options], shapes)
 
     def _stamp(self, paths: list[Callable[[int], Path]]) -> list[tuple[str, int, int]]:
         """Name, bytes and time of every file that is read."""
         found = []
         for path in dict.fromkeys(path(i) for path in paths for i in range(len(self))):
-            seen = path.stat()
-            found.append((str(path.absolute()), seen.st_size, seen.st_mtime_ns))
+            seen = path.stat() if path.exists() else None
+            size, time = (seen.st_size, seen.st_mtime_ns) if seen else (0, 0)
+            found.append((str(path.absolute()), size, time))
         return found
 
     def _open(

@@ -73,7 +73,7 @@ class Description(_Section):
     share a name."""
     palette: Sequence[Colour] = ()
     """RGB by class, for pictures, and for labels that are stored in these colours."""
-    ignore: Sequence[int | Colour] = ()
+    ignore: Annotated[tuple[int | Colour, ...], BeforeValidator(several)] = ()
     """Label values, or colours, that are no class; 255 always is none."""
     x: Annotated[tuple[XFiles, ...], BeforeValidator(several)] = ()
     """What the files of each X hold."""
@@ -148,8 +148,8 @@ def read_yaml(path: Path) -> Description:
 
 
 def _explain(error: ValidationError) -> str:
-    """The first complaint of pydantic as one sentence with the fix."""
-    first = error.errors()[0]
+    """The most telling complaint of pydantic as one sentence with the fix."""
+    first = max(error.errors(), key=lambda complaint: complaint["type"] == "extra_forbidden")
     places = [str(part) for part in first["loc"]] or ["file"]
     if places[:2] == ["x", "0"]:
         del places[1]  # one X has no number
@@ -163,5 +163,9 @@ def _explain(error: ValidationError) -> str:
         return (
             f"the entry `{where}` is missing; docs/your-data.md shows what belongs into the file."
         )
+    if first["type"] in ("model_type", "model_attributes_type"):
+        return f"{where} is a group of entries, got {first['input']!r}; docs/your-data.md shows it."
+    if key == "[key]":
+        return f"{where}: a label value is a number; write `value: name`, as in `7: road`."
     got: Any = "" if key == "file" else f", got {first['input']!r}"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}{got}."

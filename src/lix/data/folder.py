@@ -83,6 +83,9 @@ class Folder(SegDataset):
     def label_path(self, index: int) -> Path:
         return self._labels[self.ids[index]]
 
+    def fingerprint(self) -> object:
+        return self.description.model_dump(mode="json", exclude={"x", "intrinsics"})
+
     def intrinsics(self, index: int) -> Tensor | None:
         camera = self.description.intrinsics
         return None if camera is None else camera_matrix(*camera)
@@ -181,7 +184,13 @@ def matches(base: Path, pattern: str) -> dict[str, Path]:
     """
     wildcards = _wildcards(pattern)
     found: dict[str, Path] = {}
-    for path in sorted(p for p in base.glob(pattern) if p.is_file()):
+    try:
+        fitting = sorted(path for path in base.glob(pattern) if path.is_file())
+    except ValueError as error:
+        raise ValueError(
+            f"{pattern} is no pattern ({error}); write `**/*` for subfolders."
+        ) from None
+    for path in fitting:
         name = _name(wildcards, path.relative_to(base)) or path.stem
         if name in found:
             raise ValueError(

@@ -40,7 +40,7 @@ class IdLabels:
         if values.ndim != 2 or values.dtype.kind not in "biu":
             raise DataError(
                 f"{path} holds no class indices but {values.dtype} of shape {values.shape}; store "
-                f"one channel of integers, or {self._hint}.",
+                "one channel of integers, or give a folder's YAML the `palette` of its colours.",
                 path,
             )
         if values.dtype.itemsize == 1 and values.dtype.kind != "i":

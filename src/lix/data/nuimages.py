@@ -151,7 +151,8 @@ class NuImages(SegDataset):
         images = [self.image_path(index) for index in range(len(self))]
         fix = f"unpack nuimages-v1.0-all-samples.tgz into {self.root}, or write lists"
         require_files(images, "image", fix)
-        if any(self.label_path(index).suffix == ".json" for index in range(len(self))):
+        kept = (self._mask_path(index) for index in range(len(self)))
+        if not all(path is not None and path.is_file() for path in kept):
             require("nuimages", "pycocotools")
         self.x_sources = open_x(x, self.root, self.image_path)
 
@@ -163,18 +164,15 @@ class NuImages(SegDataset):
         return self.root / self._frames[index].file
 
     def label_path(self, index: int) -> Path:
-        kept = self._mask_path(index)
-        table = self._frames[index].tables / "object_ann.json"
-        return kept if kept is not None and kept.is_file() else table
+        return self._frames[index].tables / "object_ann.json"
 
     def read_target(self, index: int) -> NDArray[np.uint8]:
-        path = self.label_path(index)
-        if path.suffix == ".png":
-            ids = MASKS.read(path)
+        kept = self._mask_path(index)
+        if kept is not None and kept.is_file():
+            ids = MASKS.read(kept)
         else:
             frame = self._frames[index]
-            ids = _draw(frame, self._drawings.get(frame.token, ()), path)
-            kept = self._mask_path(index)
+            ids = _draw(frame, self._drawings.get(frame.token, ()), self.label_path(index))
             if kept is not None:
                 with replacing(kept) as part:
                     Image.fromarray(ids).save(part)

@@ -91,6 +91,8 @@ def read_array(path: Path, mode: str | None = None) -> NDArray[Any]:
                 stored = np.load(opened, allow_pickle=False)
                 return np.asarray(stored if path.suffix == ".npy" else stored[stored.files[0]])
         with Image.open(path) as file:
+            if file.format == "PNG" and file.mode in CUT and "16" in str(file.tile[0].args):
+                raise ValueError("its channels have 16 bits, which would be cut; store .npy")
             if mode is None or file.mode == mode:
                 return np.array(file)
             if file.mode.startswith(("I", "F")):
@@ -98,6 +100,8 @@ def read_array(path: Path, mode: str | None = None) -> NDArray[Any]:
             return np.array(file.convert(mode))
 
 
+CUT = ("RGB", "RGBA", "LA")
+"""Modes in which Pillow gives 8 bits of a 16-bit PNG."""
 _UNREADABLE = (
     *(OSError, SyntaxError, ValueError, EOFError, IndexError),
     *(BadZipFile, zlib.error, struct.error, Image.DecompressionBombError),
@@ -114,5 +118,7 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(
             f"{path} is missing; check the data set's folder or its list.", path
         ) from None
+    except PermissionError:
+        raise DataError(f"{path} may not be read; give yourself the permission.", path) from None
     except _UNREADABLE as error:
         raise DataError(f"{path} cannot be read ({error}); replace the file.", path) from None

@@ -93,6 +93,10 @@ class SegDataset(ABC):
             DataError: a file that is missing, damaged, or holds what is no class.
         """
 
+    def fingerprint(self) -> object:
+        """What the labels depend on beside their files and the options; a cache is named by it."""
+        return self.classes
+
     def sequence(self, name: str) -> str:
         """What names the drive of a frame, so that a split keeps it together."""
         return sequence(name)

@@ -32,9 +32,13 @@ def resize(sample: Sample, size: tuple[int, int]) -> Sample:
     height, width = sample.image.shape[-2:]
     if (height, width) == tuple(size):
         return sample
-    x, y = size[1] / width, size[0] / height
-    scaling = torch.tensor([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
-    return _map(sample, lambda part: _resized(part, list(size)), scaling)
+    return _map(sample, lambda part: _resized(part, list(size)), scaling((height, width), size))
+
+
+def scaling(before: tuple[int, int], after: tuple[int, int]) -> Tensor:
+    """(3, 3): what a change of size (H, W) does to pixel coordinates, centres at integers."""
+    y, x = after[0] / before[0], after[1] / before[1]
+    return torch.tensor([[x, 0.0, (x - 1) / 2], [0.0, y, (y - 1) / 2], [0.0, 0.0, 1.0]])
 
 
 def crop(sample: Sample, top: int, left: int, height: int, width: int) -> Sample:

@@ -105,7 +105,7 @@ class VKITTI2(SegDataset):
         root: Path,
         *,
         split: Literal["train", "val"] = "train",
-        lists: str | None = None,
+        lists: Literal["paper", "all"] | Path | None = None,
         scenes: Names = (),
         variations: Names = (),
         cameras: Numbers = (),
@@ -164,7 +164,7 @@ class VKITTI2(SegDataset):
     def _file(self, modality: str, index: int) -> Path:
         return self._folders.file(self._frames[index], modality)
 
-    def _listed(self, split: str, lists: str | None) -> list[Frame]:
+    def _listed(self, split: str, lists: str | Path | None) -> list[Frame]:
         if lists == "all":
             return self._folders.frames()
         own = (self.root if lists is None else Path(lists)) / f"{split}.txt"

@@ -13,7 +13,7 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from lix.data.options import Folders
+from lix.data.options import Folders, several
 from lix.data.readers import DataError, read_array, require_files
 from lix.data.x import KINDS, X, XSpec, as_kind
 
@@ -44,7 +44,7 @@ class XFiles(BaseModel):
     scale: Annotated[float, BeforeValidator(_number)] = 1.0
     """A number or a fraction such as `1/256`."""
     offset: Annotated[float, BeforeValidator(_number)] = 0.0
-    invalid: tuple[float, ...] | None = None
+    invalid: Annotated[tuple[float, ...], BeforeValidator(several)] | None = None
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
     """Of the kind `channels`; the others have their own number."""
@@ -173,6 +173,7 @@ class FolderSource:
 
     def __init__(self, folder: Path, root: Path, image: Callable[[int], Path]) -> None:
         self.folder, self.root, self.image = folder, root, image
+        self._present: dict[Path, frozenset[str]] = {}
 
     @cached_property
     def files(self) -> XFiles:
@@ -192,7 +193,11 @@ class FolderSource:
 
     def path(self, index: int) -> Path:
         wanted = self.folder / self.image(index).relative_to(self.root)
-        present = _names(wanted.parent)
+        here = wanted.parent
+        if here not in self._present:
+            names = (path.name for path in here.iterdir()) if here.is_dir() else ()
+            self._present[here] = frozenset(names)
+        present = self._present[here]
         for suffix in SUFFIXES:
             if wanted.with_suffix(suffix).name in present:
                 return wanted.with_suffix(suffix)
@@ -233,6 +238,11 @@ def read_description(path: Path) -> XFiles:
     Raises:
         ValueError: the file is missing or wrong.
     """
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"The folder of X {path.parent} is missing; correct data.options.x, or make it with "
+            "`lix data depth`."
+        )
     if not path.is_file():
         raise ValueError(
             f"{path} is missing; say in it what the files hold, as in `kind: disparity` and "
@@ -247,8 +257,3 @@ def read_description(path: Path) -> XFiles:
         raise ValueError(f"{path}: {where}: {message}; correct the entry.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
-
-
-@lru_cache(maxsize=4096)
-def _names(folder: Path) -> frozenset[str]:
-    return frozenset(p.name for p in folder.iterdir()) if folder.is_dir() else frozenset()
