@@ -16,9 +16,11 @@ from PIL import Image
 from torch import Tensor
 
 from lix.catalog import build_dataset
+from lix.data.lists import frames_of, write_lists
 from lix.data.mfnet_rgbt import MFNetRGBT
 from lix.data.nuimages import NuImages
 from lix.data.orfd import ORFD
+from lix.data.split import split as divide
 from lix.data.vkitti2 import VKITTI2
 from lix.data.x import Depth
 
@@ -102,6 +104,30 @@ def test_splits(root: Path) -> None:
     assert ORFD(root, split="val").ids == FRAMES["validation"]
     assert build_dataset("orfd", root, split="val", val_folder="testing").ids == FRAMES["testing"]
     assert ORFD(root, val_folder="testing").ids == FRAMES["training"]
+
+
+def test_lists(root: Path, tmp_path: Path) -> None:
+    lists = tmp_path / "lists"
+    names, sequence = frames_of("orfd", root, {})
+    assert names == sorted(FRAMES["training"] + FRAMES["validation"])  # test is kept out
+    write_lists(lists, *divide(names, 0.3, sequence=sequence))
+    train, val = (build_dataset("orfd", root, split=s, lists=lists) for s in ("train", "val"))
+    assert sorted(train.ids + val.ids) == names
+    assert not {*map(sequence, train.ids)} & {*map(sequence, val.ids)}
+    tested, validated = FRAMES["testing"][0], FRAMES["validation"][0]
+    (lists / "val.txt").write_text(f"{tested}\n{validated}\n")
+    val = ORFD(root, split="val", lists=lists)
+    assert val.ids == [tested, validated]
+    assert val.label_path(0).is_relative_to(root / "testing")
+    assert val.label_path(1).is_relative_to(root / "validation")
+    sample = val.read(0, with_x=True)
+    assert sample.intrinsics is not None
+    assert isinstance(sample.x[0], Depth)
+    (lists / "val.txt").write_text("nothing\n")
+    with pytest.raises(ValueError, match=r"val\.txt lists 'nothing', which is no frame here"):
+        ORFD(root, split="val", lists=lists)
+    with pytest.raises(FileNotFoundError, match=r"nowhere/training is missing; set data\.root"):
+        ORFD(tmp_path / "nowhere", lists=lists)
 
 
 def test_a_student_opens_no_depth(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lix.catalog import entries
 from lix.data.folder import Folder
 from lix.data.lists import frames_of, how_to_use, write_lists
-from lix.data.split import hashed, read_list, sequence, split
+from lix.data.split import grouping, hashed, read_list, sequence, split
+from lix.data.streets import write_streets
 from lix.data.vkitti2 import VKITTI2
 from tests.test_cli import lix
 
@@ -198,6 +201,54 @@ def test_splits_all_frames_of_a_data_set(
     assert sorted(train.ids + val.ids) == VKITTI2(streets, lists="all").ids
 
 
-def test_a_data_set_without_lists_says_so(tmp_path: Path) -> None:
+def test_a_data_set_without_lists_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Entry:
+        def load(self) -> Any:
+            return lambda root, *, split: None
+
+    monkeypatch.setattr("lix.data.lists.find", lambda *_: Entry())
     with pytest.raises(ValueError, match="takes no lists"):
-        frames_of("orfd", tmp_path, {})
+        frames_of("other", tmp_path, {})
+
+
+def test_all_other_sets_take_lists() -> None:
+    for entry in entries("data").values():
+        if entry.name != "folder":
+            assert "lists" in inspect.signature(entry.load()).parameters, entry.name
+
+
+def both_cameras(root: Path) -> Path:
+    """Streets of one scene, seen by two cameras."""
+    write_streets(root, images=8, val_images=2, size=(32, 64), cameras=(0, 1))
+    return root
+
+
+def test_the_cameras_of_a_street_stay_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, lists = both_cameras(tmp_path / "st"), tmp_path / "lists"
+    assert lix("data", "split", root, lists, "--val-share", "0.25") == 0
+    train, val = (VKITTI2(root, split=part, lists=lists) for part in ("train", "val"))
+    assert (len(train), len(val)) == (12, 4)
+    assert not {*map(train.moment, train.ids)} & {*map(val.moment, val.ids)}
+    capsys.readouterr()
+    check = ("data", "check", root, "--output", tmp_path / "out", "--options.lists", lists)
+    assert lix(*check) == 0
+    assert "instant" not in capsys.readouterr().out
+    (lists / "train.txt").write_text("".join(f"{n}\n" for n in val.ids if "Camera_0" in n))
+    (lists / "val.txt").write_text("".join(f"{n}\n" for n in val.ids if "Camera_1" in n))
+    assert lix(*check) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "show the same 2 of the 2 instants in val (Scene01/" in printed
+    assert "`lix data split`" in printed
+
+
+def test_what_stays_together() -> None:
+    names = [f"Scene01/{v}/Camera_{c}/{i:05d}" for v in "ab" for c in (0, 1) for i in range(3)]
+    data = VKITTI2.__new__(VKITTI2)
+    assert grouping(names, data.sequence, data.moment) == data.moment
+    assert {data.moment(name) for name in names} == {f"Scene01/{i:05d}" for i in range(3)}
+    two = [*names, "Scene02/a/Camera_0/00000"]
+    assert grouping(two, data.sequence, data.moment) == data.sequence
+    alone = names[:3]  # which the moments do not join
+    assert grouping(alone, data.sequence, data.moment) == data.sequence

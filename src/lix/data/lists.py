@@ -13,14 +13,16 @@ from lix.data.description import Description, read_yaml
 from lix.data.folder import matches
 from lix.data.readers import read_text
 from lix.data.sample import SegDataset
-from lix.data.split import sequence
+from lix.data.split import grouping, sequence
 from lix.files import replacing
 
 
 def frames_of(
     name: str, path: Path, options: Mapping[str, Any]
 ) -> tuple[list[str], Callable[[str], str]]:
-    """The names of all labelled frames of a data set, and what names their drives.
+    """The names of all labelled frames of a data set, and what says which to keep together.
+
+    That is the drive, or, if there is only one, the moment that several frames show.
 
     Args:
         name: of the loader.
@@ -40,7 +42,8 @@ def frames_of(
         )
     wanted = {**loader.every_frame, **options}
     datasets = [build_dataset(name, path, split=part, **wanted) for part in ("train", "val")]
-    return sorted({name for dataset in datasets for name in dataset.ids}), datasets[0].sequence
+    names = sorted({name for dataset in datasets for name in dataset.ids})
+    return names, grouping(names, datasets[0].sequence, datasets[0].moment)
 
 
 def _folder_names(path: Path, options: Mapping[str, Any]) -> list[str]:

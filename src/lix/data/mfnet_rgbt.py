@@ -6,7 +6,7 @@ import re
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -63,6 +63,8 @@ class MFNetRGBT(SegDataset):
         FileNotFoundError: root is missing.
         ValueError: neither layout, a list is missing or empty, or images or labels are missing.
     """
+
+    left_files: ClassVar[str | None] = "[iR][mG][aB]*/*.png"  # in `images` or `RGB`
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -14,6 +15,7 @@ from lix.catalog import unknown
 from lix.data.options import Folders
 from lix.data.readers import DataError, read_array, read_text, require_files
 from lix.data.sample import SegDataset, camera_matrix
+from lix.data.split import read_list
 from lix.data.x_files import FileSource, XFiles, open_x
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -24,7 +26,13 @@ DEPTH = XFiles(kind="depth", unit="m", scale=1 / 256, dtype="uint16")
 """0 is invalid. OFF-Net's code divides by 256 and has 1000 in a comment; with 256 the depths of
 its example frame are 5.5 to 100 m."""
 SPLITS = {"train": "training", "val": "validation"}
-FILES = {"image_data": "{}.png", "gt_image": "{}_fillcolor.png", "dense_depth": "{}.png"}
+FOLDERS = ("training", "validation", "testing")
+FILES = {
+    "image_data": "{}.png",
+    "gt_image": "{}_fillcolor.png",
+    "dense_depth": "{}.png",
+    "calib": "{}.txt",
+}
 """Folder in that of a sequence → names of its files."""
 MISSING = (
     "unpack the compressed ORFD there (the folders on Baidu lack files), or delete the frames "
@@ -42,12 +50,14 @@ class ORFD(SegDataset):
         root: folder that holds `training` and `validation`, and in these a folder per sequence.
         split: `train` or `val`.
         val_folder: the folder behind `val`: `validation`, or `testing`.
+        lists: folder with `train.txt` and `val.txt`, a frame id such as
+            `y0613_1242/1623721491895` a line, from `training`, `validation` and `testing`.
         x: folders of X (`lix.data.x_files.FolderSource`) in place of the dense depth, which is
             called `own` among them.
 
     Raises:
         FileNotFoundError: root or the split's folder is missing.
-        ValueError: it has no frame, or labels are missing.
+        ValueError: it has no frame, a list is wrong, or labels are missing.
     """
 
     classes = tuple(CLASSES)
@@ -60,23 +70,19 @@ class ORFD(SegDataset):
         *,
         split: Literal["train", "val"] = "train",
         val_folder: Literal["validation", "testing"] = "validation",
+        lists: Path | None = None,
         x: Folders = (),
     ) -> None:
         self.root = Path(root)
         if split not in SPLITS:
             raise ValueError(unknown("split of ORFD", split, list(SPLITS)))
-        self._folder = self.root / (val_folder if split == "val" else SPLITS[split])
-        if not self._folder.is_dir():
-            raise FileNotFoundError(
-                f"{self._folder} is missing; set data.root to the ORFD folder that holds training "
-                "and validation."
-            )
-        images = sorted(self._folder.glob("*/image_data/*.png"))
-        if not images:
-            raise ValueError(
-                f"{self._folder} has no <sequence>/image_data/*.png; unpack ORFD there."
-            )
-        self.ids = [f"{image.parents[1].name}/{image.stem}" for image in images]
+        if lists is None:
+            self._folders = self._frames([val_folder if split == "val" else SPLITS[split]])
+            self.ids = list(self._folders)
+        else:
+            present = [folder for folder in FOLDERS if (self.root / folder).is_dir()]
+            self._folders = self._frames(present or FOLDERS[:1])
+            self.ids = read_list(Path(lists) / f"{split}.txt", self._folders)
         require_files([self.label_path(i) for i in range(len(self))], "gt_image", MISSING)
         depth = FileSource(DEPTH, partial(self._file, "dense_depth"), MISSING)
         self.x_sources = open_x(x, self.root, self.image_path, own=(depth,))
@@ -103,13 +109,28 @@ class ORFD(SegDataset):
         return (blue > 200).astype(np.uint8)
 
     def intrinsics(self, index: int) -> Tensor | None:
-        sequence, frame = self.ids[index].split("/")
-        path = self._folder / sequence / "calib" / f"{frame}.txt"
+        path = self._file("calib", index)
         return _camera(path) if path.is_file() else None
 
     def _file(self, part: str, index: int) -> Path:
         sequence, frame = self.ids[index].split("/")
-        return self._folder / sequence / part / FILES[part].format(frame)
+        folder = self._folders[self.ids[index]]
+        return folder / sequence / part / FILES[part].format(frame)
+
+    def _frames(self, folders: Sequence[str]) -> dict[str, Path]:
+        """Id of every frame that has an image → its folder."""
+        found: dict[str, Path] = {}
+        for folder in [self.root / name for name in folders]:
+            if not folder.is_dir():
+                raise FileNotFoundError(
+                    f"{folder} is missing; set data.root to the ORFD folder that holds training "
+                    "and validation."
+                )
+            images = sorted(folder.glob("*/image_data/*.png"))
+            if not images:
+                raise ValueError(f"{folder} has no <sequence>/image_data/*.png; unpack ORFD there.")
+            found |= {f"{image.parents[1].name}/{image.stem}": folder for image in images}
+        return found
 
 
 def _camera(path: Path) -> Tensor:

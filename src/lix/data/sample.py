@@ -101,6 +101,10 @@ class SegDataset(ABC):
         """What names the drive of a frame, so that a split keeps it together."""
         return sequence(name)
 
+    def moment(self, name: str) -> str:
+        """What frames of one instant have in common, to keep these together in a single drive."""
+        return name
+
     def intrinsics(self, index: int) -> Tensor | None:
         """(3, 3) camera matrix of a frame's image in pixels, None where it is not known."""
         return None

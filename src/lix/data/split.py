@@ -28,6 +28,20 @@ def sequence(name: str) -> str:
     return re.sub(r"(^|[^0-9a-zA-Z]*)\d+$", "", name)
 
 
+def grouping(
+    names: Sequence[str], sequence: Callable[[str], str], moment: Callable[[str], str]
+) -> Callable[[str], str]:
+    """What to keep together in a split: sequences, or, where there is only one, moments.
+
+    >>> key = grouping(["left/1", "right/1", "left/2"], lambda _: "", lambda name: name[-1])
+    >>> key("left/1"), key("right/1")
+    ('1', '1')
+    """
+    moments = len(set(map(moment, names)))
+    is_one = len(set(map(sequence, names))) == 1
+    return moment if is_one and 1 < moments < len(names) else sequence
+
+
 def split(
     names: Sequence[str],
     val_share: float,
@@ -41,7 +55,8 @@ def split(
         names: of frames.
         val_share: share of validation, in (0, 1), which whole sequences seldom meet exactly; at
             least one goes to either side.
-        sequence: name → what names its drive; does not matter where that is one for all.
+        sequence: name → what names its drive, or another key (`grouping`); does not matter where
+            that is one for all.
         salt: another one gives another split.
 
     Raises:

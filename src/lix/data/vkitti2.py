@@ -155,6 +155,10 @@ class VKITTI2(SegDataset):
     def sequence(self, name: str) -> str:
         return name.partition("/")[0]  # the variations of a scene show one drive
 
+    def moment(self, name: str) -> str:
+        scene, *_, number = name.split("/")
+        return f"{scene}/{number}"  # in all variations and both cameras
+
     def intrinsics(self, index: int) -> Tensor | None:
         found = self._folders.intrinsics(self._frames[index])
         if found is None and image_size(self.image_path(index)) == OFFICIAL_SIZE:

@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lix.data.check.about_x import judge_x
+from lix.data.check.frame import x_facts
+from lix.data.check.tallies import Frame, XTally
+from lix.data.x import Depth
+from lix.data.x_files import XFiles
 from tests.data.check.conftest import HEIGHT, SIZE, WIDTH, Make
 from tests.data.check.faults import Array, Fault, every, first, judged, set_to
 
@@ -59,7 +64,7 @@ FAULTS = [
     Fault(
         "depth-unit twice",
         "error",
-        r"median depth is 0.0331 m, .*; leave out .*`unit: mm` \(then it is 33.1 m\)",
+        r"median depth is 0.0331 m, .*; set `unit: m` instead of `mm` \(then it is 33.1 m\)",
         every("x", lambda a: a // 1000),
         entries={"x": {"kind": "depth", "unit": "mm"}},
     ),
@@ -75,9 +80,30 @@ FAULTS = [
     ),
     Fault(
         "depth-range",
+        "error",
+        r"median depth is 33\d m, but networks tell apart 1 to 200 m alone; set `unit: mm` instead"
+        r" of `cm` \(then it is 33.1 m\), or scale the depth of so large a scene",
+        entries={"x": {"kind": "depth", "unit": "cm"}},
+    ),
+    Fault(
+        "depth-range scale",
+        "error",
+        r"0.549 m, .*; set `scale: 1` instead of `1/60` \(then it is 32.9 m\) or `unit: cm` instead"
+        r" of `mm` \(then it is 5.49 m\), or scale the depth of so small a scene",
+        entries={"x": {"kind": "depth", "unit": "mm", "scale": "1/60"}},
+    ),
+    Fault(
+        "depth-unit both",
+        "error",
+        r"too near for any scene; set `unit: mm` instead of `cm` and `scale: 1` instead of"
+        r" `1/90000` \(then it is 33 m\)",
+        entries={"x": {"kind": "depth", "unit": "cm", "scale": 1 / 90000}},
+    ),
+    Fault(
+        "depth-unit far",
         "warning",
-        r"median depth is 33\d m, but networks tell apart 1 to 200 m",
-        entries={"x": {"kind": "depth", "scale": 0.01}},
+        r"median depth is 16\d m, farther than in most scenes; if it is not so far, set `unit: cm`",
+        entries={"x": {"kind": "depth", "scale": "1/200"}},
     ),
     Fault(
         "depth-code",
@@ -202,6 +228,24 @@ def test_other_encodings_of_x_are_clean(make: Make) -> None:
 def test_a_wrong_kind_explains_an_impossible_unit(make: Make) -> None:
     (found,) = judged(make(every("x", inverted), x={"kind": "depth"}))
     assert (found.severity, found.rule) == ("error", "direction")
+
+
+@pytest.mark.parametrize(
+    ("files", "says"),
+    [
+        (None, "correct the unit or scale, or scale the depth of so small a scene"),
+        (XFiles(kind="depth"), "; correct the unit or scale, or"),
+        (XFiles(kind="depth", scale=0), "; correct the unit or scale, or"),
+        (XFiles(kind="depth", offset=-1.4, scale=0.1), "set `scale: 1` instead of `1/10`"),
+    ],
+)
+def test_a_unit_is_named_where_one_is_plausible(files: XFiles | None, says: str) -> None:
+    x = XTally("depth", 1, files)
+    depth = Depth(np.linspace(1.2, 0.4, 100, dtype=np.float32)[None, :, None].repeat(50, 2))
+    x.add(Frame("train", 0, "a"), x_facts("depth", depth))
+    (found,) = judge_x(x, 50)
+    assert found.severity == "error"
+    assert says in found.text
 
 
 def test_of_several_x_the_faulty_one_is_named(make: Make) -> None:

@@ -110,6 +110,23 @@ def test_bad_frames_do_not_stop_it_and_equal_faults_are_counted_together(make: M
     assert [frame.name for frame in depth.first] == ["train/x/trainb_3.png"]
 
 
+def test_paths_are_shown_without_the_folder_alone(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make(root="../data")
+    (root / "train/image/traina_0.png").write_bytes(b"no image")
+    monkeypatch.chdir(root)
+    (fault,) = examine(Path("lix.yaml"))[0].faults.values()
+    assert fault.first[0].name == "../data/train/image/traina_0.png"
+    assert "../data/train/image/traina_0.png" in fault.message
+    monkeypatch.chdir(root.parent)
+    (fault,) = examine(Path("data/lix.yaml"))[0].faults.values()
+    assert fault.first[0].name == "../data/train/image/traina_0.png"
+    survey = Survey("folder", Path("data"), (), ())
+    data = root.relative_to(root.parent)
+    assert survey.shown(f"first {data}/a.png, my{data}/b.png") == f"first a.png, my{data}/b.png"
+
+
 def test_an_evenly_spaced_sample(make: Make) -> None:
     seen: list[tuple[int, int]] = []
     survey, _ = examine(make(), images=2, progress=lambda done, total: seen.append((done, total)))
@@ -147,5 +164,5 @@ def test_missing_files_of_x_are_said_once_and_the_others_read(make: Make, tmp_pa
 def test_a_folder_of_x_without_description_is_said(make: Make, tmp_path: Path) -> None:
     survey, _ = examine(make(), options={"x": [str(tmp_path / "nowhere")]})
     assert set(survey.missing_x) == set(FRAMES)
-    assert "x.yaml is missing" in survey.missing_x["val"][0]
+    assert "nowhere is missing; correct data.options.x" in survey.missing_x["val"][0]
     assert counts(survey, "val") == (3, 3, 3)

@@ -9,11 +9,11 @@ from lix.data.check.survey import Survey
 from lix.data.check.wording import counted
 
 SHOWN = 3
-"""So many sequences are named."""
+"""So many sequences and instants are named."""
 
 
 def about_splits(survey: Survey) -> Iterator[Finding]:
-    """Images that occur twice, and drives that do on both sides."""
+    """Images that occur twice, and drives and instants that do on both sides."""
     for (split, other), group in survey.copies.items():
         frames = tuple(group.first)
         if split == other:
@@ -35,6 +35,7 @@ def about_splits(survey: Survey) -> Iterator[Finding]:
                 frames=frames,
             )
     yield from _about_sequences(survey)
+    yield from _about_moments(survey)
 
 
 def _about_sequences(survey: Survey) -> Iterator[Finding]:
@@ -43,11 +44,30 @@ def _about_sequences(survey: Survey) -> Iterator[Finding]:
     train, val = (survey.splits[split].sequences for split in ("train", "val"))
     shared = sorted(name for name in train.keys() & val.keys() if train[name] + val[name] > 2)
     if shared and len(train | val) > 1:
-        named = ", ".join(shared[:SHOWN]) + (", …" if len(shared) > SHOWN else "")
         yield Finding(
             "warning",
             "sequences",
             f"By their names, frames of {len(shared)} of the {len(val)} sequences in val are in "
-            f"train too ({named}); neighbours look nearly the same, so scores flatter: keep "
-            "sequences together with `lix data split`, unless you repeat a published split.",
+            f"train too ({_named(shared)}); neighbours look nearly the same, so scores flatter: "
+            "keep sequences together with `lix data split`, unless you repeat a published split.",
         )
+
+
+def _about_moments(survey: Survey) -> Iterator[Finding]:
+    if set(survey.splits) != {"train", "val"}:
+        return
+    train, val = (survey.splits[split].moments for split in ("train", "val"))
+    shared = sorted(train & val)
+    if shared:
+        yield Finding(
+            "warning",
+            "moments",
+            f"By their names, frames in train and in val show the same {len(shared)} of the "
+            f"{counted(len(val), 'instant')} in val ({_named(shared)}), as other cameras or other "
+            "weather do, so scores flatter: keep them together with `lix data split`, unless you "
+            "repeat a published split.",
+        )
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

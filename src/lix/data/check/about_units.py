@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import product
 
 from lix.data.check.finding import Finding
 from lix.data.check.tallies import XTally
 from lix.data.check.wording import number, percent
 from lix.data.x import FAR, NEAR
+from lix.data.x_files import UNITS, XFiles
 
 USUAL = 15.0
 """Metres; the median depth of streets is near that."""
-PLAUSIBLE = (1.0, 150.0)
+PLAUSIBLE = (1.5, 150.0)
 """Metres between which a median depth is believed."""
 FARTHEST, NEAREST = 500.0, 0.3
 """Metres beyond which no median depth is believed."""
 RELATIVE = 1.01
 """What never exceeds this is relative depth rather than metres."""
-FORGOTTEN = {"unit: mm": 1000, "unit: cm": 100, "scale: 1/256": 256}
-"""Entries of a description, and by how much depth is too large without them."""
-CORRECT = "correct the unit and scale of its description"
+SCALES = (1.0, 1 / 256)
+"""Those of most files."""
 CODE = 0.02
 """A larger share of the pixels at the very largest depth is no measurement."""
 LEAST = 0.005
@@ -46,23 +47,25 @@ def about_units(x: XTally, width: int) -> Iterator[Finding]:
 
 def _depth(x: XTally) -> Iterator[Finding]:
     (median,) = x.percentiles(50)
-    says = f"The median depth is {number(median)} m"
-    if median > FARTHEST:
-        fixes = _fixes({fix: median / factor for fix, factor in FORGOTTEN.items()})
-        fix = f"set {' or '.join(fixes)}" if fixes else CORRECT
-        yield Finding("error", "depth-unit", f"{says}, too far for any scene; {fix}.")
-    elif median < NEAREST or x.high <= RELATIVE:
-        again = _fixes({fix: median * factor for fix, factor in FORGOTTEN.items()})
-        fix = f"leave out {' or '.join(again)}" if again else CORRECT
-        if x.high <= RELATIVE:
+    is_relative = x.high <= RELATIVE
+    says, fixes = f"The median depth is {number(median)} m", _fixes(median, x.description)
+    if NEAR <= median <= FAR and not is_relative:
+        if fixes and median > PLAUSIBLE[1]:
+            text = f"{says}, farther than in most scenes; if it is not so far, set {fixes}."
+            yield Finding("warning", "depth-unit", text)
+    elif median > FARTHEST or median < NEAREST or is_relative:
+        fix = f"set {fixes}" if fixes else "correct the unit and scale of its description"
+        if is_relative:
             fix += "; or, if it is relative, in [0, 1] and 1 is near, set `kind: inverse_depth`"
-        yield Finding("error", "depth-unit", f"{says}, too near for any scene; {fix}.")
-    elif not NEAR <= median <= FAR:
+        far = "far" if median > FARTHEST else "near"
+        yield Finding("error", "depth-unit", f"{says}, too {far} for any scene; {fix}.")
+    else:
         yield Finding(
-            "warning",
+            "error",
             "depth-range",
-            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone; correct the unit or "
-            "scale, or scale the depth of so small or large a scene into that range.",
+            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone; "
+            f"{f'set {fixes}' if fixes else 'correct the unit or scale'}, or scale the depth of "
+            f"so {'large' if median > FAR else 'small'} a scene into that range.",
         )
     yield from _code(x)
 
@@ -80,11 +83,39 @@ def _code(x: XTally) -> Iterator[Finding]:
         )
 
 
-def _fixes(medians: dict[str, float]) -> list[str]:
-    """The entries that make the median believable, the best first."""
-    believed = {fix: m for fix, m in medians.items() if PLAUSIBLE[0] <= m <= PLAUSIBLE[1]}
-    ranked = sorted(believed, key=lambda fix: abs(math.log(believed[fix] / USUAL)))
-    return [f"`{fix}` (then it is {number(believed[fix])} m)" for fix in ranked]
+def _fixes(median: float, files: XFiles | None) -> str:
+    """The changes of a description that make the median believable, the best first.
+
+    Args:
+        median: metres by the description as it is.
+        files: the description; None: not known, so nothing to change.
+    """
+    if files is None or not files.scale:
+        return ""
+    per_metre = UNITS | {"m": 1}
+    unit = files.unit or "m"
+    stored = (median * per_metre[unit] - files.offset) / files.scale
+    found = []
+    for other, scale in product(("m", "cm", "mm"), {files.scale, *SCALES}):
+        metres = (stored * scale + files.offset) / per_metre[other]
+        if PLAUSIBLE[0] <= metres <= PLAUSIBLE[1] and not 0.5 < metres / median < 2:
+            changes = []
+            if other != unit:
+                changes.append(f"`unit: {other}`" + (f" instead of `{unit}`" if files.unit else ""))
+            if scale != files.scale:
+                had = f" instead of `{_fraction(files.scale)}`" if files.scale != 1 else ""
+                changes.append(f"`scale: {_fraction(scale)}`" + had)
+            distance = abs(math.log(metres / USUAL))
+            text = f"{' and '.join(changes)} (then it is {number(metres)} m)"
+            found.append((len(changes), distance, text))
+    found.sort()
+    return " or ".join(text for changes, _, text in found if changes == found[0][0])
+
+
+def _fraction(scale: float) -> str:
+    """A number as the user writes it: 1/256 rather than 0.00390625."""
+    below = 1 / scale
+    return f"1/{below:.0f}" if below > 1.5 and abs(below - round(below)) < 1e-6 else f"{scale:g}"
 
 
 def _disparity(x: XTally, width: int) -> Iterator[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from lix.catalog import entries, find
@@ -18,8 +19,18 @@ def recognise(path: Path, name: str | None = None) -> str:
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: no such data set, or none that recognises the path.
+        ValueError: no such data set, none that recognises the path, or it may not be read.
     """
+    try:
+        return _recognise(path, name)
+    except PermissionError as error:
+        raise ValueError(
+            f"{error.filename or path} may not be read by you; allow it, as with `chmod -R u+rX "
+            f"{path}`, or name a folder that you may read."
+        ) from None
+
+
+def _recognise(path: Path, name: str | None) -> str:
     if not path.exists():
         raise FileNotFoundError(
             f"{path} is missing; name the data set's folder, or the YAML that describes your own."
@@ -44,9 +55,11 @@ def _fitting(folder: Path) -> Iterator[str]:
 def _hint(folder: Path) -> str:
     """What to do about a folder that nothing recognises."""
     children = sorted(folder.iterdir())
-    for near in (*(child for child in children if child.is_dir()), folder.absolute().parent):
-        for found in _fitting(near):
-            return f"did you mean {near}, which looks like {found}?"
+    for near in (*filter(Path.is_dir, children), folder.absolute().parent):
+        with suppress(PermissionError):
+            found = next(_fitting(near), None)
+            if found:
+                return f"did you mean {near}, which looks like {found}?"
     names = [child.name for child in children]
     holds = ", ".join(names[:MANY]) + (", …" if len(names) > MANY else "") or "nothing"
     return (

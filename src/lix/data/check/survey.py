@@ -70,7 +70,9 @@ class Survey:
     def shown(self, path: Path | str) -> str:
         """A path, or text with paths, without the data set's folder."""
         folder = self.root if self.root.is_dir() else self.root.parent
-        return str(path).replace(f"{folder}{os.sep}", "")
+        if folder == Path():
+            return str(path)
+        return re.sub(rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}", "", str(path))
 
     def add_fault(self, frame: Frame, fault: Fault) -> None:
         """Put a fault to those that differ in path and numbers alone."""
@@ -133,8 +135,10 @@ def _read(
 ) -> Iterator[tuple[Frame, FrameFacts]]:
     """Count the frames of a split."""
     sources = _sources(result, split, dataset)
-    tally = SplitTally(split, len(dataset), x=[XTally(*source.spec) for source in sources])
+    x = [XTally(*source.spec, getattr(source, "files", None)) for source in sources]
+    tally = SplitTally(split, len(dataset), x=x)
     tally.sequences.update(map(dataset.sequence, dataset.ids))
+    tally.moments.update({dataset.moment(name) for name in dataset.ids} - {*dataset.ids})
     result.splits[split] = tally
     for facts in _facts(dataset, sources, indices):
         frame = Frame(split, facts.index, dataset.ids[facts.index])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lix.data.check.frame import FrameFacts, Size, XFacts
 from lix.data.check.quantiles import Quantiles
 from lix.data.labels import IGNORE
+from lix.data.x_files import XFiles
 
 FIRST = 3
 """So many frames of a group are named."""
@@ -55,6 +56,8 @@ class XTally:
 
     kind: str
     channels: int
+    description: XFiles | None = None
+    """What the numbers on disk are said to mean; None: not known."""
     files: int = 0
     """That could be read."""
     pixels: int = 0
@@ -121,6 +124,8 @@ class SplitTally:
     off_centre: Group = field(default_factory=Group)
     """Frames whose principal point is far from the middle of the image."""
     sequences: Counter[str] = field(default_factory=Counter)
+    moments: set[str] = field(default_factory=set)
+    """Of frames whose name tells of others that show the same instant."""
     x: list[XTally] = field(default_factory=list)
 
     def add(self, frame: Frame, facts: FrameFacts) -> None:
