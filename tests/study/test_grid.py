@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from lix.catalog import build_method
+from lix.methods import FeaturePair
+from lix.networks import FeatureSpec
 from lix.study.grid import Study, plan
 
 ENTRIES: dict[str, Any] = {
@@ -87,6 +90,16 @@ def test_missing_file_names_an_example(tmp_path: Path) -> None:
         Study.load(tmp_path / "no.yaml")
 
 
-@pytest.mark.parametrize("path", sorted(Path("recipes/study").glob("*.yaml")), ids=lambda p: p.name)
-def test_our_own_studies_are_valid(path: Path) -> None:
-    assert plan(Study.load(path), Path("out"))
+OURS = sorted((Path(__file__).parents[2] / "recipes" / "study").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
+def test_our_own_studies_name_methods_and_options_that_exist(path: Path) -> None:
+    pair = FeaturePair(FeatureSpec(4, 8), FeatureSpec(6, 8))
+    study = Study.load(path)
+    for run in plan(study, Path("out")):
+        distill = run.job.recipe.distill
+        if distill is not None:
+            options = {"preset": distill.preset, **distill.options}
+            assert build_method(distill.method, [pair], 5, **options)
+    assert study.title
