@@ -80,6 +80,28 @@ def table(
     console.print(f"Written to {folder}.")
 
 
+@study_app.command
+def figure(
+    study: RecipeFile,
+    *,
+    runs: Path = Path("runs/study"),
+    output: Path | None = None,
+) -> None:
+    """Draw the scores of a study's finished runs, and what was watched over the epochs.
+
+    Args:
+        runs: what `lix study run` wrote.
+        output: folder for PNG and SVG files; default: RUNS/NAME-OF-THE-STUDY.
+    """
+    from lix.study.grid import Study
+    from lix.study.plots import write_figures
+
+    recipe = Study.load(study)
+    folder = output or runs / recipe.name
+    written = write_figures(recipe, runs, folder)
+    print(f"{len(written)} files in {folder}")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
 

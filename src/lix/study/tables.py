@@ -27,7 +27,7 @@ class Block:
 
     def __init__(self, rows: Sequence[Row], paper: str | None = None) -> None:
         self.rows, self.paper = rows, paper
-        self.data, self.network = rows[0].data, rows[0].network
+        self.place = self.data, self.network = rows[0].data, rows[0].network
         by_kind = {row.kind: row for row in rows}
         self.teacher, self.student = by_kind.get("teacher"), by_kind.get("none")
 

@@ -1,0 +1,131 @@
+"""Figures of a study: scores with intervals, and what was watched over the epochs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from lix.files import replacing
+from lix.study.figures import COLOURS
+from lix.study.grid import Study
+from lix.study.results import Finished, finished, summarise
+from lix.study.tables import Block, blocks
+
+KINDS = {"none": "#718096", "logit": "#2b6cb0", "feature": "#c05621", "both": "#2f855a"}
+"""Colour of a point by what is distilled."""
+WATCHED = {
+    "val_mIoU": "validation mIoU",
+    "loss_hard": "cross-entropy in training",
+    "beta_mean": "mean β",
+    "beta_std": "spread of β",
+    "cka_": "CKA of the maps",
+}
+"""Quantity of the history, or the beginning of several → axis."""
+
+Curve = list[tuple[int, float, float, float]]
+"""Epoch, mean, lowest and highest over seeds."""
+
+
+def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
+    """Write PNG and SVG figures of the finished runs of a study.
+
+    Args:
+        study: what was run.
+        output: folder of all runs.
+        folder: for the figures.
+
+    Returns:
+        The files.
+
+    Raises:
+        ValueError: no run has ended.
+    """
+    runs = finished(study, output)
+    if not runs:
+        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    figures = {}
+    for block in blocks(summarise(study, runs)):
+        place = f"{block.data}-{block.network}"
+        own = [r for r in runs if (r.planned.data, r.planned.network) == block.place]
+        figures[f"{place}-scores"] = scores(block)
+        for quantity, label in WATCHED.items():
+            found = curves(own, quantity)
+            if found:
+                figures[f"{place}-{quantity.strip('_')}"] = over_epochs(found, label)
+    folder.mkdir(parents=True, exist_ok=True)
+    return [path for name, figure in figures.items() for path in _save(figure, folder / name)]
+
+
+def scores(block: Block, metric: str = "mIoU") -> Figure:
+    """A point a student with its 95 % interval; teacher and plain student are lines across."""
+    students = [row for row in block.rows if row.kind != "teacher"]
+    figure = Figure(figsize=(6.4, 0.9 + 0.26 * len(students)), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    places = range(len(students))
+    means = [100 * row.scores[metric].mean for row in students]
+    intervals = [100 * (row.scores[metric].interval or 0.0) for row in students]
+    for place, row, mean, interval in zip(places, students, means, intervals, strict=True):
+        colour = KINDS[row.kind]
+        axes.errorbar(mean, place, xerr=interval or None, color=colour, marker="o", capsize=3)
+    axes.set_yticks(places, [row.method for row in students])
+    axes.invert_yaxis()
+    references = [row for row in (block.teacher, block.student) if row is not None]
+    for row, style in zip(references, ("--", ":"), strict=False):
+        value = 100 * row.scores[metric].mean
+        axes.axvline(value, color="#1a202c", linestyle=style, linewidth=1, label=row.method)
+    axes.set_xlabel(f"{metric} %, 95 % interval over seeds; {block.data}, {block.network}")
+    axes.spines[["top", "right"]].set_visible(False)
+    if references:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def curves(runs: Sequence[Finished], quantity: str) -> dict[str, Curve]:
+    """A quantity over epochs by method, over its seeds; `cka_` stands for all that begin so."""
+    values: dict[str, dict[int, list[float]]] = {}
+    for one in runs:
+        for epoch, name, value in one.run.history:
+            if name == quantity or (quantity.endswith("_") and name.startswith(quantity)):
+                part = name.removeprefix(quantity) if quantity.endswith("_") else ""
+                label = f"{one.planned.method} {part}".strip()
+                values.setdefault(label, {}).setdefault(epoch, []).append(value)
+    return {
+        label: [(e, fmean(v), min(v), max(v)) for e, v in sorted(by_epoch.items())]
+        for label, by_epoch in values.items()
+    }
+
+
+def over_epochs(found: Mapping[str, Curve], label: str) -> Figure:
+    """Means as lines, the range over seeds as bands."""
+    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    styles = [(c, s) for s in ("-", "--", ":", "-.") for c in COLOURS]
+    for number, (name, curve) in enumerate(found.items()):
+        colour, style = styles[number % len(styles)]
+        epochs = [epoch + 1 for epoch, *_ in curve]
+        means, lows, highs = ([point[i] for point in curve] for i in (1, 2, 3))
+        axes.plot(epochs, means, color=colour, linestyle=style, linewidth=1.4, label=name)
+        axes.fill_between(epochs, lows, highs, color=colour, alpha=0.12, linewidth=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(label)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+    return figure
+
+
+def _save(figure: Figure, path: Path) -> list[Path]:
+    files = [path.with_suffix(f".{form}") for form in ("png", "svg")]
+    for file in files:
+        metadata = {"Date": None} if file.suffix == ".svg" else None
+        # A fixed salt makes equal figures equal files.
+        with replacing(file) as part, mpl.rc_context({"svg.hashsalt": "lix"}):
+            figure.savefig(part, format=file.suffix[1:], dpi=150, metadata=metadata)
+    return files

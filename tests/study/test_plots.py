@@ -1,0 +1,56 @@
+"""Figures of a study: every finished method is in them, with its interval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lix.study.plots import curves, scores, write_figures
+from lix.study.results import finished, summarise
+from lix.study.tables import blocks
+from tests.study.conftest import FINAL, STUDY
+
+
+def test_scores_show_every_student_and_its_interval(output: Path) -> None:
+    block = blocks(summarise(STUDY, finished(STUDY, output)))[0]
+    (axes,) = scores(block).axes
+    assert [t.get_text() for t in axes.get_yticklabels()] == ["none", "KD", "AT"]
+    for container, row in zip(axes.containers, block.rows[1:], strict=True):
+        point, _, (bar,) = container
+        assert point.get_xdata()[0] == pytest.approx(100 * row.scores["mIoU"].mean)
+        (left, _), (right, _) = bar.get_segments()[0]
+        assert right - left == pytest.approx(200 * row.scores["mIoU"].interval)
+    assert [line.get_label() for line in axes.get_lines() if line.get_linestyle() == "--"] == [
+        "teacher"
+    ]
+
+
+def test_curves_are_means_and_ranges_over_seeds(output: Path) -> None:
+    found = curves(finished(STUDY, output), "val_mIoU")
+    assert list(found) == ["teacher", "none", "KD", "AT"]
+    epoch, mean, low, high = found["KD"][2]
+    assert epoch == 2
+    assert mean == pytest.approx(np.mean(FINAL["KD"]) + 0.01)
+    assert (low, high) == pytest.approx((min(FINAL["KD"]) + 0.01, max(FINAL["KD"]) + 0.01))
+    assert curves(finished(STUDY, output), "beta_mean") == {}
+    assert "teacher mIoU" in curves(finished(STUDY, output), "val_")
+
+
+def test_files_are_pictures_and_the_same_again(output: Path) -> None:
+    files = write_figures(STUDY, output, output / "figures")
+    assert {f.name for f in files} == {
+        f"streets-mfnet-{name}.{form}" for name in ("scores", "val_mIoU") for form in ("png", "svg")
+    }
+    for file in files:
+        if file.suffix == ".png":
+            assert np.asarray(Image.open(file).convert("L")).std() > 5
+    before = [f.read_bytes() for f in files]
+    assert [f.read_bytes() for f in write_figures(STUDY, output, output / "figures")] == before
+
+
+def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has ended; start `lix study run`"):
+        write_figures(STUDY, tmp_path, tmp_path / "figures")
