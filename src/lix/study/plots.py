@@ -74,7 +74,7 @@ def scores(block: Block, metric: str = "mIoU") -> Figure:
         colour = KINDS[row.kind]
         axes.errorbar(mean, place, xerr=interval or None, color=colour, marker="o", capsize=3)
     axes.set_yticks(places, [row.method for row in students])
-    axes.invert_yaxis()
+    axes.set_ylim(len(students) - 0.5, -0.5)
     references = [row for row in (block.teacher, block.student) if row is not None]
     for row, style in zip(references, ("--", ":"), strict=False):
         value = 100 * row.scores[metric].mean
