@@ -102,6 +102,28 @@ def figure(
     print(f"{len(written)} files in {folder}")
 
 
+@study_app.command
+def report(
+    study: RecipeFile,
+    *,
+    runs: Path = Path("runs/study"),
+    output: Path | None = None,
+) -> None:
+    """Write one HTML page about a study's finished runs; it needs no network.
+
+    Args:
+        runs: what `lix study run` wrote.
+        output: the file; default: RUNS/NAME-OF-THE-STUDY/report.html.
+    """
+    from lix.study.grid import Study
+    from lix.study.page import write_page
+
+    recipe = Study.load(study)
+    path = output or runs / recipe.name / "report.html"
+    write_page(recipe, runs, path)
+    print(f"Open {path}.")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
 

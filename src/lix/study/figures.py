@@ -39,6 +39,11 @@ def curves(lines: Mapping[str, Sequence[tuple[int, float]]], ylabel: str) -> str
     axes.grid(visible=True, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8)
+    return svg(figure)
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an SVG data address."""
     stream = io.StringIO()
     # A fixed salt makes equal figures equal files.
     with mpl.rc_context({"svg.hashsalt": "lix"}):
@@ -47,12 +52,12 @@ def curves(lines: Mapping[str, Sequence[tuple[int, float]]], ylabel: str) -> str
 
 
 def comparison(
-    runs: Sequence[Run], dataset: SegDataset, indices: Sequence[int]
+    runs: Mapping[str, Run], dataset: SegDataset, indices: Sequence[int]
 ) -> list[dict[str, str]]:
     """RGB, X, labels and each run's prediction of some frames, by title, as PNG addresses."""
-    networks = {run.folder.name: load_network(run.folder)[0] for run in runs}
+    networks = {name: load_network(run.folder)[0] for name, run in runs.items()}
     palette = np.array([*dataset.palette, (0, 0, 0)], np.uint8)
-    data = runs[0].recipe.data
+    data = next(iter(runs.values())).recipe.data
     rows = []
     for index in indices:
         sample = resize(dataset.read(index, with_x=True), data.size)

@@ -43,7 +43,7 @@ def write_report(runs: Sequence[Run], path: Path, *, title: str) -> None:
         validation_images=len(dataset),
         learning=_learning(runs),
         monitors=[figure for run in runs for figure in _monitors(run)],
-        pictures=comparison(runs, dataset, indices),
+        pictures=comparison({run.folder.name: run for run in runs}, dataset, indices),
         origin=_origin(),
     )
     path.write_text(page, encoding="utf-8")

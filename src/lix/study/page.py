@@ -1,0 +1,132 @@
+"""`lix study report`: one self-contained HTML page about a study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lix.data.sample import SegDataset
+from lix.files import replacing
+from lix.study.figures import comparison, svg
+from lix.study.grid import Study
+from lix.study.plots import WATCHED, curves, over_epochs, scores
+from lix.study.results import Finished, finished, summarise
+from lix.study.tables import Block, blocks, note
+from lix.training.loaders import open_dataset
+
+PICTURES = 6
+"""Frames shown, spread evenly over the validation split."""
+
+
+def write_page(study: Study, output: Path, path: Path) -> None:
+    """Write tables that sort, figures, scores by class, pictures with a slider, costs, settings.
+
+    The file needs no network: styles, script and pictures are inside. Pictures are left out where
+    the validation data are not on this disk.
+
+    Args:
+        study: what was run.
+        output: folder of all runs.
+        path: the HTML file.
+
+    Raises:
+        ValueError: no run has ended.
+    """
+    runs = finished(study, output)
+    if not runs:
+        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    environment = Environment(
+        loader=PackageLoader("lix.study"), autoescape=True, undefined=StrictUndefined
+    )
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    parts = []
+    for block in blocks(summarise(study, runs), study.paper):
+        own = [r for r in runs if (r.planned.data, r.planned.network) == block.place]
+        parts.append(_part(block, own))
+    page = environment.get_template("study.html").render(
+        title=study.title or study.name,
+        note=note(study, output, runs),
+        parts=parts,
+        settings={_label(one): _settings(one) for one in runs},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
+        part.write_text(page, encoding="utf-8")
+
+
+def _part(block: Block, runs: Sequence[Finished]) -> dict[str, Any]:
+    """What the page shows of one data set and network."""
+    found = {label: curves(runs, quantity) for quantity, label in WATCHED.items()}
+    pictures, palette = _pictures(runs)
+    return {
+        "data": block.data,
+        "network": block.network,
+        "rows": [block.cells(row) for row in block.rows],
+        "scores": svg(scores(block)),
+        "curves": {label: svg(over_epochs(c, label)) for label, c in found.items() if c},
+        "classes": _by_class(runs),
+        "costs": _costs(runs),
+        "pictures": pictures,
+        "palette": palette,
+    }
+
+
+def _by_class(runs: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
+    """Method → class → mean IoU of the best checkpoints over seeds, None where none occurs."""
+    shown: dict[str, dict[str, float | None]] = {}
+    for method, group in _by_method(runs).items():
+        shown[method] = {}
+        for name in group[0].run.result["iou"]:
+            values = [one.run.result["iou"][name] for one in group]
+            known = [value for value in values if value is not None]
+            shown[method][name] = fmean(known) if known else None
+    return shown
+
+
+def _costs(runs: Sequence[Finished]) -> dict[str, dict[str, float]]:
+    """Method → means over seeds."""
+    return {
+        method: {
+            "ms a step": 1000 * fmean(one.seconds_per_step for one in group),
+            "peak memory MB": fmean(one.run.result["peak_memory_mb"] for one in group),
+            "training min": fmean(one.run.result["seconds"] for one in group) / 60,
+            "M parameters": group[0].run.result["parameters"] / 1e6,
+        }
+        for method, group in _by_method(runs).items()
+    }
+
+
+def _by_method(runs: Sequence[Finished]) -> Mapping[str, list[Finished]]:
+    groups: dict[str, list[Finished]] = {}
+    for one in runs:
+        groups.setdefault(one.planned.method, []).append(one)
+    return groups
+
+
+def _pictures(
+    runs: Sequence[Finished],
+) -> tuple[list[dict[str, str]], dict[str, tuple[int, int, int]]]:
+    """RGB, X, labels and predictions of the first seed of each method, and the classes' colours."""
+    first = {method: group[0].run for method, group in _by_method(runs).items()}
+    try:
+        dataset: SegDataset = open_dataset(runs[0].run.recipe.data, "val")
+        shown = min(PICTURES, len(dataset))
+        indices = [i * len(dataset) // shown for i in range(shown)]
+        pictures = comparison(first, dataset, indices)
+    except (OSError, ValueError):
+        return [], {}
+    return pictures, dict(zip(dataset.classes, dataset.palette, strict=True))
+
+
+def _label(one: Finished) -> str:
+    planned = one.planned
+    return f"{planned.data}, {planned.network}, {planned.method}, seed {planned.seed}"
+
+
+def _settings(one: Finished) -> str:
+    return yaml.safe_dump(one.run.recipe.model_dump(mode="json"), sort_keys=False)
