@@ -274,7 +274,7 @@ def main() -> None:
             raise
         _fail(str(error), 1)
     except KeyboardInterrupt:
-        _fail("Interrupted; --resume continues a training.", 130)
+        _fail("Interrupted; --resume continues a training, the same command a study.", 130)
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from io import StringIO
 from pathlib import Path
 
@@ -117,3 +119,23 @@ def test_shards_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
     for wrong in ((0, 3), (4, 3)):
         with pytest.raises(ValueError, match="is none; write i/n"):
             run(monkeypatch, Fake(), shard=wrong)
+
+
+def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = []
+
+    class Endless(Fake.Process):
+        def poll(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        def terminate(self) -> None:
+            stopped.append(self.job.name)
+
+    fake = Fake()
+    monkeypatch.setattr(
+        fake.__class__, "__call__", lambda self, job: Endless(self, job, failing=False)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        run(monkeypatch, fake)
+    assert len(stopped) == 1
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -121,7 +124,7 @@ def run_jobs(
     own = [job for job in jobs if mine is None or job.name in mine]
     running: dict[str, Process] = {}
     failed: dict[str, str] = {}
-    with watcher:
+    with watcher, _stoppable():
         try:
             while any(job.name not in failed and not _done(job, running) for job in own):
                 for job in _ready(own, jobs, running, failed)[: workers - len(running)]:
@@ -145,6 +148,23 @@ def run_jobs(
             for process in running.values():
                 process.wait()
     return failed
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, which clusters send before they kill, end this like Ctrl-C."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _done(job: Job, running: Container[str]) -> bool:
