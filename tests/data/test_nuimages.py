@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pycocotools.mask as coco
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -177,7 +178,6 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 5), (37, 64), (90, 160)])
 def test_the_tests_run_lengths_are_those_of_pycocotools(size: tuple[int, int]) -> None:
-    coco = pytest.importorskip("pycocotools.mask")
     rng = np.random.default_rng(0)
     for share in (0.0, 0.01, 0.5, 1.0):
         mask = np.asfortranarray((rng.random(size) < share).astype(np.uint8))

@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
+import onnx
 import yaml
 
 from lix.data.depth import build_engine
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
 
 NCHW = ("n", 3, "h", "w")
 

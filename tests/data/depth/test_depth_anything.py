@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import transformers
 
 from lix.data.depth import build_engine, make_depth
 from lix.data.x_files import read_description
 from tests.data.depth.conftest import one_sentence
 from tests.test_cli import lix
-
-transformers = pytest.importorskip("transformers")
 
 KINDS = {"relative": "inverse_depth", "metric": "depth"}
 

@@ -130,7 +130,6 @@ def test_numbers_on_disk(tmp_path: Path) -> None:
 
 
 def test_a_data_set_reads_what_sgbm_made(stereo_streets: Path, tmp_path: Path) -> None:
-    pytest.importorskip("cv2")
     folder = tmp_path / "x"
     make_depth(stereo_streets, build_engine("sgbm"), left=LEFT, right=RIGHT, output=folder)
     both = [Path("own"), folder]
@@ -158,7 +157,6 @@ def test_own_images_read_what_was_made(pairs: Path, tmp_path: Path) -> None:
 
 
 def test_command_line(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("cv2")
     sides = ("--left", SIDES["left"], "--right", SIDES["right"])
     assert lix("data", "depth", pairs, *sides, "--no-fill", "--max-disparity", "8") == 0
     assert "3 files made" in capsys.readouterr().out

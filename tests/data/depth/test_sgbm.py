@@ -15,8 +15,6 @@ from lix.data.readers import read_array
 from lix.data.vkitti2 import VKITTI2
 from tests.data.depth.conftest import one_sentence
 
-pytest.importorskip("cv2")
-
 NAN = float("nan")
 BASELINE = 0.532725
 
