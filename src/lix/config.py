@@ -14,9 +14,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lix.catalog import absolute_options, unknown
-
-ENCODINGS = ("log", "inverse", "normal")
-"""What X can be encoded as; several are joined by `+`."""
+from lix.data.options import ENCODINGS
 
 
 def _parsed(value: object) -> object:

@@ -1,4 +1,4 @@
-"""Options of data sets that take one value or several."""
+"""What options of data sets can be; without torch, so that the command line stays fast."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator
+
+ENCODINGS = ("log", "inverse", "normal")
+"""What X can be encoded as: one of these, or several joined by `+`, as in `log+normal`."""
 
 
 def several(value: object) -> object:

@@ -19,9 +19,7 @@ from torchvision.transforms.v2 import functional as F
 
 from lix.catalog import unknown
 from lix.data.normals import depth_to_normals
-
-PARTS = ("log", "inverse", "normal")
-"""What an encoding is made of: one of these, or several joined by `+`, as in `log+normal`."""
+from lix.data.options import ENCODINGS
 
 ENCODED = ("depth", "disparity")
 """The kinds that are encoded; the others pass as they are."""
@@ -130,8 +128,8 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
     """
     parts = encoding.split("+")
     for part in parts:
-        if part not in PARTS:
-            raise ValueError(unknown("encoding of X", part, PARTS))
+        if part not in ENCODINGS:
+            raise ValueError(unknown("encoding of X", part, ENCODINGS))
     if not isinstance(x, (Depth, Disparity)):
         return x.as_subclass(Tensor).float().nan_to_num(0.0)
     return torch.cat([_encoded(x, part, intrinsics) for part in parts])
