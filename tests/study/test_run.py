@@ -135,7 +135,8 @@ def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.Monk
     monkeypatch.setattr(
         fake.__class__, "__call__", lambda self, job: Endless(self, job, failing=False)
     )
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(KeyboardInterrupt):
         run(monkeypatch, fake)
     assert len(stopped) == 1
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert signal.getsignal(signal.SIGTERM) is before
