@@ -121,6 +121,8 @@ class Training(Section):
     """How the processes start; `auto` is `ddp` where there are several."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each process; more than one is slower on few cores."""
+    channels_last: bool = False
+    """Keep maps as NHWC in memory: faster on many machines, for networks that do not mind."""
     workers: int = Field(default=0, ge=0)
     """Extra processes that load data, each."""
 
@@ -264,5 +266,9 @@ def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
     joint = "" if prefix == "--" else "."
     found = []
     for key in sorted(inner):
-        found += _flags(f"{prefix}{joint}{key}".replace("_", "-"), inner[key])
+        flag = f"{prefix}{joint}{key}".replace("_", "-")
+        if isinstance(value, Section) and isinstance(inner[key], bool):
+            found += [(flag, [])] if inner[key] else []  # a switch, off unless it is named
+        else:
+            found += _flags(flag, inner[key])
     return found

@@ -122,6 +122,10 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         teacher=teacher,
         features=features,
     )
+    if training.channels_last:
+        for part in (network, teacher):
+            if part is not None:
+                part.to(memory_format=torch.channels_last)
     is_teacher = recipe.role == "teacher"
     return module, Batches(
         recipe,
