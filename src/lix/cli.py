@@ -154,17 +154,19 @@ def evaluate(
     *,
     split: Literal["train", "val"] = "val",
     data: Data = Data(),
+    common: bool = False,
     output: Path | None = None,
 ) -> None:
     """Evaluate a network; data settings not given are those of its run.
 
     Args:
         split: which part of the data set.
+        common: on another data set, score the classes that the network and the data both name.
         output: JSON file for the scores and the confusion matrix.
     """
     from lix.evaluation.report import evaluate_checkpoint
 
-    evaluate_checkpoint(checkpoint, data, split=split, output=output)
+    evaluate_checkpoint(checkpoint, data, split=split, common=common, output=output)
 
 
 @app.command

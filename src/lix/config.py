@@ -264,7 +264,7 @@ def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
             )
         ]
     joint = "" if prefix == "--" else "."
-    found = []
+    found: list[tuple[str, list[str]]] = []
     for key in sorted(inner):
         flag = f"{prefix}{joint}{key}".replace("_", "-")
         if isinstance(value, Section) and isinstance(inner[key], bool):

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 import lix.study.run
-from lix.study.grid import Study
+from lix.study.grid import Study, plan
 from lix.study.jobs import ERROR, Job
 from lix.study.run import run_study
 
@@ -56,6 +56,8 @@ class Fake:
             if self.failing:
                 (folder / "log.txt").write_text("first\nlix: this is why.\n")
                 return 1
+            (folder / "checkpoints").mkdir(exist_ok=True)
+            (folder / "checkpoints/best.ckpt").touch()
             (folder / "result.json").write_text(json.dumps({}))
             return 0
 
@@ -89,6 +91,23 @@ def test_runs_all_once_and_the_teacher_first(monkeypatch: pytest.MonkeyPatch) ->
     again = Fake()
     assert run(monkeypatch, again)[0] == {}
     assert again.started == []
+
+
+def test_a_teacher_kept_without_weights_is_trained_anew_for_students_that_need_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run(monkeypatch, Fake())
+    for weights in Path("out/runs").glob("*/checkpoints/best.ckpt"):
+        weights.unlink()
+    again = Fake()
+    assert run(monkeypatch, again)[0] == {}
+    assert again.started == []
+    at = next(
+        p.job for p in plan(STUDY, Path("out")) if (p.method, p.seed) == ("at", 0)
+    ).recipe.output
+    (at / "result.json").unlink()
+    assert run(monkeypatch, again)[0] == {}
+    assert again.started == ["teacher", "at"]
 
 
 def test_a_failure_is_recorded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

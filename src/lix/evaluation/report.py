@@ -13,6 +13,7 @@ from rich.table import Table
 from lix.config import Data
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
+from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.networks.checkpoint import load_network
 from lix.training.loaders import evaluation_loader, open_dataset
 
@@ -22,20 +23,30 @@ def evaluate_checkpoint(
     data: Data,
     *,
     split: Literal["train", "val"] = "val",
+    common: bool = False,
     output: Path | None = None,
     console: Console | None = None,
 ) -> Scores:
     """Evaluate a trained network on a split and print its scores.
 
+    Args:
+        checkpoint: run folder or checkpoint.
+        data: the data set.
+        split: which part of it.
+        common: score the classes that network and data both name, if they are not the same.
+        output: JSON file for the scores and the confusion matrix.
+        console: where the table goes.
+
     Raises:
-        ValueError: the data set has other classes than the network.
+        ValueError: the data set has other classes than the network, and not `common`.
     """
     network, spec = load_network(checkpoint)
-    dataset = open_dataset(data, split)
-    if dataset.classes != spec.classes:
+    dataset, classes = open_dataset(data, split), spec.classes
+    if dataset.classes != classes and not common:
         raise ValueError(
             f"{data.root} has the classes {', '.join(dataset.classes)} but {checkpoint} knows "
-            f"{', '.join(spec.classes)}; evaluate on a set with the same classes."
+            f"{', '.join(classes)}; evaluate on a set with the same classes, or those that both "
+            "name with --common."
         )
     torch.set_num_threads(1)
     known: dict[str, object] = {"x": spec.x_encoding}
@@ -43,11 +54,15 @@ def evaluate_checkpoint(
         known["size"] = spec.size
     data = data.model_copy(update=known)
     loader = evaluation_loader(data, dataset, with_x=network.x_channels > 0)
-    confusion = evaluate(network, loader)
+    if common:
+        shared = common_classes(classes, dataset.classes)
+        classes, confusion = shared.names, evaluate_common(network, loader, shared)
+    else:
+        confusion = evaluate(network, loader)
     result = scores(confusion)
-    _print(result, spec.classes, f"{checkpoint} on {len(dataset)} images", console or Console())
+    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console or Console())
     if output is not None:
-        stored = {**result.as_dict(spec.classes), "confusion": confusion.tolist()}
+        stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(json.dumps(stored, indent=1), encoding="utf-8")
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import matplotlib as mpl
 import numpy as np
@@ -13,9 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
+from lix.config import Data
 from lix.data.sample import SegDataset
 from lix.data.transforms import resize, to_batch
+from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import load_network
 from lix.study.store import Run
 
@@ -56,24 +60,55 @@ def comparison(
 ) -> list[dict[str, str]]:
     """RGB, X, labels and each run's prediction of some frames, by title, as PNG addresses."""
     networks = {name: load_network(run.folder)[0] for name, run in runs.items()}
-    palette = np.array([*dataset.palette, (0, 0, 0)], np.uint8)
+    palette = colours(dataset)
     data = next(iter(runs.values())).recipe.data
     rows = []
-    for index in indices:
-        sample = resize(dataset.read(index, with_x=True), data.size)
-        batch = to_batch(sample, data.x)
-        image, x, target = (_tensor(batch[key]) for key in ("image", "x", "target"))
-        row = {
-            "RGB": sample.image.permute(1, 2, 0).numpy(),
-            str(dataset.x_kind).replace("_", " "): _heat(x[0].numpy()),
-        }
-        row["truth"] = palette[target.clamp(max=len(palette) - 1).numpy()]
+    for frame in (read_frame(dataset, data, index) for index in indices):
+        row = frame.pictures(palette)
         for name, network in networks.items():
-            with torch.inference_mode():
-                logits = network(image[None], x[None] if network.x_channels else None).logits
-            row[name] = palette[logits[0].argmax(0).numpy()]
+            row[name] = palette[frame.logits(network).argmax(0).numpy()]
         rows.append({title: png(picture) for title, picture in row.items()})
     return rows
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as networks see it."""
+
+    image: Tensor
+    """(3, H, W) in [0, 1]."""
+    x: Tensor
+    """(C, H, W), encoded."""
+    target: Tensor
+    """(H, W) train ids, 255 = ignored."""
+    x_kind: str
+
+    def logits(self, network: SegNetwork) -> Tensor:
+        """(K, H, W)."""
+        x = self.x[None] if network.x_channels else None
+        with torch.inference_mode():
+            logits: Tensor = network(self.image[None], x).logits[0]
+        return logits
+
+    def pictures(self, palette: NDArray[np.uint8]) -> dict[str, Picture]:
+        """RGB, X and labels by title."""
+        return {
+            "RGB": (255 * self.image.permute(1, 2, 0)).round().byte().numpy(),
+            self.x_kind.replace("_", " "): heat(self.x[0].numpy()),
+            "truth": palette[self.target.clamp(max=len(palette) - 1).numpy()],
+        }
+
+
+def read_frame(dataset: SegDataset, data: Data, index: int) -> Frame:
+    """A frame of a data set at the size and with the X that a recipe names."""
+    batch = to_batch(resize(dataset.read(index, with_x=True), data.size), data.x)
+    image, x, target = (_tensor(batch[key]) for key in ("image", "x", "target"))
+    return Frame(image, x, target, str(dataset.x_kind))
+
+
+def colours(dataset: SegDataset) -> NDArray[np.uint8]:
+    """(K + 1, 3): a colour a class, black for what is ignored."""
+    return np.array([*dataset.palette, (0, 0, 0)], np.uint8)
 
 
 def png(picture: Picture) -> str:
@@ -89,7 +124,8 @@ def _tensor(value: torch.Tensor | str) -> torch.Tensor:
     return value
 
 
-def _heat(values: NDArray[np.float32]) -> Picture:
+def heat(values: NDArray[np.float32]) -> Picture:
+    """Values in [0, 1] as colours, black to white."""
     coloured: NDArray[np.float64] = mpl.colormaps["magma"](values)
     return (255 * coloured[..., :3]).astype(np.uint8)
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from lix.catalog import find, merge
+from lix.catalog import find, merge, unknown
 from lix.config import Recipe, Section, explain
 from lix.study.jobs import Job
 
@@ -23,6 +23,10 @@ OWN_BUSINESS = {"devices", "strategy", "workers", "threads", "accelerator"}
 
 def _entry(value: object) -> object:
     return {"method": value} if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class Streets(Section):
@@ -54,9 +58,24 @@ class Entry(Section):
         return self.label or self.method
 
 
+class Pictures(Section):
+    """Pictures that `lix study figure` draws of frames of the validation split."""
+
+    kind: Literal["predictions", "probability", "worst", "maps"]
+    """What each method predicts (the paper's Fig. 2 and 3); its probability of `of` (Fig. 6); the
+    frames that the last method does worst at (Fig. 7); the loss, β and confidence of logits."""
+    methods: tuple[str, ...] = ()
+    """Rows of the study by label; default: all."""
+    of: str | None = None
+    """Class whose probability is shown."""
+    frames: int = Field(default=4, ge=1)
+
+
 class Study(Section):
     """The YAML file of a study."""
 
+    base: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = ()
+    """Files beside this one whose entries it takes over; later ones win, its own most of all."""
     name: str
     title: str = ""
     settings: dict[str, Any] = {}
@@ -76,6 +95,13 @@ class Study(Section):
     """Evaluations at the end of a run whose mean is its result."""
     paper: Literal["I", "II", "III"] | None = None
     """Table of the paper with the same set-up, shown beside the results."""
+    cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None
+    """Test each student on the other data too, on the classes that both have: those with the
+    `same` name, or common class → names."""
+    sweep: str | None = None
+    """Option whose values are the horizontal axis of a figure."""
+    pictures: tuple[Pictures, ...] = ()
+    """Pictures of predictions to draw."""
 
     @classmethod
     def load(cls, path: Path) -> Study:
@@ -85,19 +111,40 @@ class Study(Section):
             FileNotFoundError: no such file.
             ValueError: a wrong entry; one sentence that names it.
         """
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
-            )
         try:
-            study = cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            study = cls.model_validate(_entries(path))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain(error, cls)}") from None
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        rows = {"teacher", *(entry.name for entry in study.methods)}
+        for name in [name for shown in study.pictures for name in shown.methods]:
+            if name not in rows:
+                raise ValueError(f"{path}: {unknown('row of the study', name, sorted(rows))}")
         for entry in study.methods:
             find("methods", entry.method)
         return study
+
+
+def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a study's file says, over what its bases say."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
+        )
+    if path in above:
+        raise ValueError(f"{path} is its own base; take it out of `base`.")
+    try:
+        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(own, dict):
+        raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
+            f"{path} holds no entries; write `name: …` and so on, a line each."
+        )
+    found: dict[str, Any] = {}
+    bases = own.get("base") or []
+    for base in [bases] if isinstance(bases, str) else bases:
+        found = merge(found, _entries(path.parent / str(base), (*above, path)))
+    return merge(found, own)
 
 
 @dataclass(frozen=True)
@@ -110,6 +157,10 @@ class Planned:
     """Label of its row; `teacher` for teachers."""
     seed: int
     job: Job
+
+    def cross_file(self, data: str) -> Path:
+        """Where its scores on other data are kept, see `Study.cross`."""
+        return self.job.recipe.output / f"cross-{data}.json"
 
 
 def plan(study: Study, output: Path) -> list[Planned]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lix.config import Recipe
+from lix.networks.checkpoint import BEST, LAST
 from lix.training.callbacks import read_history
 from lix.training.run import HISTORY, RECIPE, RESULT
 
@@ -40,6 +41,11 @@ class Job:
         return (self.recipe.output / RESULT).is_file()
 
     @property
+    def usable(self) -> bool:
+        """Whether others can be taught by it: a result that was kept without weights cannot."""
+        return self.finished and (self.recipe.output / BEST).is_file()
+
+    @property
     def epochs_done(self) -> int:
         return len({epoch for epoch, _, _ in read_history(self.recipe.output / HISTORY)})
 
@@ -47,7 +53,7 @@ class Job:
         """`lix train` or `lix distill` with the job's recipe, resuming what there is."""
         output = self.recipe.output
         output.mkdir(parents=True, exist_ok=True)
-        if not (output / RECIPE).is_file():
+        if not (output / LAST).is_file():  # else the folder's own recipe goes on
             self.recipe.absolute().save(output / RECIPE)
         command = "distill" if self.recipe.distill else "train"
         recipe = str((output / RECIPE).absolute())
@@ -124,10 +130,20 @@ def run_jobs(
     own = [job for job in jobs if mine is None or job.name in mine]
     running: dict[str, Process] = {}
     failed: dict[str, str] = {}
+    ended: set[str] = set()
+
+    def done() -> set[str]:
+        return ended | _done(jobs) - running.keys()
+
     with watcher, _stoppable():
         try:
-            while any(job.name not in failed and not _done(job, running) for job in own):
-                for job in _ready(own, jobs, running, failed)[: workers - len(running)]:
+            while waiting := [job for job in own if job.name not in done() | failed.keys()]:
+                ready = [
+                    job
+                    for job in waiting
+                    if job.name not in running and (job.needs is None or job.needs in done())
+                ]
+                for job in ready[: workers - len(running)]:
                     running[job.name] = start(job)
                 watcher.show(running)
                 time.sleep(POLL_SECONDS)
@@ -135,19 +151,27 @@ def run_jobs(
                     if job.name in running and (code := running[job.name].poll()) is not None:
                         del running[job.name]
                         failure = _failure(job, code)
-                        watcher.ended(job, failure)
-                        if failure is not None and not keep_going:
-                            raise ValueError(failure)
-                        failed |= {job.name: failure} if failure else {}
                     elif job.needs in failed and job.name not in failed:
-                        failed[job.name] = f"{job.name} needs {job.needs}, which failed."
-                        watcher.ended(job, failed[job.name])
+                        failure = f"{job.name} needs {job.needs}, which failed."
+                    else:
+                        continue
+                    watcher.ended(job, failure)
+                    if failure is None:
+                        ended.add(job.name)
+                    elif keep_going:
+                        failed[job.name] = failure
+                    else:
+                        raise ValueError(failure)
         finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.wait()
+            _stop(running.values())
     return failed
+
+
+def _stop(processes: Collection[Process]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
 
 
 @contextmanager
@@ -167,20 +191,10 @@ def _stoppable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _done(job: Job, running: Container[str]) -> bool:
-    return job.finished and job.name not in running
-
-
-def _ready(
-    own: Sequence[Job], jobs: Sequence[Job], running: Container[str], failed: Container[str]
-) -> list[Job]:
-    done = {job.name for job in jobs if _done(job, running)}
-    waiting = [
-        job
-        for job in own
-        if job.name not in done and job.name not in running and job.name not in failed
-    ]
-    return [job for job in waiting if job.needs is None or job.needs in done]
+def _done(jobs: Sequence[Job]) -> set[str]:
+    """Names of the jobs that have ended; a teacher whose students have not must have weights."""
+    taught = {job.needs for job in jobs if not job.finished}
+    return {job.name for job in jobs if (job.usable if job.name in taught else job.finished)}
 
 
 def _failure(job: Job, code: int) -> str | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import yaml
@@ -12,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.data.sample import SegDataset
 from lix.files import replacing
+from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
 from lix.study.grid import Study
 from lix.study.plots import WATCHED, curves, over_epochs, scores
@@ -69,50 +69,18 @@ def _part(block: Block, runs: Sequence[Finished]) -> dict[str, Any]:
         "rows": [block.cells(row) for row in block.rows],
         "scores": svg(scores(block)),
         "curves": {label: svg(over_epochs(c, label)) for label, c in found.items() if c},
-        "classes": _by_class(runs),
-        "costs": _costs(runs),
+        "classes": by_class(runs),
+        "costs": costs(runs),
         "pictures": pictures,
         "palette": palette,
     }
-
-
-def _by_class(runs: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
-    """Method → class → mean IoU of the best checkpoints over seeds, None where none occurs."""
-    shown: dict[str, dict[str, float | None]] = {}
-    for method, group in _by_method(runs).items():
-        shown[method] = {}
-        for name in group[0].run.result["iou"]:
-            values = [one.run.result["iou"][name] for one in group]
-            known = [value for value in values if value is not None]
-            shown[method][name] = fmean(known) if known else None
-    return shown
-
-
-def _costs(runs: Sequence[Finished]) -> dict[str, dict[str, float]]:
-    """Method → means over seeds."""
-    return {
-        method: {
-            "ms a step": 1000 * fmean(one.seconds_per_step for one in group),
-            "peak memory MB": fmean(one.run.result["peak_memory_mb"] for one in group),
-            "training min": fmean(one.run.result["seconds"] for one in group) / 60,
-            "M parameters": group[0].run.result["parameters"] / 1e6,
-        }
-        for method, group in _by_method(runs).items()
-    }
-
-
-def _by_method(runs: Sequence[Finished]) -> Mapping[str, list[Finished]]:
-    groups: dict[str, list[Finished]] = {}
-    for one in runs:
-        groups.setdefault(one.planned.method, []).append(one)
-    return groups
 
 
 def _pictures(
     runs: Sequence[Finished],
 ) -> tuple[list[dict[str, str]], dict[str, tuple[int, int, int]]]:
     """RGB, X, labels and predictions of the first seed of each method, and the classes' colours."""
-    first = {method: group[0].run for method, group in _by_method(runs).items()}
+    first = {method: group[0].run for method, group in by_method(runs).items()}
     try:
         dataset: SegDataset = open_dataset(runs[0].run.recipe.data, "val")
         shown = min(PICTURES, len(dataset))

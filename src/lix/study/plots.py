@@ -14,6 +14,7 @@ from matplotlib.ticker import MaxNLocator
 from lix.files import replacing
 from lix.study.figures import COLOURS
 from lix.study.grid import Study
+from lix.study.pictures import draw, with_weights
 from lix.study.results import Finished, finished, summarise
 from lix.study.tables import Block, blocks
 
@@ -54,10 +55,15 @@ def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
         place = f"{block.data}-{block.network}"
         own = [r for r in runs if (r.planned.data, r.planned.network) == block.place]
         figures[f"{place}-scores"] = scores(block)
+        if study.sweep and (swept := sweep(block, own, study.sweep)):
+            figures[f"{place}-{study.sweep}"] = swept
         for quantity, label in WATCHED.items():
             found = curves(own, quantity)
             if found:
                 figures[f"{place}-{quantity.strip('_')}"] = over_epochs(found, label)
+        first = with_weights({one.planned.method: one.run for one in reversed(own)})
+        for number, shown in enumerate(study.pictures if first else ()):
+            figures[f"{place}-{shown.kind}-{number + 1}"] = draw(shown, first)
     folder.mkdir(parents=True, exist_ok=True)
     return [path for name, figure in figures.items() for path in _save(figure, folder / name)]
 
@@ -83,6 +89,39 @@ def scores(block: Block, metric: str = "mIoU") -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     if references:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
+    return figure
+
+
+def sweep(
+    block: Block, runs: Sequence[Finished], option: str, metric: str = "mIoU"
+) -> Figure | None:
+    """A metric over an option of a method; students without that option are lines across."""
+    places = {
+        one.planned.method: float(one.run.recipe.distill.options[option])
+        for one in runs
+        if one.run.recipe.distill and option in one.run.recipe.distill.options
+    }
+    points = sorted(
+        ((places[row.method], row) for row in block.rows if row.method in places),
+        key=lambda point: point[0],
+    )
+    if not points:
+        return None
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    axes: Axes = figure.add_subplot()
+    means = [100 * row.scores[metric].mean for _, row in points]
+    intervals = [100 * (row.scores[metric].interval or 0.0) for _, row in points]
+    axes.errorbar([x for x, _ in points], means, intervals, marker="o", capsize=3, label=option)
+    others = [r for r in block.rows if r.kind != "teacher" and r.method not in places]
+    for colour, row in zip(COLOURS, others, strict=False):
+        score = row.scores[metric]
+        mean, half = 100 * score.mean, 100 * (score.interval or 0.0)
+        axes.axhline(mean, color=colour, linestyle="--", linewidth=1.4, label=row.method)
+        axes.axhspan(mean - half, mean + half, color=colour, alpha=0.12, linewidth=0)
+    axes.set_xlabel(f"{option}; {block.data}, {block.network}")
+    axes.set_ylabel(f"{metric} %, 95 % interval over seeds")
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 

@@ -55,7 +55,7 @@ def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
     """Rows of the tidy table: every evaluation of every run, and its results.
 
     `epoch` is empty where the value is a result: the paper's metrics as means of the last
-    evaluations, and `IoU/CLASS` of the best checkpoint.
+    evaluations, `IoU/CLASS` of the best checkpoint, and its `METRIC@DATA` on other data.
     """
     for one in runs:
         planned, result = one.planned, one.run.result
@@ -73,6 +73,10 @@ def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
         }
         final = {metric: one.final(metric, study.last) for metric in METRICS}
         final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
+        for data in study.data:
+            if planned.cross_file(data).is_file():
+                elsewhere = json.loads(planned.cross_file(data).read_text(encoding="utf-8"))
+                final |= {f"{metric}@{data}": elsewhere[metric] for metric in METRICS}
         for metric, value in final.items():
             yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}
         for epoch, quantity, value in one.run.history:
@@ -108,6 +112,11 @@ class Score:
         from scipy.stats import t
 
         return float(t.ppf(0.975, count - 1)) * stdev(self.values.values()) / count**0.5
+
+    def __str__(self) -> str:
+        """In percent, as in `56.0 ± 3.0`."""
+        interval = self.interval
+        return f"{100 * self.mean:.1f}" + ("" if interval is None else f" ± {100 * interval:.1f}")
 
     def p_value(self, other: Score) -> float | None:
         """Of a paired t-test over the seeds that both have, two-sided; None for fewer than two."""

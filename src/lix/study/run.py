@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
 from lix.data.streets import write_streets
+from lix.study.cross import evaluate_across
 from lix.study.grid import Planned, Study, plan
 from lix.study.jobs import Job, Process, Watcher, run_jobs, start_here
 
@@ -70,14 +71,18 @@ def run_study(
         from lix.study.on_ray import connect
 
         start, workers = connect(address, console)
-    return run_jobs(
+    mine = {job.name for job in jobs[part - 1 :: parts]}
+    failed = run_jobs(
         jobs,
         workers=workers,
         watcher=Overall(runs, console),
-        mine={job.name for job in jobs[part - 1 :: parts]},
+        mine=mine,
         keep_going=True,
         start=start,
     )
+    if study.cross is not None:
+        evaluate_across(study, [run for run in runs if run.job.name in mine], console)
+    return failed
 
 
 class Overall(Watcher):

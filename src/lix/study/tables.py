@@ -10,8 +10,10 @@ from itertools import groupby
 from pathlib import Path
 
 from lix.files import replacing
+from lix.study.cross import cross_matrix, crossed
+from lix.study.details import class_table, cost_table
 from lix.study.grid import Study, plan
-from lix.study.results import Finished, Row, Score, finished, summarise, write_tidy
+from lix.study.results import Finished, Row, finished, summarise, write_tidy
 from lix.study.store import METRICS
 
 ALPHA = 0.05
@@ -35,7 +37,7 @@ class Block:
         """What a table says of a row, by column; `**` marks what is bold."""
         found = {"method": row.method, "kind": row.kind}
         for metric in METRICS:
-            text = _score(row.scores[metric])
+            text = str(row.scores[metric])
             found[f"{metric} %"] = f"**{text}**" if self.is_best(row, metric) else text
         found["recovered %"] = self._recovered(row)
         found["p student"] = _p(row, self.student)
@@ -130,7 +132,7 @@ def comma_separated(found: Sequence[Block]) -> str:
 
 
 def write_tables(study: Study, output: Path, folder: Path) -> str:
-    """Write `table.md`, `table.tex`, `table.csv` and `results.csv` of the finished runs.
+    """Write `table.md`, `.tex`, `.csv`, `classes.md`, `costs.md`, `results.csv` of finished runs.
 
     Args:
         study: what was run.
@@ -151,8 +153,16 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
     title, said = study.title or study.name, note(study, output, runs)
     folder.mkdir(parents=True, exist_ok=True)
     text = markdown(found, title, said)
+    if elsewhere := crossed(runs, study):
+        text += f"\n{cross_matrix(elsewhere)}\n"
+    own = {
+        block.place: [r for r in runs if (r.planned.data, r.planned.network) == block.place]
+        for block in found
+    }
     for name, content in {
         "table.md": text,
+        "classes.md": _details("IoU by class, %", {p: class_table(r) for p, r in own.items()}),
+        "costs.md": _details("Cost of training", {p: cost_table(r) for p, r in own.items()}),
         "table.tex": latex(found, title, said),
         "table.csv": comma_separated(found),
     }.items():
@@ -160,6 +170,11 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
             part.write_text(content, encoding="utf-8")
     write_tidy(study, runs, folder / "results.csv")
     return text
+
+
+def _details(title: str, found: Mapping[tuple[str, str], str]) -> str:
+    parts = [f"## {data}, {network}\n\n{table}\n" for (data, network), table in found.items()]
+    return "\n".join([f"# {title}\n", *parts])
 
 
 def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
@@ -175,11 +190,6 @@ def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
         f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {len(planned)} runs "
         f"are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
     )
-
-
-def _score(score: Score) -> str:
-    interval = score.interval
-    return f"{100 * score.mean:.1f}" + ("" if interval is None else f" ± {100 * interval:.1f}")
 
 
 def _p(row: Row, other: Row | None) -> str:

@@ -137,7 +137,7 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
 
 
 def _claim(recipe: Recipe, *, resume: bool) -> bool:
-    """Whether the run is finished; raises where the folder holds a run that is not this one's."""
+    """Whether the run is finished, with its weights; raises where the folder holds another run."""
     saved = recipe.output / RECIPE
     if not saved.is_file():
         return False
@@ -153,7 +153,7 @@ def _claim(recipe: Recipe, *, resume: bool) -> bool:
             f"{saved} was made with other settings ({', '.join(changed)}); a resume cannot "
             "change them, so choose another --output."
         )
-    return (recipe.output / RESULT).is_file()
+    return (recipe.output / RESULT).is_file() and (recipe.output / BEST).is_file()
 
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:
@@ -228,6 +228,17 @@ def _method(
         **distill.options,
     )
     return method, names
+
+
+def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Method:
+    """The distillation method of a finished run, as trained."""
+    if recipe.distill is None:
+        raise ValueError(f"{recipe.output} is no distillation.")
+    method, _ = _method(recipe.distill, network, teacher)
+    stored = torch.load(recipe.output / BEST, map_location="cpu", weights_only=True)["state_dict"]
+    own = {k.removeprefix("method."): v for k, v in stored.items() if k.startswith("method.")}
+    method.load_state_dict(own)
+    return method.eval()
 
 
 def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:

@@ -1,0 +1,99 @@
+"""Students tested on the data that they were not trained on: the matrix of a study."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from lix.evaluation.metrics import scores
+from lix.evaluation.transfer import common_classes, evaluate_common
+from lix.files import replacing
+from lix.networks.checkpoint import load_network
+from lix.study.grid import Planned, Study, plan
+from lix.study.results import Finished, Score
+from lix.study.store import METRICS
+from lix.training.loaders import evaluation_loader, open_dataset
+
+
+def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:
+    """Test finished students on the validation split of the data that they were not trained on.
+
+    Their best checkpoints see it at their own size, and are scored on the classes in common (see
+    `Study.cross`). What is done is skipped, and so are runs whose weights are not here.
+    """
+    students = [run for run in runs if run.method != "teacher" and run.job.usable]
+    missing = [
+        (run, data)
+        for run in students
+        for data in study.data
+        if data != run.data and not run.cross_file(data).is_file()
+    ]
+    for done, (run, data) in enumerate(missing, start=1):
+        found = _test(study, run, data)
+        with replacing(run.cross_file(data)) as part:
+            part.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        console.print(
+            f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
+            f"{data}: mIoU {100 * found['mIoU']:.1f} %"
+        )
+
+
+def _test(study: Study, run: Planned, data: str) -> dict[str, Any]:
+    """Scores of a run on the data of that label."""
+    network, spec = load_network(run.job.recipe.output)
+    theirs = next(r for r in plan(study, Path()) if r.data == data).job.recipe.data
+    seen = theirs.model_copy(update={"size": spec.size})
+    dataset = open_dataset(seen, "val")
+    groups = None if study.cross == "same" else study.cross
+    common = common_classes(spec.classes, dataset.classes, groups)
+    confusion = evaluate_common(network, evaluation_loader(seen, dataset, with_x=False), common)
+    return scores(confusion).as_dict(common.names)
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A method, trained on one data set with one network and tested on another one."""
+
+    network: str
+    method: str
+    trained: str
+    tested: str
+    scores: dict[str, Score]
+
+
+def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
+    """What was measured, in the order of the study."""
+    groups: dict[tuple[str, str, str, str], dict[int, dict[str, Any]]] = {}
+    for run in (one.planned for one in runs):
+        for data in study.data:
+            if run.cross_file(data).is_file():
+                found = json.loads(run.cross_file(data).read_text(encoding="utf-8"))
+                key = run.network, run.method, run.data, data
+                groups.setdefault(key, {})[run.seed] = found
+    return [
+        Crossed(*key, {m: Score({seed: r[m] for seed, r in by_seed.items()}) for m in METRICS})
+        for key, by_seed in groups.items()
+    ]
+
+
+def cross_matrix(found: Sequence[Crossed], metric: str = "mIoU") -> str:
+    """Markdown: a row a method, a column for each pair of training and test data."""
+    parts = []
+    for network in dict.fromkeys(one.network for one in found):
+        own = [c for c in found if c.network == network]
+        values = {(c.method, c.trained, c.tested): c.scores[metric] for c in own}
+        pairs = list(dict.fromkeys((c.trained, c.tested) for c in own))
+        methods = dict.fromkeys(c.method for c in own)
+        head = [f"{trained} → {tested}" for trained, tested in pairs]
+        lines = [f"| method | {' | '.join(head)} |", f"|---|{'---|' * len(pairs)}"]
+        for method in methods:
+            cells = [values.get((method, *pair)) for pair in pairs]
+            said = ["" if cell is None else str(cell) for cell in cells]
+            lines.append(f"| {method} | {' | '.join(said)} |")
+        parts.append(f"## Trained → tested, {network}: {metric} %\n\n" + "\n".join(lines))
+    return "\n\n".join(parts)

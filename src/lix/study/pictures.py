@@ -1,0 +1,206 @@
+"""What the students of a study see: the paper's Figures 2, 3, 6 and 7, and maps of the logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from torch import Tensor
+
+from lix.catalog import unknown
+from lix.data.sample import SegDataset
+from lix.evaluation.evaluate import confusion_matrix
+from lix.evaluation.metrics import scores
+from lix.methods.base import Method
+from lix.methods.controller import confidence
+from lix.methods.dwld import DWLD
+from lix.methods.lix import LIX
+from lix.methods.pixels import IGNORE_INDEX
+from lix.networks.base import SegNetwork
+from lix.networks.checkpoint import BEST, load_network
+from lix.study.figures import Frame, Picture, colours, heat, read_frame
+from lix.study.grid import Pictures
+from lix.study.store import Run
+from lix.training.loaders import open_dataset
+from lix.training.run import load_method
+
+Row = dict[str, Picture]
+"""Pictures of one frame, by title."""
+
+
+class Gallery:
+    """The networks of some runs and the validation frames that they see.
+
+    Args:
+        runs: label → run, in the order of columns; all on one data set.
+
+    Raises:
+        ValueError, OSError: the data are not on this disk.
+    """
+
+    def __init__(self, runs: Mapping[str, Run]) -> None:
+        self.runs = runs
+        self.networks = {label: load_network(run.folder)[0] for label, run in runs.items()}
+        self.data = next(iter(runs.values())).recipe.data
+        self.dataset: SegDataset = open_dataset(self.data, "val")
+        self.palette = colours(self.dataset)
+
+    def frame(self, index: int) -> Frame:
+        """A frame of the validation split."""
+        return read_frame(self.dataset, self.data, index)
+
+    def spread(self, count: int) -> list[int]:
+        """Frames evenly over the split, chosen before any is seen."""
+        count = min(count, len(self.dataset))
+        return [i * len(self.dataset) // count for i in range(count)]
+
+    def highest(self, count: int, value: Callable[[Frame], float]) -> list[int]:
+        """The frames with the highest values."""
+        values = [value(self.frame(index)) for index in range(len(self.dataset))]
+        return sorted(range(len(values)), key=lambda index: -values[index])[:count]
+
+
+def draw(shown: Pictures, runs: Mapping[str, Run]) -> Figure:
+    """Draw one entry of a study's `pictures`.
+
+    Args:
+        shown: what to draw.
+        runs: label → run with weights, of one data set and network.
+
+    Raises:
+        ValueError: an unknown class, no method with logits, or data that are not here.
+    """
+    wanted = shown.methods or tuple(runs)
+    gallery = Gallery({label: runs[label] for label in wanted if label in runs})
+    if not gallery.runs:
+        raise ValueError("None of the methods to be shown has a run with weights here.")
+    rows = {"predictions": _predictions, "probability": _probability, "worst": _worst}
+    drawn = _maps if shown.kind == "maps" else rows[shown.kind]
+    key = shown.kind in ("predictions", "worst")
+    return _grid(drawn(gallery, shown), gallery.dataset if key else None)
+
+
+def _predictions(gallery: Gallery, shown: Pictures) -> list[Row]:
+    rows = []
+    for index in gallery.spread(shown.frames):
+        frame = gallery.frame(index)
+        row = frame.pictures(gallery.palette)
+        for label, network in gallery.networks.items():
+            row[label] = gallery.palette[frame.logits(network).argmax(0).numpy()]
+        rows.append(row)
+    return rows
+
+
+def _probability(gallery: Gallery, shown: Pictures) -> list[Row]:
+    """The frames with most pixels of a class, and each network's probability of it."""
+    classes = gallery.dataset.classes
+    if shown.of not in classes:
+        raise ValueError(unknown("class", str(shown.of), classes))
+    place = classes.index(shown.of)
+    rows = []
+    for index in gallery.highest(shown.frames, lambda f: int((f.target == place).sum())):
+        frame = gallery.frame(index)
+        row = {
+            "RGB": frame.pictures(gallery.palette)["RGB"],
+            f"truth: {shown.of}": heat((frame.target == place).float().numpy()),
+        }
+        for label, network in gallery.networks.items():
+            row[label] = heat(frame.logits(network).softmax(0)[place].numpy())
+        rows.append(row)
+    return rows
+
+
+def _worst(gallery: Gallery, shown: Pictures) -> list[Row]:
+    """The frames with the lowest mIoU of the last method, and where each network is wrong."""
+    last = list(gallery.networks.values())[-1]
+    rows = []
+    for index in gallery.highest(shown.frames, lambda f: -_frame_miou(f, last)):
+        frame = gallery.frame(index)
+        row = frame.pictures(gallery.palette)
+        for label, network in gallery.networks.items():
+            predicted = frame.logits(network).argmax(0)
+            row[label] = gallery.palette[predicted.numpy()]
+            wrong = (predicted != frame.target) & (frame.target != IGNORE_INDEX)
+            row[f"{label}: errors"] = heat(wrong.float().numpy())
+        rows.append(row)
+    return rows
+
+
+def _frame_miou(frame: Frame, network: SegNetwork) -> float:
+    if not (frame.target != IGNORE_INDEX).any():
+        return 1.0
+    counter = confusion_matrix(network.num_classes)
+    counter.update(frame.logits(network).argmax(0), frame.target)
+    return scores(counter.compute()).mIoU
+
+
+def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
+    """KL(T ‖ S) per pixel, β where the method has one, and Eq. 6's c of the student."""
+    rows = []
+    for index in gallery.spread(shown.frames):
+        frame = gallery.frame(index)
+        row = {"RGB": frame.pictures(gallery.palette)["RGB"]}
+        for label, run in gallery.runs.items():
+            distill = run.recipe.distill
+            if distill is None or distill.teacher is None:
+                continue
+            teacher, _ = load_network(distill.teacher)
+            network = gallery.networks[label]
+            zs, zt = frame.logits(network), frame.logits(teacher)
+            row[f"{label}: KL(T‖S)"] = _scaled(_divergence(zt, zs), 2.0)
+            if (dwld := _dwld(load_method(run.recipe, network, teacher))) is not None:
+                beta = dwld.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
+                if isinstance(beta, Tensor):
+                    row[f"{label}: mean β"] = _scaled(beta[0].detach().mean(0) - 1, 9.0)
+            row[f"{label}: c"] = _scaled(confidence(zs[None])[0], float(np.log(len(zs))))
+        if len(row) == 1:
+            raise ValueError("No method to be shown was taught by a teacher.")
+        rows.append(row)
+    return rows
+
+
+def _dwld(method: Method) -> DWLD | None:
+    part = method.dwld if isinstance(method, LIX) else method
+    return part if isinstance(part, DWLD) else None
+
+
+def _divergence(zt: Tensor, zs: Tensor) -> Tensor:
+    log_t, log_s = zt.log_softmax(0), zs.log_softmax(0)
+    return (log_t.exp() * (log_t - log_s)).sum(0)
+
+
+def _scaled(values: Tensor, highest: float) -> Picture:
+    return heat((values / highest).clamp(0, 1).numpy())
+
+
+def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
+    """A row a frame, a column a picture; with the classes' colours below."""
+    titles = list(rows[0])
+    height, width = rows[0][titles[0]].shape[:2]
+    wide = 2.2
+    tall = wide * height / width
+    figure = Figure((wide * len(titles), tall * len(rows) + 0.9), layout="constrained")
+    places = figure.subplots(len(rows), len(titles), squeeze=False)
+    for i, row in enumerate(rows):
+        for j, title in enumerate(titles):
+            axes: Axes = places[i][j]
+            axes.imshow(row[title], interpolation="nearest")
+            axes.set_axis_off()
+            if i == 0:
+                axes.set_title(title, fontsize=9)
+    if dataset is not None:
+        named = zip(dataset.classes, dataset.palette, strict=True)
+        patches = [Patch(color=f"#{bytes(c).hex()}", label=name) for name, c in named]
+        figure.legend(
+            handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False
+        )
+    return figure
+
+
+def with_weights(runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Those of the runs whose checkpoints are here."""
+    return {label: run for label, run in runs.items() if (Path(run.folder) / BEST).is_file()}
