@@ -43,7 +43,9 @@ def lix(*arguments: object) -> int:
 @pytest.fixture(scope="module")
 def recipe(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
-    path.write_text(yaml.safe_dump({**SMALL, "data": {**SMALL["data"], "root": str(streets)}}))
+    settings = {**SMALL, "data": {**SMALL["data"], "root": str(streets)}}
+    settings["training"] = {**SMALL["training"], "channels_last": True}
+    path.write_text(yaml.safe_dump(settings))
     return path
 
 
@@ -103,6 +105,7 @@ def test_the_baseline_has_no_paper(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_flags_win_over_the_recipe_and_all_is_saved(runs: Path) -> None:
     saved = yaml.safe_load((runs / "lix" / "recipe.yaml").read_text())
+    assert saved["training"]["channels_last"] is True
     assert saved["distill"]["options"] == {"dwld": {"controller": "budget"}}
     assert saved["data"]["size"] == [32, 64]
     assert saved["optim"]["lr"] == 0.02

@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from lix.catalog import absolute_options, unknown
 from lix.data.options import ENCODINGS
@@ -112,6 +120,8 @@ class Training(Section):
     epochs: int = Field(default=500, ge=1)
     patience: int = Field(default=50, ge=1)
     """Stop after so many epochs without a better validation mIoU."""
+    evaluate_every: int = Field(default=1, ge=1)
+    """Epochs from one validation to the next; `epochs` must be a multiple of it."""
     seed: int = Field(default=0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -123,6 +133,16 @@ class Training(Section):
     """CPU threads of each process; more than one is slower on few cores."""
     channels_last: bool = False
     """Keep maps as NHWC in memory: faster on many machines, for networks that do not mind."""
+
+    @model_validator(mode="after")
+    def _ends_evaluated(self) -> Training:
+        if self.epochs % self.evaluate_every:
+            raise ValueError(
+                f"epochs {self.epochs} is no multiple of evaluate_every {self.evaluate_every}, so "
+                "the last epochs would not be evaluated; change one of them"
+            )
+        return self
+
     workers: int = Field(default=0, ge=0)
     """Extra processes that load data, each."""
 

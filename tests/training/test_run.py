@@ -62,12 +62,29 @@ def test_best_checkpoint_is_what_the_result_says(teacher: Path) -> None:
     assert json.loads((teacher / "result.json").read_text())["mIoU"] == pytest.approx(best)
 
 
+def test_validation_every_second_epoch_changes_nothing_else(streets: Path, tmp_path: Path) -> None:
+    each = fit(recipe(streets, tmp_path / "each", training={"epochs": 4}))
+    training = {"epochs": 4, "evaluate_every": 2}
+    run = fit(recipe(streets, tmp_path / "second", training=training))
+    same, other = (sorted(row for row in losses(r) if row[0] % 2) for r in (each, run))
+    assert other == same
+    assert {e for e, name, _ in losses(run) if name.startswith("val_")} == {1, 3}
+    assert all(torch.equal(weights(each)[k], v) for k, v in weights(run).items())
+    best = max(v for _, name, v in losses(run) if name == "val_mIoU")
+    assert json.loads((run / "result.json").read_text())["mIoU"] == pytest.approx(best)
+    with pytest.raises(ValueError, match="epochs 3 is no multiple of evaluate_every 2"):
+        recipe(streets, tmp_path / "third", training={"epochs": 3, "evaluate_every": 2})
+
+
 @pytest.mark.parametrize("method", [m for m in sorted(entries("methods")) if m != "none"])
 def test_every_method_trains_a_student(
     method: str, streets: Path, teacher: Path, tmp_path: Path
 ) -> None:
     before = weights(teacher)
-    settings = {"distill": {"method": method, "teacher": teacher}, "training": {"epochs": 1}}
+    settings = {
+        "distill": {"method": method, "teacher": teacher},
+        "training": {"epochs": 1, "channels_last": True},
+    }
     run = fit(recipe(streets, tmp_path / "run", **settings))
     assert json.loads((run / "result.json").read_text())["parameters"] < 739_185
     rows = read_history(run / "history.csv")

@@ -39,6 +39,15 @@ class Streets(Section):
     world: str = "town"
 
 
+class Seen(Section):
+    """A network of a study."""
+
+    name: str = "mfnet"
+    options: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    """Other settings of its runs, as in a recipe."""
+
+
 class Entry(Section):
     """One row of a table: a method with options."""
 
@@ -84,8 +93,8 @@ class Study(Section):
     """Label → the section `data` of its runs."""
     streets: dict[str, Streets] = {}
     """Folder → the Procedural Streets to make there."""
-    networks: dict[str, dict[str, Any]]
-    """Label → the section `network`."""
+    networks: dict[str, Seen]
+    """Label → the section `network` of its runs, with other settings."""
     methods: tuple[Annotated[Entry, BeforeValidator(_entry)], ...] = ()
     """Rows of students; `none` is the undistilled one."""
     seeds: tuple[int, ...] = (0, 1, 2)
@@ -125,7 +134,7 @@ class Study(Section):
 
 
 def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """What a study's file says, over what its bases say."""
+    """What a study's file says, over what its bases say; `null` takes out what a base names."""
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
@@ -144,7 +153,11 @@ def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     bases = own.get("base") or []
     for base in [bases] if isinstance(bases, str) else bases:
         found = merge(found, _entries(path.parent / str(base), (*above, path)))
-    return merge(found, own)
+    found = merge(found, own)
+    for key in ("data", "networks", "streets"):
+        if isinstance(found.get(key), dict):
+            found[key] = {label: entry for label, entry in found[key].items() if entry is not None}
+    return found
 
 
 @dataclass(frozen=True)
@@ -174,7 +187,7 @@ def plan(study: Study, output: Path) -> list[Planned]:
     runs: list[Planned] = []
     teachers: dict[tuple[str, str], Job] = {}
     for data, network in product(study.data, study.networks):
-        base = merge(study.settings, {"data": study.data[data], "network": study.networks[network]})
+        base = _base(study, data, network)
         recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
         job = _job(recipe, output, None)
         teachers[data, network] = job
@@ -182,7 +195,7 @@ def plan(study: Study, output: Path) -> list[Planned]:
     for seed, data, network, entry in product(
         study.seeds, study.data, study.networks, study.methods
     ):
-        base = merge(study.settings, {"data": study.data[data], "network": study.networks[network]})
+        base = _base(study, data, network)
         settings = merge(merge(base, entry.settings), {"training": {"seed": seed}})
         teacher = teachers[data, network] if entry.method != "none" else None
         if teacher is not None:
@@ -194,6 +207,15 @@ def plan(study: Study, output: Path) -> list[Planned]:
             Planned(data, network, entry.name, seed, _job(_recipe(settings), output, teacher))
         )
     return runs
+
+
+def _base(study: Study, data: str, network: str) -> dict[str, Any]:
+    """The settings of all runs with these data and this network."""
+    chosen = study.networks[network]
+    section = chosen.model_dump(include={"name", "options"}, exclude_defaults=True)
+    return merge(
+        merge(study.settings, chosen.settings), {"data": study.data[data], "network": section}
+    )
 
 
 def _recipe(settings: Mapping[str, Any]) -> Recipe:

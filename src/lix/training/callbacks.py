@@ -38,12 +38,22 @@ class History(L.Callback):
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        values = {name: float(v) for name, v in trainer.callback_metrics.items()}
+        values = _metrics(trainer)
         values["lr"] = self._lr
         values["seconds"] = time.perf_counter() - self._started
         with self.path.open("a", newline="", encoding="utf-8") as file:
             rows = [(trainer.current_epoch, name, value) for name, value in values.items()]
             csv.writer(file).writerows(rows)
+
+
+def _metrics(trainer: L.Trainer) -> dict[str, float]:
+    """What was logged in this epoch; Lightning keeps the scores of the last validation."""
+    evaluated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
+    return {
+        name: float(value)
+        for name, value in trainer.callback_metrics.items()
+        if evaluated or not name.startswith("val_")
+    }
 
 
 def read_history(path: Path) -> list[tuple[int, str, float]]:
@@ -111,12 +121,12 @@ class EpochLines(L.Callback):
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        now = {name: float(v) for name, v in trainer.callback_metrics.items()}
-        self._best = max(self._best, now["val_mIoU"])
-        self.console.print(
-            f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {now['loss']:.3f}  "
-            f"val mIoU {100 * now['val_mIoU']:.1f} %  best {100 * self._best:.1f} %"
-        )
+        now = _metrics(trainer)
+        line = f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {now['loss']:.3f}"
+        if "val_mIoU" in now:
+            self._best = max(self._best, now["val_mIoU"])
+            line += f"  val mIoU {100 * now['val_mIoU']:.1f} %  best {100 * self._best:.1f} %"
+        self.console.print(line)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}

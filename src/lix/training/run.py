@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -249,9 +250,17 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         "save_on_train_epoch_end": True,
     }
     callbacks: list[L.Callback] = [
-        ModelCheckpoint(filename=BEST.stem, monitor="val_mIoU", mode="max", **checkpoints),
+        ModelCheckpoint(
+            filename=BEST.stem,
+            monitor="val_mIoU",
+            mode="max",
+            every_n_epochs=training.evaluate_every,
+            **checkpoints,
+        ),
         ModelCheckpoint(filename=LAST.stem, **checkpoints),
-        Patience("val_mIoU", mode="max", patience=training.patience),
+        Patience(
+            "val_mIoU", mode="max", patience=math.ceil(training.patience / training.evaluate_every)
+        ),
         History(output / HISTORY),
         EpochLines(console, training.epochs),
     ]
@@ -266,6 +275,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         strategy="ddp" if several and training.strategy == "auto" else training.strategy,
         precision=training.precision,
         max_epochs=training.epochs,
+        check_val_every_n_epoch=training.evaluate_every,
         accumulate_grad_batches=recipe.optim.accumulate,
         callbacks=callbacks,
         logger=TensorBoardLogger(output, name="", version="tensorboard"),
