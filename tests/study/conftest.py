@@ -1,14 +1,19 @@
-"""A finished study of small numbers, made by hand."""
+"""Finished studies: one of small numbers, made by hand, and a tiny one that was really run."""
 
 from __future__ import annotations
 
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from rich.console import Console
 
+from lix.data.streets import write_streets
 from lix.study.grid import Study, plan
+from lix.study.run import run_study
 from lix.study.store import METRICS
 from lix.training.run import HISTORY, RESULT
 
@@ -58,3 +63,33 @@ def output(tmp_path: Path) -> Path:
         }
         (folder / RESULT).write_text(json.dumps(result))
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Two worlds, a plain student and LIX, one epoch each."""
+    root = tmp_path_factory.mktemp("worlds")
+    for world in ("town", "highway"):
+        write_streets(
+            root / world, images=6, val_images=2, size=(32, 48), world=world, cameras=(0,)
+        )
+    entries: dict[str, Any] = {
+        "name": "real",
+        "settings": {"optim": {"batch_size": 2}, "training": {"epochs": 1, "accelerator": "cpu"}},
+        "data": {w: {"root": str(root / w), "size": [32, 48]} for w in ("town", "highway")},
+        "networks": {"mfnet": {}},
+        "methods": ["none", {"method": "lix", "label": "LIX"}],
+        "seeds": [0],
+        "last": 1,
+        "cross": "same",
+    }
+    path = root / "study.yaml"
+    path.write_text(yaml.safe_dump(entries, sort_keys=False))
+    return Study.load(path)
+
+
+@pytest.fixture(scope="session")
+def real_output(real_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    assert run_study(real_study, folder, workers=2, console=Console(quiet=True)) == {}
+    return folder

@@ -75,6 +75,10 @@ def test_studies_share_equal_runs() -> None:
         ({"methods": [{"method": "kd", "option": {}}]}, "unknown entry .*'options'"),
         ({"settings": {"optim": {"rl": 1}}}, "no recipe: unknown entry 'optim.rl'"),
         ({"networks": None}, "networks: "),
+        (
+            {"pictures": [{"kind": "worst", "methods": ["hott"]}]},
+            "row of the study 'hott'. Did you",
+        ),
     ],
 )
 def test_wrong_entries_are_one_sentence(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -83,6 +87,33 @@ def test_wrong_entries_are_one_sentence(tmp_path: Path, changes: dict[str, Any],
     with pytest.raises(ValueError, match=said) as error:
         plan(Study.load(path), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_a_base_gives_what_the_file_does_not(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump(ENTRIES))
+    (tmp_path / "rows.yaml").write_text("methods: [at]\nseeds: [7]\n")
+    own = {
+        "base": ["base.yaml", "rows.yaml"],
+        "seeds": [3],
+        "data": {"a": {"root": "c"}, "b": None},
+    }
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(own))
+    found = Study.load(tmp_path / "study.yaml")
+    assert (found.name, found.seeds) == ("small", (3,))
+    assert [entry.method for entry in found.methods] == ["at"]
+    assert found.data == {"a": {"name": "vkitti2", "root": "c"}}
+    (tmp_path / "base.yaml").write_text("base: study.yaml\n")
+    with pytest.raises(ValueError, match="its own base"):
+        Study.load(tmp_path / "study.yaml")
+
+
+def test_a_network_may_have_settings_of_its_own() -> None:
+    networks = {"mfnet": {}, "big": {"name": "offnet", "settings": {"optim": {"batch_size": 3}}}}
+    sizes = {
+        (run.network, run.job.recipe.network.name, run.job.recipe.optim.batch_size)
+        for run in plan(study(networks=networks), Path("out"))
+    }
+    assert sizes == {("mfnet", "mfnet", 8), ("big", "offnet", 3)}
 
 
 def test_missing_file_names_an_example(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lix.study.plots import curves, scores, write_figures
+from lix.study.plots import curves, scores, sweep, write_figures
 from lix.study.results import finished, summarise
 from lix.study.tables import blocks
 from tests.study.conftest import FINAL, STUDY
@@ -54,3 +54,21 @@ def test_files_are_pictures_and_the_same_again(output: Path) -> None:
 def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has ended; start `lix study run`"):
         write_figures(STUDY, tmp_path, tmp_path / "figures")
+
+
+def test_sweep_is_a_curve_over_the_option(output: Path) -> None:
+    runs = finished(STUDY, output)
+    for one in runs:
+        if one.planned.method in ("KD", "AT"):
+            one.run.recipe.distill.options["beta"] = {"KD": 4, "AT": 2}[one.planned.method]
+    block = blocks(summarise(STUDY, runs))[0]
+    figure = sweep(block, runs, "beta")
+    assert figure is not None
+    (axes,) = figure.axes
+    line = axes.containers[0][0]
+    assert list(line.get_xdata()) == [2.0, 4.0]
+    means = {row.method: 100 * row.scores["mIoU"].mean for row in block.rows}
+    assert list(line.get_ydata()) == pytest.approx([means["AT"], means["KD"]])
+    (across,) = [one for one in axes.get_lines() if one.get_linestyle() == "--"]
+    assert across.get_label() == "none"
+    assert sweep(block, runs, "gamma") is None

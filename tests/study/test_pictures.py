@@ -1,0 +1,82 @@
+"""Pictures of really trained students: what is drawn is what the networks say."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lix.study.figures import heat
+from lix.study.grid import Pictures, Study
+from lix.study.pictures import Gallery, draw, with_weights
+from lix.study.plots import write_figures
+from lix.study.results import finished
+from lix.study.store import Run
+
+
+@pytest.fixture
+def runs(real_study: Study, real_output: Path) -> dict[str, Run]:
+    found = finished(real_study, real_output)
+    return with_weights({f.planned.method: f.run for f in found if f.planned.data == "town"})
+
+
+def pictures(figure: object) -> dict[str, list[np.ndarray]]:
+    """Column title → pictures from top to bottom."""
+    grid = [axes for axes in figure.axes if axes.images]
+    titles = [axes.get_title() for axes in grid if axes.get_title()]
+    shown = [np.asarray(axes.images[0].get_array()) for axes in grid]
+    return {title: shown[i :: len(titles)] for i, title in enumerate(titles)}
+
+
+def test_predictions_are_the_networks(runs: dict[str, Run]) -> None:
+    found = pictures(draw(Pictures(kind="predictions", frames=2), runs))
+    assert list(found) == ["RGB", "depth", "truth", "teacher", "none", "LIX"]
+    gallery = Gallery(runs)
+    frame = gallery.frame(1)
+    with torch.inference_mode():
+        logits = gallery.networks["LIX"](frame.image[None]).logits[0]
+    assert (found["LIX"][1] == gallery.palette[logits.argmax(0)]).all()
+    assert (found["truth"][1] == gallery.palette[frame.target.clamp(max=14)]).all()
+
+
+def test_probability_is_of_the_class_where_it_is_most_seen(runs: dict[str, Run]) -> None:
+    shown = Pictures(kind="probability", of="Sky", methods=("none",), frames=1)
+    found = pictures(draw(shown, runs))
+    gallery = Gallery({"none": runs["none"]})
+    place = gallery.dataset.classes.index("Sky")
+    frames = [gallery.frame(i) for i in range(2)]
+    most = max(frames, key=lambda f: int((f.target == place).sum()))
+    expected = heat(most.logits(gallery.networks["none"]).softmax(0)[place].numpy())
+    assert (found["none"][0] == expected).all()
+    with pytest.raises(ValueError, match="Unknown class 'Skye'"):
+        draw(Pictures(kind="probability", of="Skye"), runs)
+
+
+def test_worst_frames_show_where_networks_are_wrong(runs: dict[str, Run]) -> None:
+    found = pictures(draw(Pictures(kind="worst", methods=("none", "LIX"), frames=1), runs))
+    assert list(found)[3:] == ["none", "none: errors", "LIX", "LIX: errors"]
+    wrong = (found["LIX"][0] != found["truth"][0]).any(axis=-1)
+    labelled = (found["truth"][0] != 0).any(axis=-1)
+    assert (found["LIX: errors"][0].max(axis=-1) > 100).sum() == (wrong & labelled).sum()
+
+
+def test_maps_are_of_the_logits(runs: dict[str, Run]) -> None:
+    found = pictures(draw(Pictures(kind="maps", methods=("none", "LIX"), frames=1), runs))
+    assert list(found) == ["RGB", "LIX: KL(T‖S)", "LIX: mean β", "LIX: c"]
+    gallery = Gallery({"LIX": runs["LIX"]})
+    p = gallery.frame(0).logits(gallery.networks["LIX"]).softmax(0)
+    entropy = -(p * p.log()).sum(0) / math.log(len(p))
+    assert (found["LIX: c"][0] == heat(entropy.clamp(0, 1).numpy())).mean() > 0.99
+    with pytest.raises(ValueError, match="taught by a teacher"):
+        draw(Pictures(kind="maps", methods=("none",)), runs)
+
+
+def test_figures_of_a_study_hold_its_pictures(
+    real_study: Study, real_output: Path, tmp_path: Path
+) -> None:
+    shown = real_study.model_copy(update={"pictures": (Pictures(kind="predictions", frames=1),)})
+    names = {f.name for f in write_figures(shown, real_output, tmp_path)}
+    assert {"town-mfnet-predictions-1.png", "highway-mfnet-predictions-1.svg"} <= names
