@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
-from lix import __version__, catalog
+from lix import __version__, catalog, faults
 from lix.cli_data import data_app, parse_size
 from lix.cli_study import study_app
 from lix.config import (
@@ -34,6 +34,9 @@ app = App(
 )
 app.command(data_app)
 app.command(study_app)
+
+FAULTS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)
+"""What a user's settings, files or machine can cause."""
 
 Flat = Parameter(name="*")
 Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]
@@ -271,10 +274,10 @@ def main() -> None:
         cause = error.__cause__ or error.__context__
         sentence = explain(cause) if isinstance(cause, ValidationError) else str(error)
         _fail(sentence, 2)
-    except (ValueError, OSError, ArithmeticError, ImportError) as error:
+    except FAULTS as error:
         if os.environ.get("LIX_DEBUG"):
             raise
-        _fail(str(error), 1)
+        _fail(faults.sentence(error), 1)
     except KeyboardInterrupt:
         _fail("Interrupted; --resume continues a training, the same command a study.", 130)
 

@@ -23,6 +23,7 @@ from pydantic import (
 
 from lix.catalog import absolute_options, unknown
 from lix.data.options import ENCODINGS
+from lix.files import write_text
 
 
 def _parsed(value: object) -> object:
@@ -197,9 +198,7 @@ class Recipe(Section):
 
     def save(self, path: Path) -> None:
         """Write the recipe as YAML; `-r` reads it back."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-        path.write_text(text, encoding="utf-8")
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
 
     @classmethod
     def load(cls, path: Path) -> Recipe:

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
+from lix.files import replacing
 from lix.methods.base import Method
 
 
@@ -26,10 +27,8 @@ class History(L.Callback):
     @rank_zero_only
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Drop rows of epochs that will be trained again."""
-        rows = [row for row in read_history(self.path) if row[0] < trainer.current_epoch]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.HEADER, *rows])
+        self._rows = [row for row in read_history(self.path) if row[0] < trainer.current_epoch]
+        self._write()
 
     @rank_zero_only
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -41,9 +40,13 @@ class History(L.Callback):
         values = _metrics(trainer)
         values["lr"] = self._lr
         values["seconds"] = time.perf_counter() - self._started
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            rows = [(trainer.current_epoch, name, value) for name, value in values.items()]
-            csv.writer(file).writerows(rows)
+        self._rows += [(trainer.current_epoch, name, value) for name, value in values.items()]
+        self._write()
+
+    def _write(self) -> None:
+        """The whole file anew, so that a kill never leaves half a row."""
+        with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([self.HEADER, *self._rows])
 
 
 def _metrics(trainer: L.Trainer) -> dict[str, float]:

@@ -22,11 +22,13 @@ from lix.data.sample import SegDataset
 from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
+from lix.files import write_text
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
 from lix.provenance import commit, hardware, peak_memory
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
+from lix.training.checkpoints import WholeCheckpoints, last_whole
 from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
 from lix.training.module import SegModule, feature_pairs
@@ -66,7 +68,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     _quieten()
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
-    checkpoint = output / LAST if resume and (output / LAST).is_file() else None
+    checkpoint = last_whole(output, console) if resume else None
     if first:
         recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
@@ -278,6 +280,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         check_val_every_n_epoch=training.evaluate_every,
         accumulate_grad_batches=recipe.optim.accumulate,
         callbacks=callbacks,
+        plugins=[WholeCheckpoints()],
         logger=TensorBoardLogger(output, name="", version="tensorboard"),
         enable_progress_bar=console.is_terminal,
         enable_model_summary=False,
@@ -313,7 +316,7 @@ def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Consol
         "hardware": hardware(),
     }
     path = recipe.output / RESULT
-    path.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+    write_text(path, json.dumps(stored, indent=1))
     console.print(f"{recipe.output}: val mIoU {100 * result.mIoU:.1f} %; result in {path}")
 
 
