@@ -14,7 +14,7 @@ from lix.data.folder import matches
 from lix.data.readers import read_text
 from lix.data.sample import SegDataset
 from lix.data.split import grouping, sequence
-from lix.files import replacing
+from lix.files import write_text
 
 
 def frames_of(
@@ -85,8 +85,7 @@ def write_lists(
                 f"{path} holds another list; name another folder, or replace it with --force."
             )
     for path, text in texts.items():
-        with replacing(path) as part:
-            part.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
 
 def how_to_use(name: str, path: Path, folder: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from lix.deploy.student import load_student
 from lix.files import replacing
@@ -25,6 +25,7 @@ def export_weights(checkpoint: Path, output: Path) -> str:
     """
     network, spec = load_student(checkpoint)
     weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
+    content = save(weights, metadata={KEY: json.dumps(spec.as_dict())})
     with replacing(output) as part:
-        save_file(weights, part, metadata={KEY: json.dumps(spec.as_dict())})
+        part.write_bytes(content)
     return f"{output}: {len(weights)} tensors of {spec.name}, {len(spec.classes)} classes"

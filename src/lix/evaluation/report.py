@@ -14,6 +14,7 @@ from lix.config import Data
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
+from lix.files import write_text
 from lix.networks.checkpoint import load_network
 from lix.training.loaders import evaluation_loader, open_dataset
 
@@ -63,8 +64,7 @@ def evaluate_checkpoint(
     _print(result, classes, f"{checkpoint} on {len(dataset)} images", console or Console())
     if output is not None:
         stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(json.dumps(stored, indent=1), encoding="utf-8")
+        write_text(output, json.dumps(stored, indent=1))
     return result
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from lix.evaluation.metrics import scores
 from lix.evaluation.transfer import common_classes, evaluate_common
-from lix.files import replacing
+from lix.files import write_text
 from lix.networks.checkpoint import load_network
 from lix.study.grid import Planned, Study, plan
 from lix.study.results import Finished, Score
@@ -35,8 +35,7 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
     ]
     for done, (run, data) in enumerate(missing, start=1):
         found = _test(study, run, data)
-        with replacing(run.cross_file(data)) as part:
-            part.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        write_text(run.cross_file(data), json.dumps(found, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
             f"{data}: mIoU {100 * found['mIoU']:.1f} %"

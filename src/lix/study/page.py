@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.data.sample import SegDataset
-from lix.files import replacing
+from lix.files import write_text
 from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
 from lix.study.grid import Study
@@ -55,8 +55,7 @@ def write_page(study: Study, output: Path, path: Path) -> None:
         settings={_label(one): _settings(one) for one in runs},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _part(block: Block, runs: Sequence[Finished]) -> dict[str, Any]:

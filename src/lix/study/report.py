@@ -11,6 +11,7 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix import __version__
+from lix.files import write_text
 from lix.provenance import commit
 from lix.study.figures import comparison, curves
 from lix.study.store import METRICS, Run
@@ -46,7 +47,7 @@ def write_report(runs: Sequence[Run], path: Path, *, title: str) -> None:
         pictures=comparison({run.folder.name: run for run in runs}, dataset, indices),
         origin=_origin(),
     )
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _best(runs: Sequence[Run]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
-from lix.files import replacing
+from lix.files import write_text
 from lix.study.cross import cross_matrix, crossed
 from lix.study.details import class_table, cost_table
 from lix.study.grid import Study, plan
@@ -166,8 +166,7 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
         "table.tex": latex(found, title, said),
         "table.csv": comma_separated(found),
     }.items():
-        with replacing(folder / name) as part:
-            part.write_text(content, encoding="utf-8")
+        write_text(folder / name, content)
     write_tidy(study, runs, folder / "results.csv")
     return text
 

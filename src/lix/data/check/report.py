@@ -19,7 +19,7 @@ from lix.data.check.tables import class_rows, split_table, x_table
 from lix.data.check.tallies import Frame
 from lix.data.check.wording import percent
 from lix.data.sample import SegDataset
-from lix.files import replacing
+from lix.files import write_text
 
 EXAMPLES = 3
 """Frames shown of each split, evenly spaced."""
@@ -55,8 +55,7 @@ def write_page(
         ],
         version=__version__,
     )
-    with replacing(path) as part:
-        part.write_text(page, encoding="utf-8")
+    write_text(path, page)
 
 
 def _prose(text: object) -> Markup:

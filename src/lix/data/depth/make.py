@@ -19,7 +19,7 @@ from lix.data.depth.engine import Engine
 from lix.data.depth.pairs import Pair, choose_patterns, find_pairs
 from lix.data.readers import DataError, read_array
 from lix.data.x_files import XFiles
-from lix.files import replacing
+from lix.files import replacing, write_text
 
 COMPRESSION = 3
 """Of PNG files: a third of the default's time for a tenth more bytes."""
@@ -200,8 +200,7 @@ def _save(numbers: NDArray[np.uint16], path: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as part:
-        part.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def _values(engine: Engine, pair: Pair) -> NDArray[np.float32]:

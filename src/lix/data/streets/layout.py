@@ -1,7 +1,6 @@
 """Virtual KITTI 2's folders and files."""
 
 import json
-import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from PIL import Image
 from lix.data.streets.labels import COLOURS
 from lix.data.streets.plan import Plan
 from lix.data.streets.render import Frame
+from lix.files import replacing
 
 _RECORD = "streets.json"
 _QUALITY = 95
@@ -94,7 +94,5 @@ def _write_lines(path: Path, lines: list[str]) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    with replacing(path) as part:
+        part.write_bytes(content)
