@@ -124,6 +124,9 @@ class Training(Section):
     evaluate_every: int = Field(default=1, ge=1)
     """Epochs from one validation to the next; `epochs` must be a multiple of it."""
     seed: int = Field(default=0, ge=0)
+    max_class_weight: float = Field(default=1, ge=1)
+    """Pixels of a class that fills less than 1/K of a batch weigh 1/(K · its share) in the
+    cross-entropy, up to this; 1: all weigh the same, as in the paper."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     devices: int = Field(default=1, ge=1)

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from lix.catalog import build_method
-from lix.methods import FeaturePair
-from lix.networks import FeatureSpec
 from lix.study.grid import Study, plan
+from lix.study.run import check_options, run_study
 
 ENTRIES: dict[str, Any] = {
     "name": "small",
@@ -59,6 +57,20 @@ def test_a_name_depends_on_what_changes_a_result_alone() -> None:
     assert len(before & changed) == 2  # the teachers have epochs of their own
     taught = names(study(teacher={"training": {"epochs": 6}}))
     assert len(before & taught) == 4  # students that no teacher taught
+
+
+def test_a_name_depends_on_what_options_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = names(study(methods=["lix"], seeds=[0]))
+    same = {"method": "lix", "options": {"dwld": {"alpha": 1.0}}}
+    assert names(study(methods=[same], seeds=[0])) == plain
+    other = {"method": "lix", "options": {"dwld": {"alpha": 2.0}}}
+    assert names(study(methods=[other], seeds=[0])) != plain
+    assert names(study(methods=[{"method": "lix", "preset": "paper"}], seeds=[0])) != plain
+    monkeypatch.setattr("lix.methods.dwld.DWLD.__init__", _with_another_default)
+    assert names(study(methods=["lix"], seeds=[0])) != plain
+
+
+def _with_another_default(self: object, *, weight: float = 7.0) -> None: ...
 
 
 def test_studies_share_equal_runs() -> None:
@@ -126,11 +138,13 @@ OURS = sorted((Path(__file__).parents[2] / "recipes" / "study").glob("*.yaml"))
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
 def test_our_own_studies_name_methods_and_options_that_exist(path: Path) -> None:
-    pair = FeaturePair(FeatureSpec(4, 8), FeatureSpec(6, 8))
     study = Study.load(path)
-    for run in plan(study, Path("out")):
-        distill = run.job.recipe.distill
-        if distill is not None:
-            options = {"preset": distill.preset, **distill.options}
-            assert build_method(distill.method, [pair], 5, **options)
+    check_options(plan(study, Path("out")))
     assert study.title
+
+
+def test_a_wrong_option_is_found_before_anything_runs(tmp_path: Path) -> None:
+    methods = [{"method": "kd", "options": {"nonsense": 1}}]
+    with pytest.raises(ValueError, match="Unknown option of kd 'nonsense'"):
+        run_study(study(methods=methods), tmp_path)
+    assert not list(tmp_path.iterdir())

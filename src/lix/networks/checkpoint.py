@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -96,7 +97,9 @@ def _read(file: Path) -> tuple[NetworkSpec, dict[str, Tensor]]:
         with safe_open(file, framework="pt") as opened:
             spec = NetworkSpec.from_dict(json.loads(opened.metadata()[KEY]))
             return spec, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    stored = torch.load(file, map_location="cpu", weights_only=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about foreign pickles, which are refused
+        stored = torch.load(file, map_location="cpu", weights_only=True)
     weights = stored["state_dict"].items()
     spec = NetworkSpec.from_dict(stored[KEY])
     return spec, {k.removeprefix(PREFIX): v for k, v in weights if k.startswith(PREFIX)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BeforeValidator, Field, ValidationError
 
-from lix.catalog import find, merge, unknown
+from lix.catalog import entries, find, merge, unknown
 from lix.config import Recipe, Section, explain
 from lix.study.jobs import Job
 
@@ -231,6 +232,16 @@ def _job(recipe: Recipe, output: Path, teacher: Job | None) -> Job:
     return Job(name, placed, needs=teacher.name if teacher else None)
 
 
+def _settled(method: str, preset: str | None, options: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a method, so that another default makes another run."""
+    cls: Any = find("methods", method).load()
+    parameters = inspect.signature(cls).parameters.values()
+    found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    found = merge(merge(found, cls.presets.get(preset, {})), options)
+    parts = entries("methods")
+    return {k: _settled(k, None, v or {}) if k in parts else v for k, v in found.items()}
+
+
 def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     """Hash of all settings that a result depends on; the teacher counts by its own.
 
@@ -240,7 +251,9 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     kept = recipe.model_dump(
         mode="json", exclude={"output": True, "training": OWN_BUSINESS, "data": {"cache"}}
     )
-    if teacher is not None:
+    if recipe.distill and teacher is not None:
+        distill = recipe.distill
         kept["distill"]["teacher"] = teacher.name
-    text = json.dumps(kept, sort_keys=True)
+        kept["distill"]["options"] = _settled(distill.method, distill.preset, distill.options)
+    text = json.dumps(kept, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -10,7 +10,10 @@ from typing import Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
+from lix.catalog import build_method
 from lix.data.streets import write_streets
+from lix.methods.base import FeaturePair
+from lix.networks.base import FeatureSpec
 from lix.study.cross import evaluate_across
 from lix.study.grid import Planned, Study, plan
 from lix.study.jobs import Job, Process, Watcher, run_jobs, start_here
@@ -51,6 +54,7 @@ def run_study(
     console = console or Console(stderr=True, soft_wrap=True)
     runs = plan(study, output)
     jobs = list({run.job.name: run.job for run in runs}.values())
+    check_options(runs)
     part, parts = shard
     if not 1 <= part <= parts:
         raise ValueError(f"The shard {part}/{parts} is none; write i/n with 1 <= i <= n.")
@@ -83,6 +87,18 @@ def run_study(
     if study.cross is not None:
         evaluate_across(study, [run for run in runs if run.job.name in mine], console)
     return failed
+
+
+def check_options(runs: Sequence[Planned]) -> None:
+    """Build every method once, so that no run fails after hours for a wrong option.
+
+    Raises:
+        ValueError: a preset or an option that a method does not take.
+    """
+    pair = FeaturePair(FeatureSpec(4, 8), FeatureSpec(6, 8))
+    for distill in (run.job.recipe.distill for run in runs):
+        if distill is not None:
+            build_method(distill.method, [pair], 5, preset=distill.preset, **distill.options)
 
 
 class Overall(Watcher):

@@ -20,10 +20,22 @@ from lix.networks.checkpoint import KEY, NetworkSpec
 from lix.training.loaders import derived_seed
 
 
-def hard_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """L_H of Eq. 18: cross-entropy, mean over labelled pixels, 0 where none is."""
+def hard_loss(logits: Tensor, target: Tensor, max_class_weight: float = 1.0) -> Tensor:
+    """L_H of Eq. 18: cross-entropy, mean over labelled pixels, 0 where none is.
+
+    With `max_class_weight` above 1 it is a weighted mean, in which the pixels of rare classes weigh
+    more: 1/(K · share of the batch), from 1 to that.
+    """
     loss = F.cross_entropy(logits.float(), target, ignore_index=IGNORE_INDEX, reduction="none")
-    return masked_mean(loss, target != IGNORE_INDEX)
+    valid = target != IGNORE_INDEX
+    if max_class_weight == 1.0:
+        return masked_mean(loss, valid)
+    labels = target.where(valid, 0)
+    counts = torch.zeros(logits.shape[1], device=loss.device)
+    counts.index_add_(0, labels.flatten(), valid.float().flatten())
+    weights = (counts.sum() / (len(counts) * counts.clamp(min=1))).clamp(1.0, max_class_weight)
+    weight = weights[labels] * valid
+    return (weight * loss).sum() / weight.sum().clamp(min=1)
 
 
 class SegModule(L.LightningModule):
@@ -48,6 +60,7 @@ class SegModule(L.LightningModule):
         *,
         epochs: int,
         seed: int,
+        max_class_weight: float = 1.0,
         method: Method | None = None,
         teacher: SegNetwork | None = None,
         features: tuple[Sequence[str], Sequence[str]] = ((), ()),
@@ -55,6 +68,7 @@ class SegModule(L.LightningModule):
         super().__init__()
         self.network, self.method = network, method
         self.spec, self.optim, self.epochs, self.seed = spec, optim, epochs, seed
+        self.max_class_weight = max_class_weight
         self.student_features, self.teacher_features = features
         self.confusion = confusion_matrix(network.num_classes)
         self._outside = {"teacher": teacher.eval().requires_grad_(False) if teacher else None}
@@ -104,7 +118,7 @@ class SegModule(L.LightningModule):
         image, target = batch["image"], batch["target"]
         x = batch["x"] if self.network.x_channels else None
         student: SegOutput = self.network(image, x, features=self.student_features)
-        terms = {"hard": hard_loss(student.logits, target)}
+        terms = {"hard": hard_loss(student.logits, target, self.max_class_weight)}
         if self.method is None or self.teacher is None:
             return terms
         with torch.no_grad():

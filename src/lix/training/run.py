@@ -121,6 +121,7 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         optim,
         epochs=training.epochs,
         seed=training.seed,
+        max_class_weight=training.max_class_weight,
         method=method,
         teacher=teacher,
         features=features,
@@ -217,6 +218,8 @@ def _method(
 ) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
     cls: type[Method] = find("methods", distill.method).load()
     names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    if cls.kind == "logit" and (distill.features or distill.teacher_features):
+        raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
     if cls.kind in ("feature", "both"):
         default = slice(-1, None) if cls.maps == "last" else slice(None)
         names = (
