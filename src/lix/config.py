@@ -133,6 +133,8 @@ class Training(Section):
     """Processes; more than one trains with DDP."""
     strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
     """How the processes start; `auto` is `ddp` where there are several."""
+    sync_batchnorm: bool = False
+    """Let several GPUs share the statistics of the network's batch norms, as one batch would."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each process; more than one is slower on few cores."""
     channels_last: bool = False

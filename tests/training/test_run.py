@@ -188,6 +188,14 @@ def test_infinite_loss_names_the_term_and_the_images(
         fit(recipe(streets, tmp_path / "run", **settings))
 
 
+def test_shared_batch_norm_needs_gpus(streets: Path, tmp_path: Path) -> None:
+    training = {"epochs": 1, "sync_batchnorm": True}
+    assert fit(recipe(streets, tmp_path / "alone", training=training))
+    two = recipe(streets, tmp_path / "two", training=training | {"devices": 2})
+    with pytest.raises(ValueError, match="sync_batchnorm needs GPUs"):
+        fit(two)
+
+
 def test_accumulation_takes_as_many_updates(streets: Path, tmp_path: Path) -> None:
     settings = {"optim": {"batch_size": 2, "accumulate": 4}, "training": {"epochs": 1}}
     run = fit(recipe(streets, tmp_path / "run", **settings))

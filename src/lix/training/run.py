@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from lix.catalog import build_method, build_network, find
-from lix.config import Distillation, Recipe
+from lix.config import Distillation, Recipe, Training
 from lix.data.sample import SegDataset
 from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
@@ -99,6 +99,8 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         )
     spec = _spec(recipe, train)
     network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
+    if recipe.training.sync_batchnorm:
+        network = _synchronised(network, recipe.training)
     distill, optim, training = recipe.distill, recipe.optim, recipe.training
     method = teacher = None
     features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
@@ -138,6 +140,16 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         x_in_training=is_teacher or bool(teacher and teacher.x_channels),
         x_in_validation=is_teacher,
     )
+
+
+def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:
+    """The network with batch norms that all processes share; a method's own stay each process's."""
+    if training.devices == 1:
+        return network
+    if training.accelerator == "cpu" or not torch.cuda.is_available():
+        raise ValueError("sync_batchnorm needs GPUs; leave it out on the CPU.")
+    shared: SegNetwork = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    return shared
 
 
 def _claim(recipe: Recipe, *, resume: bool) -> bool:

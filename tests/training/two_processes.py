@@ -1,0 +1,122 @@
+"""Loss curves of one process and of two with the same global batch, for every method.
+
+    python two_processes.py OUTPUT.json
+
+The network has no batch norm, whose statistics are each process's own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from lix.catalog import build_method, entries
+from lix.config import Optim
+from lix.networks import FeatureSpec, SegNetwork
+from lix.networks.base import FeatureTaps
+from lix.networks.checkpoint import NetworkSpec
+from lix.training.module import SegModule, feature_pairs
+
+STEPS, BATCH, CLASSES, SIZE = 20, 4, 5, (16, 24)
+PER_PIXEL = ("none", "kd", "dkd", "wsld", "dwld")
+
+
+class Plain(SegNetwork):
+    """Two convolutions and a head."""
+
+    num_classes, size_divisor, default_features = CLASSES, 2, ("a", "b")
+    feature_specs = {"a": FeatureSpec(8, 1), "b": FeatureSpec(8, 2)}
+
+    def __init__(self, x_channels: int) -> None:
+        super().__init__()
+        self.x_channels = x_channels
+        self.first = nn.Conv2d(3 + x_channels, 8, 3, padding=1)
+        self.second = nn.Conv2d(8, 8, 3, stride=2, padding=1)
+        self.head = nn.Conv2d(8, CLASSES, 1)
+
+    def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
+        seen = image if x is None else torch.cat([image, x], dim=1)
+        first = taps("a", self.first(seen).relu())
+        second = taps("b", self.second(first).relu())
+        logits: Tensor = nn.functional.interpolate(self.head(second), scale_factor=2.0)
+        return logits
+
+
+class Losses(nn.Module):
+    """What DDP wraps: a batch → the sum of its loss terms."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        student, teacher = Plain(0), Plain(1)
+        cls: Any = entries("methods")[method].load()
+        names = student.default_features if cls.kind in ("feature", "both") else ()
+        names = names[-1:] if cls.maps == "last" else names
+        built = build_method(method, feature_pairs(student, teacher, (names, names)), CLASSES)
+        spec = NetworkSpec("plain", tuple("abcde"), ((0, 0, 0),) * CLASSES, SIZE)
+        taught = {"method": built, "teacher": teacher, "features": (names, names)}
+        optim = Optim()
+        self.module = SegModule(
+            student, spec, optim, epochs=1, seed=0, **({} if method == "none" else taught)
+        )
+        if built.first_stage() is not None:
+            batches = [(b["image"], b["x"], b["target"]) for b in map(batch, range(2))]
+            built.prepare(teacher.eval(), batches, features=names)
+
+    def forward(self, given: dict[str, Tensor]) -> Tensor:
+        return torch.stack(list(self.module.losses(given).values())).sum()
+
+
+def batch(step: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(step)
+    return {
+        "image": torch.rand(BATCH, 3, *SIZE, generator=generator),
+        "x": torch.rand(BATCH, 1, *SIZE, generator=generator),
+        "target": torch.randint(0, CLASSES, (BATCH, *SIZE), generator=generator),
+    }
+
+
+def curve(method: str, rank: int, world: int) -> list[float]:
+    """Mean loss over the processes at each step."""
+    losses = Losses(method)
+    trained: nn.Module = DistributedDataParallel(losses) if world > 1 else losses
+    optimizer = torch.optim.SGD((p for p in losses.parameters() if p.requires_grad), lr=0.05)
+    found = []
+    for step in range(STEPS if method in PER_PIXEL else 3):
+        mine = {key: value[rank::world] for key, value in batch(step).items()}
+        torch.manual_seed(step)
+        loss = trained(mine)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        mean = loss.detach().clone()
+        if world > 1:
+            dist.all_reduce(mean)
+        found.append(mean.item() / world)
+    return found
+
+
+def work(rank: int, world: int, output: str) -> None:
+    torch.set_num_threads(1)
+    if world > 1:
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
+        dist.init_process_group("gloo", rank=rank, world_size=world)
+    curves = {method: curve(method, rank, world) for method in entries("methods")}
+    if rank == 0:
+        Path(f"{output}.{world}").write_text(json.dumps(curves))
+    if world > 1:
+        dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    work(0, 1, sys.argv[1])
+    mp.spawn(work, (2, sys.argv[1]), nprocs=2)
