@@ -26,7 +26,7 @@ from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.grid import Pictures
 from lix.study.store import Run
 from lix.training.loaders import open_dataset
-from lix.training.run import load_method
+from lix.training.prepare import load_method
 
 Row = dict[str, Picture]
 """Pictures of one frame, by title."""

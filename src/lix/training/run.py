@@ -16,22 +16,18 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.catalog import build_method, build_network, find
-from lix.config import Distillation, Recipe, Training
-from lix.data.sample import SegDataset
-from lix.data.x import encoded_channels
+from lix.config import Recipe
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.files import write_text
-from lix.methods.base import Method
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import BEST, LAST, NetworkSpec, load_network
+from lix.networks.checkpoint import BEST, LAST, load_network
 from lix.provenance import commit, hardware, peak_memory
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
 from lix.training.checkpoints import WholeCheckpoints, last_whole
 from lix.training.first_stage import run_first_stage
-from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
-from lix.training.module import SegModule, feature_pairs
+from lix.training.loaders import Batches, evaluation_loader
+from lix.training.module import SegModule
+from lix.training.prepare import prepare
 
 RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
 FIRST_STAGE = BEST.with_name("first_stage.ckpt")
@@ -88,70 +84,6 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     return output
 
 
-def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
-    """Build what a recipe describes, and evaluate its teacher before anything is trained."""
-    torch.manual_seed(derived_seed(recipe.training.seed))
-    train, val = open_dataset(recipe.data, "train"), open_dataset(recipe.data, "val")
-    if shared := len(set(train.ids) & set(val.ids)):
-        console.print(
-            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
-            "are the same images, the scores mean nothing."
-        )
-    spec = _spec(recipe, train)
-    network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
-    if recipe.training.sync_batchnorm:
-        network = _synchronised(network, recipe.training)
-    distill, optim, training = recipe.distill, recipe.optim, recipe.training
-    method = teacher = None
-    features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if distill and distill.method != "none":
-        teacher = _teacher(distill.teacher, recipe, train)
-        method, features = _method(distill, network, teacher)
-        loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
-        matrix = evaluate(teacher, loader, accelerator=training.accelerator)
-        result = scores(matrix)
-        console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
-        method.epoch = training.epochs - 1
-        if "hard" in method.idle:
-            raise ValueError(
-                f"{distill.method} leaves none of the {training.epochs} epochs for the labels; "
-                "lower its hint_epochs or raise training.epochs."
-            )
-    module = SegModule(
-        network,
-        spec,
-        optim,
-        epochs=training.epochs,
-        seed=training.seed,
-        max_class_weight=training.max_class_weight,
-        method=method,
-        teacher=teacher,
-        features=features,
-    )
-    if training.channels_last:
-        for part in (network, teacher):
-            if part is not None:
-                part.to(memory_format=torch.channels_last)
-    is_teacher = recipe.role == "teacher"
-    return module, Batches(
-        recipe,
-        train,
-        val,
-        x_in_training=is_teacher or bool(teacher and teacher.x_channels),
-        x_in_validation=is_teacher,
-    )
-
-
-def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:
-    """The network with batch norms that all processes share; a method's own stay each process's."""
-    if training.devices == 1:
-        return network
-    if training.accelerator == "cpu" or not torch.cuda.is_available():
-        raise ValueError("sync_batchnorm needs GPUs; leave it out on the CPU.")
-    shared: SegNetwork = torch.nn.SyncBatchNorm.convert_sync_batchnorm(network)
-    return shared
-
-
 def _claim(recipe: Recipe, *, resume: bool) -> bool:
     """Whether the run is finished, with its weights; raises where the folder holds another run."""
     saved = recipe.output / RECIPE
@@ -181,82 +113,6 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
         inner = value if isinstance(value, dict) else {"": value}
         flat |= {f"{section}.{key}".rstrip("."): setting for key, setting in inner.items()}
     return flat
-
-
-def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
-    data, is_teacher = recipe.data, recipe.role == "teacher"
-    if is_teacher:
-        train.require_x()
-    return NetworkSpec(
-        name=recipe.network.name,
-        classes=train.classes,
-        palette=train.palette,
-        size=data.size,
-        x_kind=train.x_kind if is_teacher else None,
-        x_channels=encoded_channels(train.x, data.x) if is_teacher else 0,
-        x_encoding=data.x,
-        options={k: v for k, v in recipe.network.options.items() if k != "weights"},
-    )
-
-
-def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork:
-    """Load the teacher; its classes and its X must be the data's."""
-    if path is None:
-        raise ValueError("Distillation needs a teacher; name its run folder with --teacher.")
-    teacher, spec = load_network(path)
-    if spec.classes != train.classes:
-        ours, theirs = set(train.classes), set(spec.classes)
-        raise ValueError(
-            f"The teacher {path} knows {len(spec.classes)} classes and the "
-            f"student's data have {len(train.classes)}; only the teacher: "
-            f"{', '.join(sorted(theirs - ours)) or 'none'}, only the data: "
-            f"{', '.join(sorted(ours - theirs)) or 'none'}; train a teacher on this data set."
-        )
-    if spec.x_kind and spec.x_encoding != recipe.data.x:
-        raise ValueError(
-            f"The teacher {path} was trained with data.x={spec.x_encoding!r}; set the same here."
-        )
-    has = (train.x_kind, encoded_channels(train.x, spec.x_encoding))
-    if (spec.x_kind, spec.x_channels) not in ((None, 0), has):
-        raise ValueError(
-            f"The teacher {path} sees {spec.x_channels} channel(s) of "
-            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
-        )
-    return teacher
-
-
-def _method(
-    distill: Distillation, network: SegNetwork, teacher: SegNetwork
-) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
-    cls: type[Method] = find("methods", distill.method).load()
-    names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
-    if cls.kind == "logit" and (distill.features or distill.teacher_features):
-        raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
-    if cls.kind in ("feature", "both"):
-        default = slice(-1, None) if cls.maps == "last" else slice(None)
-        names = (
-            distill.features or network.default_features[default],
-            distill.teacher_features or distill.features or teacher.default_features[default],
-        )
-    method = build_method(
-        distill.method,
-        feature_pairs(network, teacher, names),
-        network.num_classes,
-        preset=distill.preset,
-        **distill.options,
-    )
-    return method, names
-
-
-def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Method:
-    """The distillation method of a finished run, as trained."""
-    if recipe.distill is None:
-        raise ValueError(f"{recipe.output} is no distillation.")
-    method, _ = _method(recipe.distill, network, teacher)
-    stored = torch.load(recipe.output / BEST, map_location="cpu", weights_only=True)["state_dict"]
-    own = {k.removeprefix("method."): v for k, v in stored.items() if k.startswith("method.")}
-    method.load_state_dict(own)
-    return method.eval()
 
 
 def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
