@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lix.config import Recipe
 from lix.study.grid import Study, plan
 from lix.study.run import check_options, run_study
 
@@ -71,6 +72,50 @@ def test_a_name_depends_on_what_options_come_to(monkeypatch: pytest.MonkeyPatch)
 
 
 def _with_another_default(self: object, *, weight: float = 7.0) -> None: ...
+
+
+def test_defaults_do_not_change_unnoticed() -> None:
+    """A new setting may be added here; for a changed one raise `DEFAULTS` in lix.study.grid."""
+    assert Recipe().model_dump(mode="json", exclude={"output"}) == {
+        "role": "student",
+        "distill": None,
+        "data": {
+            "name": "vkitti2",
+            "root": None,
+            "size": [384, 1248],
+            "x": "log",
+            "cache": None,
+            "options": {},
+            "train": {},
+            "val": {},
+        },
+        "network": {"name": "mfnet", "options": {}},
+        "optim": {
+            "name": "sgd",
+            "lr": 0.005,
+            "momentum": 0.9,
+            "weight_decay": 0.0005,
+            "schedule": "constant",
+            "batch_size": 8,
+            "accumulate": 1,
+        },
+        "augment": {"scale": [0.75, 1.5], "flip": 0.5, "photometric": 0.5},
+        "training": {
+            "epochs": 500,
+            "patience": 50,
+            "evaluate_every": 1,
+            "seed": 0,
+            "max_class_weight": 1.0,
+            "precision": "32-true",
+            "accelerator": "auto",
+            "devices": 1,
+            "strategy": "auto",
+            "sync_batchnorm": False,
+            "threads": 1,
+            "channels_last": False,
+            "workers": 0,
+        },
+    }
 
 
 def test_studies_share_equal_runs() -> None:

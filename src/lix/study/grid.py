@@ -22,6 +22,11 @@ OWN_BUSINESS = {"devices", "strategy", "workers", "threads", "accelerator"}
 """Training settings that do not change a result, so that they do not make another run."""
 
 
+DEFAULTS = 1
+"""Raise it where a default of `Recipe` changes: a run is named by what differs from them, so that a
+new setting leaves the old names."""
+
+
 def _entry(value: object) -> object:
     return {"method": value} if isinstance(value, str) else value
 
@@ -249,8 +254,11 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     True
     """
     kept = recipe.model_dump(
-        mode="json", exclude={"output": True, "training": OWN_BUSINESS, "data": {"cache"}}
+        mode="json",
+        exclude={"output": True, "training": OWN_BUSINESS, "data": {"cache"}},
+        exclude_defaults=True,
     )
+    kept["defaults"] = DEFAULTS
     if recipe.distill and teacher is not None:
         distill = recipe.distill
         kept["distill"]["teacher"] = teacher.name
