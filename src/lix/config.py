@@ -70,6 +70,8 @@ class Data(Section):
     """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
     cache: Path | None = None
     """Folder for decoded images at `size`, filled as they are read: later epochs are faster."""
+    skip_damaged: bool = False
+    """Read every frame before training, and leave out, counted, those that cannot be read."""
     options: Options = {}
     """Options of the loader, for both splits."""
     train: Options = {}

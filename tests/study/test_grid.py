@@ -85,6 +85,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "size": [384, 1248],
             "x": "log",
             "cache": None,
+            "skip_damaged": False,
             "options": {},
             "train": {},
             "val": {},

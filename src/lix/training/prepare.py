@@ -6,9 +6,11 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.markup import escape
 
 from lix.catalog import build_method, build_network, find
 from lix.config import Distillation, Recipe, Training
+from lix.data.damaged import without_damaged
 from lix.data.sample import SegDataset
 from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
@@ -24,6 +26,9 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     """Build what a recipe describes, and evaluate its teacher before anything is trained."""
     torch.manual_seed(derived_seed(recipe.training.seed))
     train, val = open_dataset(recipe.data, "train"), open_dataset(recipe.data, "val")
+    if recipe.data.skip_damaged:
+        with_x = recipe.role == "teacher" or recipe.distill is not None
+        train, val = (_without_damaged(split, console, with_x=with_x) for split in (train, val))
     if shared := len(set(train.ids) & set(val.ids)):
         console.print(
             f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
@@ -72,6 +77,13 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         x_in_training=is_teacher or bool(teacher and teacher.x_channels),
         x_in_validation=is_teacher,
     )
+
+
+def _without_damaged(split: SegDataset, console: Console, *, with_x: bool) -> SegDataset:
+    def tell(sentence: str) -> None:
+        console.print(f"[yellow]warning:[/] {escape(sentence)}")
+
+    return without_damaged(split, with_x=with_x, tell=tell)
 
 
 def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:

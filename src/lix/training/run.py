@@ -74,6 +74,10 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         )
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
+    except ArithmeticError as error:
+        last = output / LAST
+        kept = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint"
+        raise ArithmeticError(f"{error} ({kept})") from None
     except SystemExit:
         # Lightning turns Ctrl-C into an exit of the whole process.
         raise KeyboardInterrupt from None
