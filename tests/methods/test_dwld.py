@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lix.methods import DWLD, dkd_loss, dwld_loss, kd_loss
+from lix.methods.controller import rarity
 from lix.methods.dkd import decouple
 from lix.methods.dwld import WeightController
 from lix.networks import SegOutput
@@ -44,6 +45,74 @@ def test_dwld_equals_loops() -> None:
     target[0, 0] = 255
     expected = loop_eq9(zs, zt, target, beta, alpha=0.7)
     assert dwld_loss(zs, zt, target, beta, alpha=0.7).item() == pytest.approx(expected, rel=1e-6)
+
+
+def loop_kl(zs, zt, target, beta, *, alpha: float) -> float:
+    """Eq. 2 with the weight of every logit, pixel by pixel."""
+    total, pixels = 0.0, 0
+    for b, i, j in torch.cartesian_prod(*map(torch.arange, target.shape)).tolist():
+        k = int(target[b, i, j])
+        if k == 255:
+            continue
+        s, t = (z[b, :, i, j].softmax(0).tolist() for z in (zs, zt))
+        weights = beta[b, :, i, j].tolist()
+        tcld = t[k] * math.log(t[k] / s[k]) + (1 - t[k]) * math.log((1 - t[k]) / (1 - s[k]))
+        total += alpha * weights[k] * tcld
+        for c in set(range(len(s))) - {k}:
+            sc, tc = s[c] / (1 - s[k]), t[c] / (1 - t[k])
+            total += (1 - t[k]) * weights[c] * (tc * math.log(tc / sc) - tc + sc)
+        pixels += 1
+    return total / pixels
+
+
+def test_weighted_kl_equals_loops_and_is_kl_where_all_weights_are_one() -> None:
+    zs, zt, beta = draw(2, 4, 3, 5), draw(2, 4, 3, 5), 1 + 9 * torch.rand(2, 4, 3, 5)
+    target = torch.randint(0, 4, (2, 3, 5))
+    target[0, 0] = 255
+    found = dwld_loss(zs, zt, target, beta, alpha=0.7, form="kl").item()
+    assert found == pytest.approx(loop_kl(zs, zt, target, beta, alpha=0.7), rel=1e-6)
+    plain = dwld_loss(zs, zt, target, 1.0, form="kl")
+    torch.testing.assert_close(plain, kd_loss(zs, zt, valid=target != 255))
+    with pytest.raises(ValueError, match="form must be 'eq9' or, forward, 'kl'"):
+        dwld_loss(zs, zt, target, 1.0, form="kl", direction="reverse")
+
+
+@given(st.integers(0, 10_000))
+@settings(max_examples=25, deadline=None)
+def test_weighted_kl_is_never_negative_and_least_at_the_teacher(seed: int) -> None:
+    torch.manual_seed(seed)
+    zs, zt, beta = draw(1, 5, 2, 3), draw(1, 5, 2, 3), 10 * torch.rand(1, 5, 2, 3)
+    target = torch.randint(0, 5, (1, 2, 3))
+    assert dwld_loss(zs, zt, target, beta, form="kl").item() > 0
+    same = zt.clone().requires_grad_()
+    loss = dwld_loss(same, zt, target, beta, form="kl")
+    loss.backward()
+    assert loss.item() == pytest.approx(0, abs=1e-9)
+    assert same.grad.abs().max() < 1e-9
+
+
+def test_weighted_kl_has_the_gradients_of_its_definition() -> None:
+    zs, zt, beta = draw(1, 4, 2, 3).requires_grad_(), draw(1, 4, 2, 3), 10 * torch.rand(1, 4, 2, 3)
+    beta = beta.double().requires_grad_()
+    target = torch.randint(0, 4, (1, 2, 3))
+    assert torch.autograd.gradcheck(
+        lambda s, w: dwld_loss(s, zt, target, w, alpha=0.7, form="kl"), (zs, beta)
+    )
+
+
+def test_rare_classes_have_large_weights() -> None:
+    zt = torch.full((1, 4, 100), -30.0)
+    for label, pixels in enumerate((slice(0, 60), slice(60, 90), slice(90, 99), slice(99, 100))):
+        zt[0, label, pixels] = 30.0
+    valid = torch.ones(1, 100, dtype=torch.bool)
+    assert rarity(zt, valid).flatten().tolist() == pytest.approx([1, 1, 100 / 36, 10], rel=1e-4)
+    valid[0, 99] = False
+    assert rarity(zt, valid).flatten()[2].item() == pytest.approx(99 / 36, rel=1e-4)
+    target = (zt.argmax(dim=1) + 1) % 4
+    method = DWLD((), 4, controller="rarity", form="kl", weight=1.0)
+    out = method(SegOutput(torch.zeros(1, 4, 100), {}), SegOutput(zt, {}), target)
+    assert out["dwld"].item() > 0
+    assert method.diagnose({name: float(v) for name, v in method.monitors.items()}) == []
 
 
 @given(st.integers(0, 10_000), st.floats(0, 10))

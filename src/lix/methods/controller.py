@@ -113,6 +113,24 @@ def in_range(scored: Tensor) -> Tensor:
     return BETA_MIN + (BETA_MAX - BETA_MIN) * scored.sigmoid()
 
 
+@full_precision
+def rarity(logits: Tensor, valid: Tensor) -> Tensor:
+    """β = 1/(K · share) inside its range, share = mean probability of a class over valid pixels.
+
+    Args:
+        logits: (B, K, …); whose probabilities say how rare a class is in the batch.
+        valid: (B, …) pixels that count.
+
+    Returns:
+        (1, K, 1, …), alike for all pixels.
+    """
+    classes = logits.shape[1]
+    seen = blank(blank(logits, valid).softmax(dim=1), valid).transpose(0, 1).flatten(1).sum(dim=1)
+    share = seen / valid.sum().clamp(min=1)
+    beta = (1 / (classes * share.clamp(min=1e-6))).clamp(BETA_MIN, BETA_MAX)
+    return beta.view(1, classes, *(1 for _ in logits.shape[2:]))
+
+
 def adversarial(scored: Tensor, valid: Tensor, budget: float) -> Tensor:
     """β with the mean `budget` over valid pixels, inside its range, its gradient turned round."""
     offset = _offset(scored.detach(), valid, budget)

@@ -19,6 +19,7 @@ from lix.methods.controller import (
     adversarial,
     confidence,
     in_range,
+    rarity,
     watch,
 )
 from lix.methods.dkd import binary_kl, check_decoupled, decouple
@@ -30,6 +31,7 @@ MOSTLY = 0.9
 """Share of saturated weights that is worth a warning."""
 
 Side = Literal["student", "teacher"]
+Form = Literal["eq9", "kl"]
 
 
 @full_precision
@@ -41,20 +43,24 @@ def dwld_loss(
     *,
     alpha: float = 1.0,
     direction: Literal["forward", "reverse"] = "forward",
+    form: Form = "eq9",
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
     """Eq. 9: mean over pixels of α·TCLD + Σ_i β_i·NCLD_i.
 
     NCLD_i is the i-th summand of the KL divergence over the classes other than the labelled one.
     With weights that differ between classes it is no divergence any more: it can be negative, and
-    its minimiser is p^S ∝ β ⊙ p^T.
+    its minimiser is p^S ∝ β ⊙ p^T. `form="kl"` mends this, see there.
 
     Args:
         zs, zt: student and teacher logits, (B, K, H, W) or (B, K).
         target: (B, H, W) or (B,) labels.
         beta: (B, K, H, W), (B, K) or a number, which gives DKD.
         alpha: weight of TCLD.
-        direction: `forward` is KL(T ‖ S) of Eq. 1-4, `reverse` KL(S ‖ T).
+        direction: `forward` is KL(T ‖ S) of Eq. 1-4, `reverse` KL(S ‖ T); for `eq9`.
+        form: `eq9`, or `kl`: α·β_k·TCLD + (1 - p^T_k)·Σ_i β_i·(NCLD_i - t_i + s_i), s and t over
+            the classes other than k. It is Eq. 2 with the weight of every logit: KL(T ‖ S) where
+            all are 1, never negative, and least at p^S = p^T whatever they are.
         ignore_index: pixels with this label do not count.
 
     Raises:
@@ -67,7 +73,9 @@ def dwld_loss(
     valid = check_decoupled(zs, zt, target, ignore_index)
     if direction not in RULES:
         raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
-    rule = functools.partial(RULES[direction], alpha)
+    if form not in ("eq9", "kl") or (form, direction) == ("kl", "reverse"):
+        raise ValueError(f"form must be 'eq9' or, forward, 'kl'; got {form!r}, {direction}.")
+    rule = functools.partial(_weighted_kl if form == "kl" else RULES[direction], alpha)
     if isinstance(beta, Tensor):
         if beta.shape != zs.shape:
             raise ValueError(
@@ -107,6 +115,21 @@ def _reverse(
     return loss, [gradient.scatter_(0, k.unsqueeze(0), slope), ncld]
 
 
+def _weighted_kl(
+    alpha: float, z_s: Tensor, beta: Tensor, z_t: Tensor, k: Tensor
+) -> tuple[Tensor, list[Tensor]]:
+    """`form="kl"`, and its gradients by z_s and β."""
+    s, t = decouple(z_s, k), decouple(z_t, k)
+    tcld = alpha * binary_kl(t.odds, s.odds)
+    unsure = (-t.odds).sigmoid()
+    ncld = unsure * (t.rest * (t.log_rest - s.log_rest) - t.rest + s.rest)
+    ncld.scatter_(0, k.unsqueeze(0), tcld)
+    slope = alpha * beta.gather(0, k.unsqueeze(0)) * (s.odds.sigmoid() - t.odds.sigmoid())
+    pull = unsure * beta * (t.rest - s.rest)
+    gradient = s.rest * (pull.sum(dim=0) - slope) - pull
+    return (beta * ncld).sum(dim=0), [gradient.scatter_(0, k.unsqueeze(0), slope), ncld]
+
+
 RULES: dict[str, Rule] = {"forward": _forward, "reverse": _reverse}
 
 
@@ -121,12 +144,14 @@ class DWLD(Method):
             train. `joint`: the paper's reading, an MLP trained by the minimised loss; it collapses
             (docs/paper.md). `frozen`: the same MLP as initialised. `budget`: the MLP is trained to
             raise the loss while the mean of β stays at `budget`; never through Ω of the student.
-            A number: DKD with that β.
+            `rarity`: a class that the teacher sees in less than 1/K of the batch has
+            β = 1/(K · its share), up to 10. A number: DKD with that β.
         omega: input of the MLP, `p`, `c` or `concat`.
         side: whose predictions Ω is made of.
         layers, hidden, dropout: of the MLP.
         budget: mean of β under `controller="budget"`.
         direction: `forward` or `reverse` KL divergence.
+        form: `eq9` or `kl`, see `dwld_loss`.
         detach: keep the gradient of β from reaching the student through Ω.
     """
 
@@ -148,7 +173,7 @@ class DWLD(Method):
         *,
         weight: float = 0.02,
         alpha: float = 1.0,
-        controller: Literal["entropy", "joint", "frozen", "budget"] | float = "entropy",
+        controller: Literal["entropy", "joint", "frozen", "budget", "rarity"] | float = "entropy",
         omega: Omega = "concat",
         side: Side = "student",
         layers: int = 3,
@@ -156,10 +181,11 @@ class DWLD(Method):
         dropout: float = 0.0,
         budget: float = 5.5,
         direction: Literal["forward", "reverse"] = "forward",
+        form: Form = "eq9",
         detach: bool = True,
     ) -> None:
         super().__init__(pairs, num_classes)
-        self.weight, self.alpha, self.direction = weight, alpha, direction
+        self.weight, self.alpha, self.direction, self.form = weight, alpha, direction, form
         self.source, self.side, self.detach, self.budget = controller, side, detach, budget
         if not BETA_MIN < budget < BETA_MAX:
             raise ValueError(f"budget must be between {BETA_MIN:g} and {BETA_MAX:g}, got {budget}.")
@@ -171,9 +197,9 @@ class DWLD(Method):
                 num_classes, inputs=omega, layers=layers, hidden=hidden, dropout=dropout
             )
             self.controller.requires_grad_(controller != "frozen")
-        elif controller != "entropy" and not isinstance(controller, (int, float)):
+        elif controller not in ("entropy", "rarity") and not isinstance(controller, (int, float)):
             raise ValueError(
-                "controller must be 'entropy', 'joint', 'frozen', 'budget' or a number, "
+                "controller must be 'entropy', 'joint', 'frozen', 'budget', 'rarity' or a number, "
                 f"got {controller!r}."
             )
 
@@ -187,6 +213,7 @@ class DWLD(Method):
             beta,
             alpha=self.alpha,
             direction=self.direction,
+            form=self.form,
         )
         if isinstance(beta, Tensor):
             same_for_all_classes = self.source == "entropy"
@@ -198,6 +225,8 @@ class DWLD(Method):
         """β of Eq. 7, (B, K, H, W), or the fixed number."""
         if isinstance(self.source, (int, float)):
             return float(self.source)
+        if self.source == "rarity":
+            return rarity(zt, valid).expand_as(zs)
         z = blank(zs if self.side == "student" else zt, valid)
         z = z.detach() if self.detach or self.source == "budget" else z
         if self.controller is None:
@@ -210,7 +239,7 @@ class DWLD(Method):
         return in_range(scored)
 
     def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        if "beta_mean" not in epoch_means:
+        if "beta_mean" not in epoch_means or self.source == "rarity":
             return []
         mean, std = epoch_means["beta_mean"], epoch_means["beta_std"]
         ends = f"[{BETA_MIN:g}, {BETA_MAX:g}]"
