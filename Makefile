@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint format bench clean
+.PHONY: setup demo test lint format bench dist oldest clean
 
 setup: $(READY)
 
@@ -33,5 +33,20 @@ format: $(READY)
 bench: $(READY)
 	for name in data losses networks normals sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
 
+# Wheel and sdist; the wheel is tried in an empty environment.
+dist: $(READY)
+	rm -rf dist $(VENV)-dist
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist
+	$(PYTHON) -m venv $(VENV)-dist
+	$(VENV)-dist/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
+	cd dist && ../$(VENV)-dist/bin/lix --version && ../$(VENV)-dist/bin/lix list methods
+
+# The tests with the oldest versions that pyproject.toml allows.
+oldest:
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[dev]"
+	$(VENV)-oldest/bin/python -m pytest
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-dist $(VENV)-oldest dist .mypy_cache .pytest_cache .ruff_cache

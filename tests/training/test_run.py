@@ -14,6 +14,7 @@ from rich.console import Console
 
 from lix.catalog import entries, merge
 from lix.config import Recipe
+from lix.files import alone
 from lix.networks.checkpoint import load_network
 from lix.training.callbacks import read_history
 from lix.training.run import fit
@@ -186,6 +187,14 @@ def test_infinite_loss_names_the_term_and_the_images(
     }
     with pytest.raises(ArithmeticError, match=r"term 'kd' became inf .* Scene"):
         fit(recipe(streets, tmp_path / "run", **settings))
+
+
+def test_two_processes_do_not_train_one_run(streets: Path, tmp_path: Path) -> None:
+    once = recipe(streets, tmp_path / "run", training={"epochs": 1})
+    with alone(tmp_path / "run"), pytest.raises(ValueError, match="Another process trains in"):
+        fit(once)
+    assert list((tmp_path / "run").iterdir()) == []
+    assert fit(once)
 
 
 def test_shared_batch_norm_needs_gpus(streets: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from rich.console import Console
 from lix.config import Recipe
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
-from lix.files import write_text
+from lix.files import alone, write_text
 from lix.networks.checkpoint import BEST, LAST, load_network
 from lix.provenance import commit, hardware, peak_memory
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
@@ -64,9 +65,19 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     _quieten()
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
+    with alone(output) if first else nullcontext():
+        if first:
+            recipe.save(output / RECIPE)
+        _train(recipe, module, batches, console, resume=resume)
+    return output
+
+
+def _train(
+    recipe: Recipe, module: SegModule, batches: Batches, console: Console, *, resume: bool
+) -> None:
+    """Train from the start or from the last whole checkpoint, and write the result."""
+    output = recipe.output
     checkpoint = last_whole(output, console) if resume else None
-    if first:
-        recipe.save(output / RECIPE)
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
         run_first_stage(
@@ -85,7 +96,6 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         raise KeyboardInterrupt
     if trainer.is_global_zero:
         _conclude(recipe, batches, _warnings(trainer), console)
-    return output
 
 
 def _claim(recipe: Recipe, *, resume: bool) -> bool:
