@@ -93,9 +93,12 @@ def figure(
         runs: what `lix study run` wrote.
         output: folder for PNG and SVG files; default: RUNS/NAME-OF-THE-STUDY.
     """
+    import torch
+
     from lix.study.grid import Study
     from lix.study.plots import write_figures
 
+    torch.set_num_threads(1)  # small pictures: more are slower
     recipe = Study.load(study)
     folder = output or runs / recipe.name
     written = write_figures(recipe, runs, folder)
@@ -115,9 +118,12 @@ def report(
         runs: what `lix study run` wrote.
         output: the file; default: RUNS/NAME-OF-THE-STUDY/report.html.
     """
+    import torch
+
     from lix.study.grid import Study
     from lix.study.page import write_page
 
+    torch.set_num_threads(1)
     recipe = Study.load(study)
     path = output or runs / recipe.name / "report.html"
     write_page(recipe, runs, path)

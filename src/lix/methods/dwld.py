@@ -23,7 +23,7 @@ from lix.methods.controller import (
     watch,
 )
 from lix.methods.dkd import binary_kl, check_decoupled, decouple
-from lix.methods.pixels import IGNORE_INDEX, Rule, blank, pixel_mean
+from lix.methods.pixels import IGNORE_INDEX, Rule, blank, check_logits, pixel_mean
 from lix.methods.precision import full_precision
 from lix.networks.base import SegOutput
 
@@ -156,7 +156,7 @@ class DWLD(Method):
     """
 
     kind = "logit"
-    presets = {"paper": {"controller": "joint"}}
+    presets = {"paper": {"controller": "joint", "form": "eq9", "weight": 0.02}}
     citation = """@article{guo2025lix,
   title   = {{LIX}: Implicitly Infusing Spatial Geometric Prior Knowledge into Visual Semantic
              Segmentation for Autonomous Driving},
@@ -171,9 +171,9 @@ class DWLD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.02,
+        weight: float = 0.5,
         alpha: float = 1.0,
-        controller: Literal["entropy", "joint", "frozen", "budget", "rarity"] | float = "entropy",
+        controller: Literal["entropy", "joint", "frozen", "budget", "rarity"] | float = "rarity",
         omega: Omega = "concat",
         side: Side = "student",
         layers: int = 3,
@@ -181,7 +181,7 @@ class DWLD(Method):
         dropout: float = 0.0,
         budget: float = 5.5,
         direction: Literal["forward", "reverse"] = "forward",
-        form: Form = "eq9",
+        form: Form = "kl",
         detach: bool = True,
     ) -> None:
         super().__init__(pairs, num_classes)
@@ -205,6 +205,7 @@ class DWLD(Method):
 
     def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
         valid = target != IGNORE_INDEX
+        check_logits(student.logits, teacher.logits, valid)
         beta = self.beta(student.logits, teacher.logits, valid)
         loss = dwld_loss(
             student.logits,
@@ -226,7 +227,7 @@ class DWLD(Method):
         if isinstance(self.source, (int, float)):
             return float(self.source)
         if self.source == "rarity":
-            return rarity(zt, valid).expand_as(zs)
+            return rarity(zt.detach(), valid).expand_as(zs)
         z = blank(zs if self.side == "student" else zt, valid)
         z = z.detach() if self.detach or self.source == "budget" else z
         if self.controller is None:
@@ -247,12 +248,12 @@ class DWLD(Method):
         if std <= 0.01 * (BETA_MAX - BETA_MIN):
             said.append(
                 f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
-                f"{ends}, so DWLD is DKD with that β; try controller='entropy'."
+                f"{ends}, so DWLD is DKD with that β; try controller='rarity'."
             )
         if epoch_means["beta_saturation"] > MOSTLY:
             share = 100 * epoch_means["beta_saturation"]
             said.append(
                 f"β has saturated: {share:.0f} % of the weights lie at the ends of {ends}; "
-                "try controller='entropy'."
+                "try controller='rarity'."
             )
         return said

@@ -183,7 +183,8 @@ def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
     height, width = rows[0][titles[0]].shape[:2]
     wide = 2.2
     tall = wide * height / width
-    figure = Figure((wide * len(titles), tall * len(rows) + 0.9), layout="constrained")
+    key = 0.9 if dataset else 0.3
+    figure = Figure((wide * len(titles), tall * len(rows) + key), layout="constrained")
     places = figure.subplots(len(rows), len(titles), squeeze=False)
     for i, row in enumerate(rows):
         for j, title in enumerate(titles):

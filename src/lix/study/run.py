@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
@@ -85,6 +86,7 @@ def run_study(
         start=start,
     )
     if study.cross is not None:
+        torch.set_num_threads(1)
         evaluate_across(study, [run for run in runs if run.job.name in mine], console)
     return failed
 
