@@ -16,7 +16,8 @@ import yaml
 from PIL import Image
 
 from lix.catalog import entries
-from lix.cli import main, parse_size
+from lix.cli import main
+from lix.cli_data import parse_size
 from lix.config import Recipe
 from lix.networks.checkpoint import load_network
 from lix.training.callbacks import read_history

@@ -1,0 +1,49 @@
+"""ONNX models in ONNX Runtime, whose errors become sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
+
+
+def open_session(path: Path, threads: int = 1, providers: Sequence[str] = PROVIDERS) -> Any:
+    """An `onnxruntime.InferenceSession` of a file, on the first of the providers that is there.
+
+    Args:
+        path: the model.
+        threads: within an operator.
+        providers: of ONNX Runtime, the preferred one first.
+
+    Raises:
+        ValueError: the file is missing, damaged or no model.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    available = onnxruntime.get_available_providers()
+    try:
+        return onnxruntime.InferenceSession(
+            str(path), options, providers=[p for p in providers if p in available]
+        )
+    except session_errors() as error:
+        raise ValueError(
+            f"{path} is no model that ONNX Runtime loads ({one_line(error)}); export it again."
+        ) from None
+
+
+def session_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its exceptions have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    kinds = (kind for kind in vars(state).values() if isinstance(kind, type))
+    return tuple(kind for kind in kinds if issubclass(kind, Exception))
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of a message without its line breaks."""
+    return " ".join(str(error).split())[:300]
