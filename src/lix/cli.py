@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from lix import __version__, catalog, faults
 from lix.cli_data import data_app
-from lix.cli_deploy import export, predict
+from lix.cli_deploy import bench, export, predict
 from lix.cli_study import study_app
 from lix.config import (
     Augmentation,
@@ -36,7 +36,7 @@ app = App(
 app.command(data_app)
 app.command(study_app)
 
-for command in (predict, export):
+for command in (predict, export, bench):
     app.command(command)
 
 FAULTS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)

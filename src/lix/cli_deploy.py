@@ -58,15 +58,21 @@ def predict(
 
 
 def export(
-    checkpoint: Annotated[Path, Parameter(help="Run folder or .ckpt file.")],
+    checkpoint: Annotated[Path, Parameter(help="Run folder, .ckpt or .safetensors file.")],
     output: Path = Path("student.onnx"),
+    *,
+    int8: tuple[Path, ...] | None = None,
 ) -> None:
     """Export a student to ONNX, verified against PyTorch, or to safetensors.
 
     Args:
         output: file to write, .onnx or .safetensors.
+        int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
+            one, on the run's training images; the loss of mIoU is measured where the data are here.
     """
-    if output.suffix == ".safetensors":
+    if int8 is not None:
+        print(_quantised(checkpoint, output, int8))
+    elif output.suffix == ".safetensors":
         from lix.deploy.weights import export_weights
 
         print(export_weights(checkpoint, output))
@@ -74,3 +80,58 @@ def export(
         from lix.deploy.export import export_onnx
 
         print(export_onnx(checkpoint, output))
+
+
+def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
+    from rich.progress import Progress
+
+    from lix.deploy.quantise import quantise
+
+    if len(folders) > 1:
+        raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
+    with Progress(transient=True) as bars:
+        task = bars.add_task("mIoU in int8", total=None)
+        return quantise(
+            checkpoint,
+            output,
+            images=folders[0] if folders else None,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+
+
+def bench(
+    checkpoint: Student,
+    *,
+    size: str = "train",
+    batch: int = 1,
+    engine: Engine = "auto",
+    threads: int = 1,
+    runs: int = 30,
+) -> None:
+    """Measure a student's latency, throughput and memory on this machine: the network alone.
+
+    Args:
+        size: `train` (the size it was trained at) or HEIGHTxWIDTH.
+        batch: images at a time.
+        engine: `torch`, `onnx` (ONNX Runtime; a checkpoint is exported first) or, for .onnx files
+            ONNX Runtime and for all others PyTorch, `auto`.
+        threads: of the CPU.
+        runs: number of batches that are timed.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from lix.deploy.bench import bench as run
+
+    with Progress(transient=True) as bars:
+        task = bars.add_task("runs", total=None)
+        report = run(
+            checkpoint,
+            size=None if size == "train" else parse_size(size),
+            batch=batch,
+            engine=engine,
+            threads=threads,
+            runs=runs,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    Console().print(report.table(checkpoint.name))

@@ -16,6 +16,9 @@ from lix.extras import require
 from lix.networks.checkpoint import NetworkSpec
 from lix.onnx_session import PROVIDERS, one_line, open_session, session_errors
 
+FACTS = ("network", "classes", "palette", "size", "size_divisor")
+"""Those of the metadata that segmenting needs."""
+
 
 def onnx_student(
     path: Path, *, threads: int = 1, device: str | torch.device | None = None
@@ -58,10 +61,10 @@ def _description(session: Any, path: Path) -> tuple[NetworkSpec, int]:
     """What the metadata say, and the size divisor."""
     stored: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     try:
-        facts = {name: json.loads(value) for name, value in stored.items()}
-        facts["name"] = facts["network"]
-        spec = NetworkSpec.from_dict({k: facts[k] for k in ("name", "classes", "palette", "size")})
-        (_, _), divisor = spec.size, int(facts["size_divisor"])
+        facts = {name: json.loads(stored[name]) for name in FACTS}
+        divisor = int(facts.pop("size_divisor"))
+        spec = NetworkSpec.from_dict({"name": facts.pop("network"), **facts})
+        _, _ = spec.size
         _image_to_logits(session)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
