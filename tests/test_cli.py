@@ -76,7 +76,7 @@ def test_help_is_fast_because_it_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "distill", "eval", "predict", "export", "list", "data"]
+    "command", ["demo", "train", "distill", "eval", "predict", "export", "bench", "list", "data"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lix(command, "--help") == 0

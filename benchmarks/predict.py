@@ -1,0 +1,156 @@
+"""Speed and memory of `lix predict` beside the bare network, in images a second.
+
+    python benchmarks/predict.py [torch|onnx] [IMAGES]
+
+MFNet with 14 classes at 384 x 1248; JPEGs of 375 x 1242 are generated. Reading, resizing, painting
+and writing PNG files overlap with the network, so that with an idle second core `predict` should
+reach 90 % of its speed. Bare network and predictions take turns, because other load disturbs.
+`by CPU` is what an idle second core would give: the network's CPU seconds an image alone over those
+of the busiest thread in prediction. Memory is the peak of a process of its own for 200, for 1000
+small images (96 x 320 at 32 x 96), and for a generated video of 60 s.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from PIL import Image
+
+from lix.catalog import build_network
+from lix.deploy import images as painting
+from lix.deploy.engines import open_student
+from lix.deploy.export import export_onnx
+from lix.deploy.images import Painter, find_jobs, paint_all
+from lix.deploy.student import Segmenter
+from lix.networks.checkpoint import NetworkSpec
+
+CLASSES, ROUNDS, SECONDS, RATE = 14, 3, 60, 10
+
+
+def main() -> None:
+    engine, number = (sys.argv[1:] + ["torch", "8"][len(sys.argv) - 1 :])[:2]
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        large, small = folder / "large", folder / "small"
+        write_student(folder / "large.ckpt", (384, 1248))
+        write_student(folder / "small.ckpt", (32, 96))
+        write_images(large, int(number), (375, 1242))
+        compare(checkpoint_of(folder / "large.ckpt", engine), large, folder / "out")
+        checkpoint = checkpoint_of(folder / "small.ckpt", engine)
+        for count in (200, 1000):
+            write_images(small, count, (96, 320))
+            measure(checkpoint, small, folder / f"out{count}", f"{count} images")
+        measure(checkpoint, small, folder / "out1000", "the same again")
+        write_video(folder / "a.mp4")
+        measure(checkpoint, folder / "a.mp4", folder / "out", f"video of {SECONDS} s")
+
+
+def checkpoint_of(checkpoint: Path, engine: str) -> Path:
+    if engine == "torch":
+        return checkpoint
+    return export_onnx(checkpoint, checkpoint.with_suffix(".onnx")).path
+
+
+def compare(checkpoint: Path, source: Path, output: Path) -> None:
+    student = open_student(checkpoint)
+    segmenter, jobs = Segmenter(student), find_jobs(source, output)
+    batch = torch.rand(1, 3, *student.spec.size)
+    bare, whole, thread_seconds = [], [], dict.fromkeys(("read", "score", "write"), 0.0)
+
+    def timed(step: str, work: Callable[..., object]) -> Callable[..., object]:
+        def run(*given: object) -> object:
+            start = time.thread_time()
+            made = work(*given)
+            thread_seconds[step] += time.thread_time() - start
+            return made
+
+        return run
+
+    with torch.inference_mode():
+        student.logits(batch)
+        for turn in range(ROUNDS):
+            start, cpu = time.perf_counter(), time.thread_time()
+            for _ in jobs:
+                student.logits(batch)
+            bare.append((time.perf_counter() - start, time.thread_time() - cpu))
+            painter = Painter(segmenter, ("overlay", "label"), 0.5, str(turn))
+            for step in thread_seconds:
+                object.__setattr__(painter, step, timed(step, getattr(painter, step)))
+            start = time.perf_counter()
+            assert sum(len(outcome.files) for outcome in paint_all(painter, jobs)) == 2 * len(jobs)
+            whole.append(time.perf_counter() - start)
+    each = len(jobs)
+    alone, predicted = np.median([wall for wall, _ in bare]), np.median(whole)
+    cpu = sum(seconds for _, seconds in bare)
+    milliseconds = 1e3 / each / ROUNDS
+    print(
+        f"{student.engine}: bare network {each / alone:.2f} images/s, "
+        f"{milliseconds * cpu:.0f} ms of CPU an image"
+    )
+    share, by_cpu = 100 * alone / predicted, 100 * cpu / max(thread_seconds.values())
+    steps = ", ".join(f"{step} {milliseconds * s:.0f}" for step, s in thread_seconds.items())
+    print(f"predict {each / predicted:.2f} images/s: {share:.0f} % of the network")
+    print(f"by CPU {by_cpu:.0f} % (ms an image: {steps}; readers: {painting.WORKERS})")
+
+
+def measure(checkpoint: Path, source: Path, output: Path, title: str) -> None:
+    """Time and peak memory in a process of its own."""
+    code = (
+        "import sys, time; from pathlib import Path; from lix.deploy.predict import predict; "
+        "start = time.perf_counter(); predict(*map(Path, sys.argv[1:])); "
+        "seconds = time.perf_counter() - start; "
+        "peak = [l for l in open('/proc/self/status') if l.startswith('VmHWM')][0].split()[1]; "
+        "print(f'{seconds:.1f} s, peak {int(peak) / 1024:.0f} MB')"
+    )
+    command = [sys.executable, "-c", code, *map(str, (checkpoint, source, output))]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    print(f"{title}: {ended.stdout.strip()}", flush=True)
+
+
+def write_student(path: Path, size: tuple[int, int]) -> None:
+    names = tuple(f"class {i}" for i in range(CLASSES))
+    spec = NetworkSpec("mfnet", names, tuple((i, 2 * i, 255 - i) for i in range(CLASSES)), size)
+    torch.manual_seed(0)
+    weights = build_network("mfnet", CLASSES).state_dict()
+    torch.save(
+        {"lix": spec.as_dict(), "state_dict": {f"network.{k}": v for k, v in weights.items()}}, path
+    )
+
+
+def picture(seed: int, size: tuple[int, int]) -> Image.Image:
+    generator = np.random.default_rng(seed)
+    coarse = generator.integers(0, 256, (24, 80, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize(size[::-1], Image.Resampling.BICUBIC))
+    noisy = smooth + generator.normal(0, 6, smooth.shape)
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def write_images(folder: Path, number: int, size: tuple[int, int]) -> None:
+    folder.mkdir(exist_ok=True)
+    for i in range(number):
+        if not (folder / f"{i:04}.jpg").exists():
+            picture(i, size).save(folder / f"{i:04}.jpg", quality=90)
+
+
+def write_video(path: Path) -> None:
+    frames = [np.asarray(picture(i, (96, 320))) for i in range(RATE)]
+    with av.open(path, "w") as writer:
+        stream = writer.add_stream("libx264", rate=RATE)
+        stream.height, stream.width, stream.pix_fmt = 96, 320, "yuv420p"
+        for i in range(SECONDS * RATE):
+            frame = av.VideoFrame.from_ndarray(frames[i % RATE], format="rgb24")
+            writer.mux(stream.encode(frame))
+        writer.mux(stream.encode())
+
+
+if __name__ == "__main__":
+    main()
