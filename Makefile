@@ -31,7 +31,7 @@ format: $(READY)
 	$(BIN)/ruff format
 
 bench: $(READY)
-	for name in data losses networks normals sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in data losses networks normals predict sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -32,7 +32,9 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=(), consume_multiple=True),
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
+app.meta.suppress_keyboard_interrupt = False
 app.command(data_app)
 app.command(study_app)
 

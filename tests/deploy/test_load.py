@@ -12,6 +12,7 @@ from lix.deploy import images
 from lix.deploy.pipeline import ahead
 from lix.deploy.predict import predict
 from tests.deploy.conftest import write_checkpoint
+from tests.test_cli import lix
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -76,6 +77,17 @@ def test_interrupt_ends_all_threads_and_leaves_nothing_half(student, photo, tmp_
     assert 4 <= len(written) < 18
     assert not [path for path in written if path.name.startswith(".")]
     assert predict(student, tmp_path / "in", tmp_path / "out").skipped >= 2
+
+
+def test_interrupted_command_says_how_to_go_on(student, photo, tmp_path, monkeypatch, capsys):
+    photo("in/a.png")
+
+    def stop(self, job):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(images.Painter, "read", stop)
+    assert lix("predict", student, tmp_path / "in", "--output", tmp_path / "out") == 130
+    assert "lix: Interrupted; " in capsys.readouterr().err
 
 
 def test_few_pictures_are_in_memory(student, photo, tmp_path, monkeypatch):

@@ -33,11 +33,19 @@ class BenchReport:
     median: float
     late: float
     """95 % of the runs took no longer."""
-    memory: float | None
-    """Peak of the process, or of the GPU's memory; None where the machine does not tell."""
+    memory: tuple[float, float] | None
+    """Of the process, or allocated on the GPU: before the first run and at the peak; None where
+    the machine does not tell."""
     parameters: int
     macs: int
     """Of the batch: convolutions and matrix products alone."""
+
+    @property
+    def _memory(self) -> str:
+        if self.memory is None:
+            return "unknown"
+        before, peak = self.memory
+        return f"{peak:.0f} MB, {peak - before:.0f} MB by the runs"
 
     @property
     def throughput(self) -> float:
@@ -53,7 +61,7 @@ class BenchReport:
         table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
         table.add_row("latency, 95 %", f"{1000 * self.late:.1f} ms")
         table.add_row("throughput", f"{self.throughput:.2f} images/s")
-        table.add_row("peak memory", "unknown" if self.memory is None else f"{self.memory:.0f} MB")
+        table.add_row("peak memory", self._memory)
         table.add_row("MACs", f"{self.macs / 1e9:.2f} G")
         table.add_row("parameters", f"{self.parameters / 1e6:.3f} M")
         return table
@@ -114,8 +122,9 @@ def bench(
 @torch.inference_mode()
 def _measure(
     student: Student, images: torch.Tensor, runs: int, progress: Callable[[int, int], None] | None
-) -> tuple[list[float], float | None]:
+) -> tuple[list[float], tuple[float, float] | None]:
     images = images.to(student.device)
+    before = _megabytes(student.device)
     seconds = []
     for run in range(-WARM_UP, runs):
         start = time.perf_counter()
@@ -126,14 +135,21 @@ def _measure(
             seconds.append(time.perf_counter() - start)
         if progress is not None and run >= 0:
             progress(run + 1, runs)
-    return seconds, _peak_megabytes(student.device)
+    after = _megabytes(student.device)
+    return seconds, None if before is None or after is None else (before[0], after[1])
 
 
-def _peak_megabytes(device: torch.device) -> float | None:
+def _megabytes(device: torch.device) -> tuple[float, float] | None:
+    """What is in use now, and at most since the call before."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path("/proc/self/status")
-    if not status.exists():
+        used = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return used[0] / 2**20, used[1] / 2**20
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
         return None
-    lines = status.read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
+    fields = dict(line.split(":", 1) for line in lines)
+    now, peak = (int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak
