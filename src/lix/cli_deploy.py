@@ -87,6 +87,8 @@ def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> obj
 
     from lix.deploy.quantise import quantise
 
+    if output.suffix == ".safetensors":
+        raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
     if len(folders) > 1:
         raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
     with Progress(transient=True) as bars:

@@ -9,11 +9,13 @@ from typing import Any
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
-def open_session(path: Path, threads: int = 1, providers: Sequence[str] = PROVIDERS) -> Any:
-    """An `onnxruntime.InferenceSession` of a file, on the first of the providers that is there.
+def open_session(
+    model: Path | bytes, threads: int = 1, providers: Sequence[str] = PROVIDERS
+) -> Any:
+    """An `onnxruntime.InferenceSession`, on the first of the providers that is there.
 
     Args:
-        path: the model.
+        model: its file or content.
         threads: within an operator.
         providers: of ONNX Runtime, the preferred one first.
 
@@ -25,14 +27,16 @@ def open_session(path: Path, threads: int = 1, providers: Sequence[str] = PROVID
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    available = onnxruntime.get_available_providers()
+    there = onnxruntime.get_available_providers()
+    content = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(
-            str(path), options, providers=[p for p in providers if p in available]
+            content, options, providers=[p for p in providers if p in there]
         )
     except session_errors() as error:
+        name = "This" if isinstance(model, bytes) else model
         raise ValueError(
-            f"{path} is no model that ONNX Runtime loads ({one_line(error)}); export it again."
+            f"{name} is no model that ONNX Runtime loads ({one_line(error)}); export it again."
         ) from None
 
 

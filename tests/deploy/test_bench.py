@@ -3,9 +3,11 @@
 import pytest
 
 from lix.deploy.bench import bench
+from lix.deploy.export import export_onnx
 from lix.deploy.quantise import quantise
 from lix.deploy.student import load_student
 from lix.networks.cost import macs, parameters
+from tests.deploy.conftest import write_checkpoint
 from tests.test_cli import lix
 
 
@@ -27,6 +29,13 @@ def test_graph_tells_the_same_macs(student, exported):
     assert onnx.size == torch.size == (32, 80)
     assert onnx.macs == torch.macs == 3 * macs(load_student(student)[0], 32, 80)
     assert onnx.parameters == pytest.approx(torch.parameters, rel=0.02)
+
+
+def test_graph_of_attention_tells_the_same_macs(tmp_path):
+    student = write_checkpoint(tmp_path / "a.ckpt", name="offnet", options={"backbone": "b0"})
+    exported = export_onnx(student, tmp_path / "a.onnx").path
+    options = {"size": (64, 96), "runs": 1}
+    assert bench(exported, **options).macs == bench(student, **options).macs
 
 
 def test_eight_bits_have_the_macs_of_floats(student, exported, photo, tmp_path):

@@ -162,8 +162,10 @@ def test_failure_keeps_the_old_file(run, tmp_path, monkeypatch):
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
 
 
-def test_teacher_and_second_folder_are_refused(teacher, run, tmp_path, capsys):
+def test_teacher_second_folder_and_other_format_are_refused(teacher, run, tmp_path, capsys):
     assert lix("export", teacher, tmp_path / "a.onnx", "--int8", tmp_path) == 1
     assert "is a teacher" in capsys.readouterr().err
     assert lix("export", run, tmp_path / "a.onnx", "--int8", "a", "b") == 1
     assert "takes one folder" in capsys.readouterr().err
+    assert lix("export", run, tmp_path / "a.safetensors", "--int8") == 1
+    assert "--int8 writes ONNX" in capsys.readouterr().err

@@ -7,7 +7,11 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-Shapes = Mapping[str, Sequence[int]]
+import numpy as np
+
+from lix.onnx_session import PROVIDERS, open_session
+
+COUNTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 
 SCALED = ("QuantizeLinear", "DequantizeLinear")
 """Operators whose second and third inputs are scales and zero points, not parameters."""
@@ -16,37 +20,48 @@ SCALED = ("QuantizeLinear", "DequantizeLinear")
 def onnx_cost(path: Path, batch: int, height: int, width: int) -> tuple[int, int]:
     """Parameters and MACs (convolutions and matrix products alone) of a file of `lix export`.
 
-    Batch norms are folded into convolutions, so the parameters are fewer than PyTorch's.
+    Runs the graph once to learn the shapes that count. Batch norms are folded into convolutions,
+    so the parameters are fewer than PyTorch's.
     """
     import onnx
 
     model = onnx.load(path)
     graph = model.graph
-    fixed = zip(graph.input[0].type.tensor_type.shape.dim, (batch, 3, height, width), strict=True)
-    for dimension, length in fixed:
-        dimension.dim_value = length
-    graph.output[0].type.tensor_type.ClearField("shape")
-    del graph.value_info[:]
-    graph = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    stored: dict[str, Sequence[int]] = {w.name: w.dims for w in graph.initializer}
-    known = {
-        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim]
-        for value in (*graph.input, *graph.value_info, *graph.output)
-    }
     scales = {name for node in graph.node if node.op_type in SCALED for name in node.input[1:]}
     weights = [
         prod(w.dims)
         for w in graph.initializer
         if w.name not in scales and w.data_type != onnx.TensorProto.INT64
     ]
-    return sum(weights), sum(_macs(node, {**known, **stored}) for node in graph.node)
+    counted = [node for node in graph.node if node.op_type in COUNTED]
+    names = sorted({name for node in counted for name in (*node.input[:2], node.output[0])})
+    _put_out_shapes(graph, names)
+    session = open_session(model.SerializeToString(), providers=PROVIDERS[1:])
+    image = np.zeros((batch, 3, height, width), np.float32)
+    shapes = dict(zip(names, session.run(None, {"image": image}), strict=True))
+    return sum(weights), sum(_macs(node, shapes) for node in counted)
 
 
-def _macs(node: Any, shapes: Shapes) -> int:
+def _put_out_shapes(graph: Any, names: Sequence[str]) -> None:
+    """Let the shapes of these tensors be the outputs."""
+    from onnx import TensorProto, helper
+
+    shapes = [f"{name}/its_shape" for name in names]
+    graph.node.extend(
+        helper.make_node("Shape", [name], [shape])
+        for name, shape in zip(names, shapes, strict=True)
+    )
+    del graph.output[:]
+    graph.output.extend(
+        helper.make_tensor_value_info(shape, TensorProto.INT64, None) for shape in shapes
+    )
+
+
+def _macs(node: Any, shapes: Mapping[str, Any]) -> int:
+    given, weight = (shapes[name].tolist() for name in node.input[:2])
+    made = shapes[node.output[0]].tolist()
     if node.op_type == "Conv":
-        return prod(shapes[node.output[0]]) * prod(shapes[node.input[1]][1:])
+        return prod(made) * prod(weight[1:])
     if node.op_type == "ConvTranspose":
-        return prod(shapes[node.input[0]]) * prod(shapes[node.input[1]][1:])
-    if node.op_type in ("MatMul", "Gemm"):
-        return prod(shapes[node.output[0]]) * shapes[node.input[0]][-1]
-    return 0
+        return prod(given) * prod(weight[1:])
+    return prod(made) * given[-1]
