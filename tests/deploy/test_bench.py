@@ -32,10 +32,10 @@ def test_graph_tells_the_same_macs(student, exported):
 
 
 def test_graph_of_attention_tells_the_same_macs(tmp_path):
-    student = write_checkpoint(tmp_path / "a.ckpt", name="offnet", options={"backbone": "b0"})
+    attentive = {"name": "offnet", "options": {"backbone": "b0"}, "size": (64, 96)}
+    student = write_checkpoint(tmp_path / "a.ckpt", **attentive)
     exported = export_onnx(student, tmp_path / "a.onnx").path
-    options = {"size": (64, 96), "runs": 1}
-    assert bench(exported, **options).macs == bench(student, **options).macs
+    assert bench(exported, runs=1).macs == bench(student, runs=1).macs
 
 
 def test_eight_bits_have_the_macs_of_floats(student, exported, photo, tmp_path):
