@@ -4,11 +4,11 @@
 
 MFNet with 14 classes at 384 x 1248; JPEGs of 375 x 1242 are generated. Reading, resizing, painting
 and writing PNG files overlap with the network, so that with an idle second core `predict` should
-reach 90 % of its speed. Bare network and predictions take turns, because other load disturbs.
-`by CPU` is what an idle second core should give: the network's CPU seconds an image alone over
-those of the busiest thread in prediction. Memory is the peak of a process of its own for 200 and
-for 1000 small images (96 x 320 at 32 x 96), and for generated videos of 10 s and 60 s (30 frames a
-second). Numbers with their conditions: docs/your-data.md.
+reach 90 % of its speed. Bare network and predictions take turns, because other load disturbs. Where
+no second core is idle, "a network asleep" tells what it would bring: one that takes as long without
+using a core. Memory is the peak of a process of its own for 200 and for 1000 small images (96 x 320
+at 32 x 96), and for generated videos of 10 s and 60 s (30 frames a second). Numbers with their
+conditions: docs/your-data.md.
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import av
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from lix.catalog import build_network
-from lix.deploy import images as painting
 from lix.deploy.engines import open_student
 from lix.deploy.export import export_onnx
 from lix.deploy.images import Painter, find_jobs, paint_all
@@ -64,44 +67,38 @@ def checkpoint_of(checkpoint: Path, engine: str) -> Path:
 
 def compare(checkpoint: Path, source: Path, output: Path) -> None:
     student = open_student(checkpoint)
-    segmenter, jobs = Segmenter(student), find_jobs(source, output)
-    batch = torch.rand(1, 3, *student.spec.size)
-    bare, whole, thread_seconds = [], [], dict.fromkeys(("read", "score", "write"), 0.0)
-
-    def timed(step: str, work: Callable[..., object]) -> Callable[..., object]:
-        def run(*given: object) -> object:
-            start = time.thread_time()
-            made = work(*given)
-            thread_seconds[step] += time.thread_time() - start
-            return made
-
-        return run
-
+    batch, jobs = torch.rand(1, 3, *student.spec.size), find_jobs(source, output)
+    seconds = defaultdict(list)
     with torch.inference_mode():
-        student.logits(batch)
-        for turn in range(ROUNDS):
-            start, cpu = time.perf_counter(), time.thread_time()
+        logits = student.logits(batch)
+    for turn in range(ROUNDS):
+        with clock(seconds["bare network"]), torch.inference_mode():
             for _ in jobs:
                 student.logits(batch)
-            bare.append((time.perf_counter() - start, time.thread_time() - cpu))
-            painter = Painter(segmenter, ("overlay", "label"), 0.5, str(turn))
-            for step in thread_seconds:
-                object.__setattr__(painter, step, timed(step, getattr(painter, step)))
-            start = time.perf_counter()
-            assert sum(len(outcome.files) for outcome in paint_all(painter, jobs)) == 2 * len(jobs)
-            whole.append(time.perf_counter() - start)
-    each = len(jobs)
-    alone, predicted = np.median([wall for wall, _ in bare]), np.median(whole)
-    cpu = sum(seconds for _, seconds in bare)
-    milliseconds = 1e3 / each / ROUNDS
-    print(
-        f"{student.engine}: bare network {each / alone:.2f} images/s, "
-        f"{milliseconds * cpu:.0f} ms of CPU an image"
-    )
-    share, by_cpu = 100 * alone / predicted, 100 * cpu / max(thread_seconds.values())
-    steps = ", ".join(f"{step} {milliseconds * s:.0f}" for step, s in thread_seconds.items())
-    print(f"predict {each / predicted:.2f} images/s: {share:.0f} % of the network")
-    print(f"by CPU {by_cpu:.0f} % (ms an image: {steps}; readers: {painting.WORKERS})")
+        each = min(seconds["bare network"]) / len(jobs)
+
+        def asleep(_: Tensor, each: float = each) -> Tensor:
+            time.sleep(each)
+            return logits
+
+        for name, network in (("predict", student.logits), ("asleep", asleep)):
+            segmenter = Segmenter(replace(student, logits=network))
+            painter = Painter(segmenter, ("overlay", "label"), 0.5, f"{name} {turn}")
+            with clock(seconds[name]):
+                assert not any(outcome.skipped for outcome in paint_all(painter, jobs))
+    bare = np.median(seconds["bare network"])
+    print(f"{student.engine}: bare network {len(jobs) / bare:.2f} images/s")
+    print(f"predict {len(jobs) / np.median(seconds['predict']):.2f} images/s")
+    print(f"predict / bare network: {100 * bare / np.median(seconds['predict']):.0f} %")
+    slept = min(seconds["bare network"]) / np.median(seconds["asleep"])
+    print(f"the same with a network asleep: {100 * slept:.0f} %")
+
+
+@contextmanager
+def clock(seconds: list[float]) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds.append(time.perf_counter() - start)
 
 
 def measure(checkpoint: Path, source: Path, output: Path, title: str) -> None:
