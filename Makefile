@@ -31,7 +31,7 @@ format: $(READY)
 	$(BIN)/ruff format
 
 bench: $(READY)
-	for name in data losses networks normals sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in data losses networks normals predict sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 # Wheel and sdist; the wheel is tried in an empty environment.
 dist: $(READY)

@@ -22,11 +22,10 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from lix.catalog import build_network, entries
 from lix.networks.base import SegNetwork
+from lix.networks.cost import macs, parameters
 
 HEIGHT, WIDTH, CLASSES, REPEATS = 128, 416, 19, 3
 VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -95,11 +94,9 @@ def measure(name: str, options: dict[str, Any], x_channels: int) -> dict[str, fl
         network.zero_grad(set_to_none=True)
 
     network.eval()
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
-        forward()  # the counter knows attention as matrix products alone
     row = {
-        "M params": sum(p.numel() for p in network.parameters()) / 1e6,
-        "GMACs": counter.get_total_flops() / 2e9,
+        "M params": parameters(network) / 1e6,
+        "GMACs": macs(network, HEIGHT, WIDTH) / 1e9,
         "forward s": least_seconds(forward),
     }
     row["ONNX s"] = onnx_seconds(network, given)

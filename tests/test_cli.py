@@ -16,7 +16,8 @@ import yaml
 from PIL import Image
 
 from lix.catalog import entries
-from lix.cli import main, parse_size
+from lix.cli import main
+from lix.cli_data import parse_size
 from lix.config import Recipe
 from lix.networks.checkpoint import load_network
 from lix.training.callbacks import read_history
@@ -75,7 +76,7 @@ def test_help_is_fast_because_it_loads_nothing_heavy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "train", "distill", "eval", "predict", "export", "list", "data"]
+    "command", ["demo", "train", "distill", "eval", "predict", "export", "bench", "list", "data"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lix(command, "--help") == 0

@@ -11,7 +11,8 @@ from cyclopts import App, CycloptsError, Parameter
 from pydantic import ValidationError
 
 from lix import __version__, catalog, faults
-from lix.cli_data import data_app, parse_size
+from lix.cli_data import data_app
+from lix.cli_deploy import bench, export, predict
 from lix.cli_study import study_app
 from lix.config import (
     Augmentation,
@@ -31,9 +32,14 @@ app = App(
     version=__version__,
     default_parameter=Parameter(negative=(), consume_multiple=True),
     help_format="markdown",
+    suppress_keyboard_interrupt=False,
 )
+app.meta.suppress_keyboard_interrupt = False
 app.command(data_app)
 app.command(study_app)
+
+for command in (predict, export, bench):
+    app.command(command)
 
 FAULTS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)
 """What a user's settings, files or machine can cause."""
@@ -172,57 +178,6 @@ def evaluate(
     evaluate_checkpoint(checkpoint, data, split=split, common=common, output=output)
 
 
-@app.command
-def predict(
-    checkpoint: Checkpoint,
-    source: Path,
-    *,
-    output: Path = Path("predictions"),
-    size: str = "train",
-    confidence: bool = False,
-) -> None:
-    """Segment an image, a folder of images or a video with a student: RGB is all it needs.
-
-    Args:
-        source: image, folder or video.
-        output: folder for overlays and label images.
-        size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
-        confidence: also write a map of the highest class probability.
-    """
-    from rich.progress import Progress
-
-    from lix.deploy.predict import predict as run
-
-    with Progress(transient=True) as bars:
-        task = bars.add_task(source.name, total=None)
-        written = run(
-            checkpoint,
-            source,
-            output,
-            size="train" if size == "train" else "native" if size == "native" else parse_size(size),
-            confidence=confidence,
-            progress=lambda done, total: bars.update(task, completed=done, total=total or None),
-        )
-    print(f"{len(written)} files in {output}")
-
-
-@app.command
-def export(checkpoint: Checkpoint, output: Path = Path("student.onnx")) -> None:
-    """Export a student to ONNX, verified against PyTorch, or to safetensors.
-
-    Args:
-        output: file to write, .onnx or .safetensors.
-    """
-    if output.suffix == ".safetensors":
-        from lix.deploy.weights import export_weights
-
-        print(export_weights(checkpoint, output))
-    else:
-        from lix.deploy.export import export_onnx
-
-        print(export_onnx(checkpoint, output))
-
-
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
@@ -279,7 +234,10 @@ def main() -> None:
             raise
         _fail(faults.sentence(error), 1)
     except KeyboardInterrupt:
-        _fail("Interrupted; --resume continues a training, the same command a study.", 130)
+        _fail(
+            "Interrupted; --resume continues a training, the same command a study or predictions.",
+            130,
+        )
 
 
 def _fail(sentence: str, code: int) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lix.deploy.export import export_onnx
 from lix.networks.checkpoint import NetworkSpec
 
 PALETTE = ((128, 64, 128), (70, 70, 70), (107, 142, 35), (70, 130, 180), (0, 0, 142))
@@ -15,13 +16,19 @@ Photo = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _write_checkpoint(tmp_path_factory.mktemp("student") / "best.ckpt")
+    return write_checkpoint(tmp_path_factory.mktemp("student") / "best.ckpt")
+
+
+@pytest.fixture(scope="session")
+def exported(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The student as an ONNX file."""
+    return export_onnx(student, tmp_path_factory.mktemp("exported") / "student.onnx").path
 
 
 @pytest.fixture(scope="session")
 def teacher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("teacher") / "best.ckpt"
-    return _write_checkpoint(path, x_kind="depth", x_channels=1)
+    return write_checkpoint(path, x_kind="depth", x_channels=1)
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ def photo(tmp_path: Path) -> Photo:
     return write
 
 
-def _write_checkpoint(path: Path, **changes: object) -> Path:
+def write_checkpoint(path: Path, **changes: object) -> Path:
     """An untrained network, its weights enlarged so that all classes occur."""
     given = {
         "name": "mfnet",

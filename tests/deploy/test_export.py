@@ -93,6 +93,20 @@ class OtherInExport(OneConvolution):
         return self.conv(image) * (1.1 if torch.compiler.is_exporting() else 1.0)
 
 
+class Close(OneConvolution):
+    """Two classes almost alike, and the other one ahead once exported."""
+
+    lead = 4e-4
+
+    def _forward(self, image, x, taps):
+        ahead = -self.lead if torch.compiler.is_exporting() else self.lead
+        return 0 * self.conv(image) + torch.tensor([1, 1 + ahead, 0, 0, 0]).view(1, 5, 1, 1)
+
+
+class Tied(Close):
+    lead = 2e-5
+
+
 class NotANumber(OneConvolution):
     def _forward(self, image, x, taps):
         return self.conv(image) * torch.nan
@@ -143,6 +157,18 @@ def test_result_that_differs_leaves_the_old_file_alone(export_of, network, tmp_p
         export_of(network)
     assert list(path.parent.iterdir()) == [path]
     assert path.read_text() == "old"
+
+
+def test_other_classes_are_refused_though_the_logits_are_close(export_of, tmp_path):
+    with pytest.raises(ValueError, match=r"only 0\.000 % of pixels get PyTorch's class or one"):
+        export_of(Close)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_ties_may_go_either_way(export_of):
+    report = export_of(Tied)
+    assert (report.agreement, report.agreement_or_tie) == (0, 1)
+    assert str(report).endswith("0.00 % of pixels get the same class, 100.0000 % tie")
 
 
 def test_network_that_cannot_be_exported_is_one_sentence(export_of, capfd):

@@ -10,8 +10,9 @@ from torchvision import tv_tensors
 from lix.data.readers import read_rgb
 from lix.data.sample import Sample
 from lix.data.transforms import resize, to_batch
+from lix.deploy.engines import open_student
 from lix.deploy.predict import predict
-from lix.deploy.student import Segmenter, load_student
+from lix.deploy.student import Segmenter, load_student, torch_student
 from lix.networks.checkpoint import load_network
 
 
@@ -71,7 +72,7 @@ def test_native_size_pads_with_the_edge_and_cuts_back(student, photo, tmp_path):
 
 
 def test_any_size_is_taken(student, photo, tmp_path):
-    written = predict(student, photo("a.png", 100, 150), tmp_path / "out", size=(40, 60))
+    written = predict(student, photo("a.png", 100, 150), tmp_path / "out", size=(40, 60)).files
     assert {pixels(path).shape[:2] for path in written} == {(100, 150)}
 
 
@@ -85,7 +86,7 @@ def test_confidence_is_the_softmax_probability_of_the_label(student, photo, tmp_
 
 
 def test_confidence_is_written_only_on_demand(student, photo, tmp_path):
-    written = predict(student, photo("a.png"), tmp_path / "out")
+    written = predict(student, photo("a.png"), tmp_path / "out").files
     assert names(written) == names((tmp_path / "out").iterdir()) == ["a_label.png", "a_overlay.png"]
 
 
@@ -102,7 +103,7 @@ def test_folder_is_searched_with_its_sub_folders_whatever_the_case(student, phot
     for name in ("in/a.JPG", "in/b/a.png", "in/b/c/d.e.TIFF", "in/b/.hidden.png"):
         photo(name)
     (tmp_path / "in/notes.txt").write_text("no image")
-    written = predict(student, tmp_path / "in", tmp_path / "out")
+    written = predict(student, tmp_path / "in", tmp_path / "out").files
     labels = [str(path.relative_to(tmp_path / "out")) for path in written if "label" in path.name]
     assert labels == ["a_label.png", "b/a_label.png", "b/c/d.e_label.png"]
     assert sorted(written) == sorted(path for path in tmp_path.glob("out/**/*") if path.is_file())
@@ -110,9 +111,9 @@ def test_folder_is_searched_with_its_sub_folders_whatever_the_case(student, phot
 
 def test_second_run_leaves_results_inside_the_source_alone(student, photo, tmp_path):
     photo("in/a.png")
-    first = predict(student, tmp_path / "in", tmp_path / "in/out")
+    first = predict(student, tmp_path / "in", tmp_path / "in/out").files
     before = [path.read_bytes() for path in first]
-    assert predict(student, tmp_path / "in", tmp_path / "in/out") == first
+    assert predict(student, tmp_path / "in", tmp_path / "in/out") == (first, 1)
     assert [path.read_bytes() for path in first] == before
 
 
@@ -247,27 +248,28 @@ def test_interrupted_write_keeps_the_old_result(student, photo, tmp_path, monkey
 @pytest.mark.parametrize("size", [(0, 20), (20, -1)])
 def test_size_below_one_is_refused(student, size):
     with pytest.raises(ValueError, match="at least 1"):
-        Segmenter(*load_student(student), size=size)
+        Segmenter(open_student(student), size=size)
 
 
 @pytest.mark.parametrize("image", [np.zeros((20, 20), np.uint8), np.zeros((20, 20, 3), np.float32)])
 def test_segmenter_takes_rgb_bytes_alone(student, image):
     with pytest.raises(ValueError, match=r"must be \(H, W, 3\) uint8 RGB"):
-        Segmenter(*load_student(student))(image)
+        Segmenter(open_student(student))(image)
 
 
 def test_segmenter_takes_views_of_other_arrays(student):
     bgr = np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8)
-    segment = Segmenter(*load_student(student), size="native", device="cpu")
+    segment = Segmenter(open_student(student), size="native")
     assert torch.equal(segment(bgr[..., ::-1]), segment(bgr[..., ::-1].copy()))
 
 
 def test_too_large_a_picture_is_one_sentence(student, monkeypatch):
-    segment = Segmenter(*load_student(student))
+    network, spec = load_student(student)
+    segment = Segmenter(torch_student(network, spec))
 
     def full(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(segment.network, "_forward", full)
+    monkeypatch.setattr(network, "_forward", full)
     with pytest.raises(ValueError, match="20x30 does not fit into the memory of"):
         segment(np.zeros((20, 30, 3), np.uint8))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,12 +14,25 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from lix import __version__
 from lix.deploy import video
-from lix.deploy.pictures import find_pictures, label_picture, overlay, read_picture, save_png
-from lix.deploy.student import Segmenter, Size, load_student
+from lix.deploy.engines import Engine, open_student
+from lix.deploy.images import Job, Painter, find_jobs, labels_of, paint_all
+from lix.deploy.pictures import label_picture, overlay
+from lix.deploy.pipeline import ahead
+from lix.deploy.student import Segmenter, Size
+from lix.networks.checkpoint import checkpoint_file
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished images or frames and that of all, 0 = unknown."""
+
+
+class Predictions(NamedTuple):
+    """What stands in the output folder."""
+
+    files: list[Path]
+    skipped: int
+    """Number of images whose results were there before."""
 
 
 def predict(
@@ -27,38 +43,44 @@ def predict(
     size: Size = "train",
     confidence: bool = False,
     opacity: float = 0.5,
+    engine: Engine = "auto",
+    threads: int = 1,
     device: str | torch.device | None = None,
     progress: Progress | None = None,
-) -> list[Path]:
+) -> Predictions:
     """Segment pictures with a student, from RGB alone.
 
     An image gives `NAME_overlay.png` (class colours over the image), `NAME_label.png` (mode P:
     pixel values are the train ids) and, if asked for, `NAME_confidence.png` (8-bit grey: softmax
     probability of the label * 255), each of the image's own size; a video gives
-    `NAME_overlay.mp4`. Sub-folders of a folder are kept. One picture is in memory at a time.
+    `NAME_overlay.mp4`. Sub-folders of a folder are kept. A few pictures are in memory at a time:
+    while the network works on one, threads read the next and write the last.
+
+    Results carry a hash of their image, the checkpoint, the options and the version of lix (the
+    PNG text `lix`). An image whose results carry the hash they would get is skipped; anything
+    else is written anew. A video always is.
 
     Args:
-        checkpoint: run folder or checkpoint of a student.
+        checkpoint: run folder or checkpoint of a student, or its .onnx file.
         source: an image, a folder that is searched with its sub-folders, or a video.
         output: folder of the results; made if missing.
         size: what the network sees: the picture at the training size (`train`), at its own
             (`native`) or at (H, W); see `Segmenter`.
         confidence: write the confidence too; images alone.
         opacity: of the colours, in [0, 1].
+        engine: what computes; see `open_student`.
+        threads: of the network on the CPU.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
         progress: called after every image or frame.
 
-    Returns:
-        The files written.
-
     Raises:
         FileNotFoundError: no checkpoint or no source.
-        ModuleNotFoundError: the source is a video and PyAV is missing.
+        ModuleNotFoundError: the source is a video and PyAV is missing, or ONNX Runtime is.
         ValueError: a teacher's checkpoint, a wrong option, a folder without images, or pictures
             that cannot be read; the others of their folder are done by then.
         OSError: the output cannot be written.
     """
-    source, output = Path(source), Path(output)
+    checkpoint, source, output = Path(checkpoint), Path(source), Path(output)
     if not source.exists():
         raise FileNotFoundError(f"{source} is missing; name an image, a folder or a video.")
     if not 0 <= opacity <= 1:
@@ -66,71 +88,41 @@ def predict(
     is_video = source.suffix.lower() in video.SUFFIXES
     if is_video and confidence:
         raise ValueError(f"{source} is a video; the confidence is written for images alone.")
-    jobs = {} if is_video else _jobs(source, output)
-    segmenter = Segmenter(*load_student(checkpoint), size=size, device=device)
+    jobs = [] if is_video else find_jobs(source, output)
+    student = open_student(checkpoint, engine=engine, threads=threads, device=device)
+    segmenter = Segmenter(student, size=size)
     if is_video:
-        return [_repaint_video(segmenter, source, output, opacity, progress)]
-    return _paint_images(segmenter, jobs, opacity, progress, with_confidence=confidence)
+        return Predictions([_repaint_video(segmenter, source, output, opacity, progress)], 0)
+    digest = _digest(checkpoint_file(checkpoint))
+    settings = [__version__, digest, student.engine, segmenter.size, opacity]
+    kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
+    return _paint_images(Painter(segmenter, kinds, opacity, repr(settings)), jobs, progress)
 
 
-def _jobs(source: Path, output: Path) -> dict[Path, Path]:
-    """Results' path without ending → image."""
-    if not source.is_dir():
-        return {output / source.stem: source}
-    if source.resolve() == output.resolve():
-        raise ValueError(f"{output} holds the images; choose another output folder.")
-    jobs: dict[Path, Path] = {}
-    for path in find_pictures(source, without=output):
-        target = output / path.relative_to(source).with_suffix("")
-        if target in jobs:
-            raise ValueError(
-                f"{jobs[target]} and {path} would give results of the same name; rename one."
-            )
-        jobs[target] = path
-    return jobs
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while part := opened.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
 
 
-def _paint_images(
-    segmenter: Segmenter,
-    jobs: dict[Path, Path],
-    opacity: float,
-    progress: Progress | None,
-    *,
-    with_confidence: bool,
-) -> list[Path]:
-    written: list[Path] = []
+def _paint_images(painter: Painter, jobs: list[Job], progress: Progress | None) -> Predictions:
+    files: list[Path] = []
     failed: dict[Path, str] = {}
-    for done, (target, path) in enumerate(jobs.items(), start=1):
-        try:
-            image = read_picture(path)
-            logits = segmenter(np.asarray(image))
-        except ValueError as error:
-            failed[path] = str(error)
-        else:
-            pictures = _pictures(image, logits, segmenter, opacity, with_confidence=with_confidence)
-            for kind, picture in pictures.items():
-                written.append(save_png(picture, target.with_name(f"{target.name}_{kind}.png")))
-        if progress is not None:
-            progress(done, len(jobs))
+    skipped = 0
+    with closing(paint_all(painter, jobs)) as outcomes:
+        for done, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), start=1):
+            if isinstance(outcome, ValueError):
+                failed[job.source] = str(outcome)
+            else:
+                files += outcome.files
+                skipped += outcome.skipped
+            if progress is not None:
+                progress(done, len(jobs))
     if failed:
         raise ValueError(_report(failed, len(jobs)))
-    return written
-
-
-def _pictures(
-    image: Image.Image,
-    logits: Tensor,
-    segmenter: Segmenter,
-    opacity: float,
-    *,
-    with_confidence: bool,
-) -> dict[str, Image.Image]:
-    labels = label_picture(_labels(logits), segmenter.spec.palette)
-    pictures = {"overlay": overlay(image, labels, opacity), "label": labels}
-    if with_confidence:
-        share = logits.softmax(dim=0).amax(dim=0)
-        pictures["confidence"] = Image.fromarray((share * 255).round().byte().cpu().numpy())
-    return pictures
+    return Predictions(files, skipped)
 
 
 def _report(failed: dict[Path, str], total: int) -> str:
@@ -144,16 +136,26 @@ def _report(failed: dict[Path, str], total: int) -> str:
 def _repaint_video(
     segmenter: Segmenter, source: Path, output: Path, opacity: float, progress: Progress | None
 ) -> Path:
-    def paint(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        labels = label_picture(_labels(segmenter(frame)), segmenter.spec.palette)
-        return np.asarray(overlay(Image.fromarray(frame), labels, opacity))
+    def see(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Tensor]:
+        return frame, segmenter.prepare(frame)
+
+    def score(seen: tuple[NDArray[np.uint8], Tensor]) -> tuple[NDArray[np.uint8], Tensor]:
+        frame, batch = seen
+        return frame, segmenter.score(batch, frame.shape[:2])
+
+    def colour(scored: tuple[NDArray[np.uint8], Tensor]) -> NDArray[np.uint8]:
+        frame, logits = scored
+        labels = labels_of(segmenter.restore(logits, frame.shape[:2]))
+        picture = label_picture(labels, segmenter.student.spec.palette)
+        return np.asarray(overlay(Image.fromarray(frame), picture, opacity))
+
+    def paint(frames: Iterator[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8], None, None]:
+        with (
+            closing(ahead(see, frames)) as seen,
+            closing(ahead(colour, map(score, seen))) as painted,
+        ):
+            yield from painted
 
     target = output / f"{source.stem}_overlay.mp4"
     video.repaint(source, target, paint, progress)
     return target
-
-
-def _labels(logits: Tensor) -> NDArray[np.uint8]:
-    """(H, W) train ids; on the CPU, `max` is five times as fast as `argmax`."""
-    labels: NDArray[np.uint8] = logits.max(dim=0).indices.byte().cpu().numpy()
-    return labels

@@ -1,7 +1,10 @@
-"""A trained student that segments pictures of any size."""
+"""A trained student that segments pictures of any size, whatever computes it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +20,21 @@ from lix.networks.checkpoint import NetworkSpec, load_network
 
 Size = Literal["train", "native"] | tuple[int, int]
 """What the network sees of a picture: all of it at the training size, at its own, or at (H, W)."""
+
+Logits = Callable[[Tensor], Tensor]
+"""(B, 3, H, W) float32 RGB in [0, 1], H and W multiples of the size divisor → (B, K, H, W)."""
+
+
+@dataclass(frozen=True)
+class Student:
+    """What segments: a network of PyTorch or a session of ONNX Runtime."""
+
+    engine: Literal["torch", "onnx"]
+    logits: Logits
+    spec: NetworkSpec
+    size_divisor: int
+    device: torch.device
+    """Where `logits` takes its batch."""
 
 
 def load_student(checkpoint: Path) -> tuple[SegNetwork, NetworkSpec]:
@@ -34,39 +52,43 @@ def load_student(checkpoint: Path) -> tuple[SegNetwork, NetworkSpec]:
     return network, spec
 
 
+def torch_student(
+    network: SegNetwork, spec: NetworkSpec, device: str | torch.device | None = None
+) -> Student:
+    """A student that PyTorch computes.
+
+    Args:
+        network: sees RGB alone; put into eval mode and onto the device.
+        spec: its description.
+        device: such as `cuda:1`; default: the accelerator, else the CPU.
+    """
+    found = torch.accelerator.current_accelerator(check_available=True)
+    chosen = torch.device(device or found or "cpu")
+    network = network.eval().to(chosen)
+    return Student("torch", lambda batch: network(batch).logits, spec, network.size_divisor, chosen)
+
+
 class Segmenter:
     """A student that takes the pixels of one picture and scores its classes at the same size.
 
     The picture is resized as in training, padded at the right and the bottom to what the network
-    can take, and the logits are resized back bilinearly.
+    can take, and the logits are resized back bilinearly. A call does `prepare`, `score` and
+    `restore`, which may run in threads of their own.
 
     Args:
-        network: sees RGB alone.
-        spec: its description.
+        student: what computes the logits.
         size: of what the network sees.
-        device: such as `cuda:1`; default: the accelerator, else the CPU.
 
     Raises:
         ValueError: a size below 1.
     """
 
-    def __init__(
-        self,
-        network: SegNetwork,
-        spec: NetworkSpec,
-        *,
-        size: Size = "train",
-        device: str | torch.device | None = None,
-    ) -> None:
-        self.size = spec.size if size == "train" else size
+    def __init__(self, student: Student, *, size: Size = "train") -> None:
+        self.student = student
+        self.size = student.spec.size if size == "train" else size
         if self.size != "native" and min(self.size) < 1:
             raise ValueError(f"The size is {self.size}; height and width must be at least 1.")
-        found = torch.accelerator.current_accelerator(check_available=True)
-        self.device = torch.device(device or found or "cpu")
-        self.network = network.eval().to(self.device)
-        self.spec = spec
 
-    @torch.inference_mode()
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """Score one picture.
 
@@ -74,32 +96,50 @@ class Segmenter:
             image: (H, W, 3) uint8 RGB.
 
         Returns:
-            (K, H, W) logits on the network's device.
+            (K, H, W) logits on the student's device.
 
         Raises:
-            ValueError: other pixels, or a picture too large for the device's memory.
+            ValueError: other pixels, or a picture too large for the memory.
         """
+        shape = image.shape[:2]
+        return self.restore(self.score(self.prepare(image), shape), shape)
+
+    def prepare(self, image: NDArray[np.uint8]) -> Tensor:
+        """(H, W, 3) uint8 RGB → the (1, 3, h, w) batch that the network sees, on the CPU."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(
                 f"A picture must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}."
             )
-        height, width = image.shape[:2]
+        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        if self.size != "native":
+            pixels = TF.resize(pixels, list(self.size), antialias=True)
+        height, width = pixels.shape[-2:]
+        divisor = self.student.size_divisor
+        batch = pixels[None].float() / 255.0
+        return F.pad(batch, (0, -width % divisor, 0, -height % divisor), mode="replicate")
+
+    @torch.inference_mode()
+    def score(self, batch: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """(1, K, h, w) logits of a prepared picture of (H, W), without the padding."""
+        height, width = shape if self.size == "native" else self.size
+        with self._memory(shape):
+            logits = self.student.logits(batch.to(self.student.device))
+        return logits[..., :height, :width]
+
+    @torch.inference_mode()
+    def restore(self, logits: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """(1, K, h, w) logits → (K, H, W)."""
+        if tuple(logits.shape[-2:]) == tuple(shape):
+            return logits[0]
+        with self._memory(shape):
+            return F.interpolate(logits, list(shape), mode="bilinear")[0]
+
+    @contextmanager
+    def _memory(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
-            logits = self._resized_logits(torch.from_numpy(np.array(image)).permute(2, 0, 1))
-            return F.interpolate(logits, (height, width), mode="bilinear")[0]
+            yield
         except torch.OutOfMemoryError:
             raise ValueError(
-                f"A picture of {height}x{width} does not fit into the memory of {self.device}; "
-                "choose a smaller size."
+                f"A picture of {shape[0]}x{shape[1]} does not fit into the memory of "
+                f"{self.student.device}; choose a smaller size."
             ) from None
-
-    def _resized_logits(self, image: Tensor) -> Tensor:
-        """(1, K, h, w) logits at the size that the network sees."""
-        if self.size != "native":
-            image = TF.resize(image, list(self.size), antialias=True)
-        height, width = image.shape[-2:]
-        divisor = self.network.size_divisor
-        batch = image[None].to(self.device).float() / 255.0
-        padded = F.pad(batch, (0, -width % divisor, 0, -height % divisor), mode="replicate")
-        logits: Tensor = self.network(padded).logits
-        return logits[..., :height, :width]

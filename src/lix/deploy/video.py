@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from fractions import Fraction
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lix.deploy.pipeline import ahead
 from lix.extras import require
 from lix.files import replacing
 
@@ -18,21 +21,26 @@ MPEG4_BITS_PER_PIXEL = 0.3
 """Of the encoder that steps in where H.264 is missing; its own default is far too few."""
 
 
+Frame = NDArray[np.uint8]
+"""(H, W, 3) RGB, upright."""
+
+
 def repaint(
     source: Path,
     target: Path,
-    paint: Callable[[NDArray[np.uint8]], NDArray[np.uint8]],
+    paint: Callable[[Iterator[Frame]], Generator[Frame, None, None]],
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a video as MP4 with every frame passed through `paint`; sound is left out.
+    """Write a video as MP4 with all frames passed through `paint`; sound is left out.
 
     The frame rate is the source's mean one. A frame with an odd height or width repeats its last
-    row or column, because players of H.264 expect even sizes.
+    row or column, because players of H.264 expect even sizes. Threads decode and encode a few
+    frames ahead of `paint` and behind it.
 
     Args:
         source: the video.
         target: the MP4 file.
-        paint: takes an upright (H, W, 3) RGB frame and returns one of the same shape.
+        paint: takes the upright (H, W, 3) RGB frames and yields one of the same shape for each.
         progress: called with the number of finished frames and that of all, 0 where the file does
             not tell.
 
@@ -45,16 +53,18 @@ def repaint(
     import av
 
     with _open(source) as reader, replacing(target) as part, av.open(part, "w") as writer:
-        encoder, total = None, _length(reader)
-        for done, frame in enumerate(_frames(reader, source), start=1):
-            picture = _even(paint(frame))
-            encoder = encoder or _encoder(writer, picture, _rate(reader))
-            writer.mux(encoder.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            if progress is not None:
-                progress(done, total)
-        if encoder is None:
+        encode, total, done = _Encoder(writer, _rate(reader)), _length(reader), 0
+        with (
+            closing(_decoded_ahead(reader, source)) as frames,
+            closing(paint(frames)) as painted,
+            closing(ahead(encode, painted)) as encoded,
+        ):
+            for done, _ in enumerate(encoded, start=1):
+                if progress is not None:
+                    progress(done, total)
+        if not done:
             raise ValueError(f"{source} has no frame; choose another video.")
-        writer.mux(encoder.encode())
+        encode.finish()
 
 
 def _open(source: Path) -> Any:
@@ -70,8 +80,17 @@ def _open(source: Path) -> Any:
     return reader
 
 
-def _frames(reader: Any, source: Path) -> Iterator[NDArray[np.uint8]]:
-    """Upright (H, W, 3) RGB frames of the first video stream."""
+def _decoded_ahead(reader: Any, source: Path) -> Generator[Frame, None, None]:
+    frames = _frames(reader, source)
+    with closing(ahead(lambda _: next(frames, None), repeat(None))) as decoded:
+        for frame in decoded:
+            if frame is None:
+                return
+            yield frame
+
+
+def _frames(reader: Any, source: Path) -> Iterator[Frame]:
+    """Upright frames of the first video stream."""
     import av
 
     try:
@@ -86,7 +105,7 @@ def _damaged(source: Path, error: Any) -> str:
     return f"{source} is damaged or no video ({error.strerror}); replace the file."
 
 
-def _even(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _even(picture: Frame) -> Frame:
     height, width = picture.shape[:2]
     return np.pad(picture, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
 
@@ -102,13 +121,32 @@ def _length(reader: Any) -> int:
     return reader.streams.video[0].frames or round((reader.duration or 0) * _rate(reader) / 10**6)
 
 
-def _encoder(writer: Any, picture: NDArray[np.uint8], rate: Fraction) -> Any:
-    import av
+class _Encoder:
+    """Encodes frames into a container; the first one decides the size."""
 
-    has_h264 = "libx264" in av.codecs_available
-    encoder = writer.add_stream("libx264" if has_h264 else "mpeg4", rate=rate)
-    encoder.height, encoder.width = picture.shape[:2]
-    encoder.pix_fmt = "yuv420p"
-    if not has_h264:
-        encoder.bit_rate = round(MPEG4_BITS_PER_PIXEL * picture.shape[0] * picture.shape[1] * rate)
-    return encoder
+    def __init__(self, writer: Any, rate: Fraction) -> None:
+        self.writer, self.rate = writer, rate
+        self.stream: Any = None
+
+    def __call__(self, frame: Frame) -> None:
+        import av
+
+        picture = _even(frame)
+        self.stream = self.stream or self._open(*picture.shape[:2])
+        encoded = self.stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
+        self.writer.mux(encoded)
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        self.writer.mux(self.stream.encode())
+
+    def _open(self, height: int, width: int) -> Any:
+        import av
+
+        has_h264 = "libx264" in av.codecs_available
+        stream = self.writer.add_stream("libx264" if has_h264 else "mpeg4", rate=self.rate)
+        stream.height, stream.width = height, width
+        stream.pix_fmt = "yuv420p"
+        if not has_h264:
+            stream.bit_rate = round(MPEG4_BITS_PER_PIXEL * height * width * self.rate)
+        return stream

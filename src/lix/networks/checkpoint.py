@@ -57,6 +57,21 @@ class NetworkSpec:
         return cls(**{**stored, **tuples})
 
 
+def checkpoint_file(path: Path | str) -> Path:
+    """The checkpoint of a run folder (its best one), or the file itself.
+
+    Raises:
+        FileNotFoundError: nothing there.
+    """
+    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"{file} is missing; name a run folder whose training has finished an epoch, "
+            "or a .ckpt or .safetensors file."
+        )
+    return file
+
+
 def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
     """Load a trained network from a run folder (its best checkpoint) or a checkpoint file.
 
@@ -67,12 +82,7 @@ def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
         FileNotFoundError: nothing there.
         ValueError: the file is damaged or no checkpoint of lix.
     """
-    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
-    if not file.is_file():
-        raise FileNotFoundError(
-            f"{file} is missing; name a run folder whose training has finished an epoch, "
-            "or a .ckpt or .safetensors file."
-        )
+    file = checkpoint_file(path)
     try:
         spec, weights = _read(file)
     except UNREADABLE as error:

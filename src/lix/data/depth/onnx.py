@@ -17,10 +17,10 @@ from lix.data.depth.engine import STORED
 from lix.data.depth.onnx_description import OnnxDescription, Pixels, View, read_onnx_description
 from lix.data.x_files import XFiles
 from lix.extras import require
+from lix.onnx_session import one_line, open_session, session_errors
 
 TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64, "uint8": np.uint8}
 """`tensor(…)` of ONNX Runtime → what is fed."""
-PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 Size = tuple[int, int]
 """Height and width."""
@@ -43,7 +43,7 @@ class OnnxModel:
     def __init__(self, *, model: Path, threads: int = 1) -> None:
         require("depth", "onnxruntime")
         self.description = read_onnx_description(Path(model))
-        self._session = _open(self.description.model, threads)
+        self._session = open_session(self.description.model, threads)
         self._inputs = _match_inputs(self._session, self.description)
         self._output = _output_name(self._session, self.description)
         self._size = self.description.size
@@ -69,9 +69,9 @@ class OnnxModel:
         }
         try:
             result = self._session.run([self._output], feeds)[0]
-        except _errors() as error:
+        except session_errors() as error:
             raise ValueError(
-                f"the model cannot take it ({_line(error)}); correct size or divisor in the "
+                f"the model cannot take it ({one_line(error)}); correct size or divisor in the "
                 "description."
             ) from None
         return self._restored(_plane(np.asarray(result), self.description), left.shape[:2])
@@ -109,23 +109,6 @@ class OnnxModel:
             if isinstance(height, int) and isinstance(width, int):
                 return height * view.shrink, width * view.shrink
         return None
-
-
-def _open(path: Path, threads: int) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    available = onnxruntime.get_available_providers()
-    try:
-        return onnxruntime.InferenceSession(
-            str(path), options, providers=[p for p in PROVIDERS if p in available]
-        )
-    except _errors() as error:
-        raise ValueError(
-            f"{path} is no model that ONNX Runtime loads ({_line(error)}); export it again."
-        ) from None
 
 
 def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple[View, Any]]:
@@ -201,15 +184,3 @@ def _resized(batch: Tensor, size: Size, *, antialias: bool = False) -> Tensor:
     if tuple(batch.shape[-2:]) == size:
         return batch
     return interpolate(batch, size, mode="bilinear", antialias=antialias)
-
-
-def _errors() -> tuple[type[Exception], ...]:
-    """What ONNX Runtime raises; its exceptions have no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    kinds = (kind for kind in vars(state).values() if isinstance(kind, type))
-    return tuple(kind for kind in kinds if issubclass(kind, Exception))
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -1,0 +1,155 @@
+"""Latency, throughput and memory of a student on this machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.table import Table
+
+from lix.deploy.engines import Engine, open_student
+from lix.deploy.onnx_cost import onnx_cost
+from lix.deploy.student import Student, load_student
+from lix.networks.cost import macs, parameters
+
+WARM_UP = 3
+"""Runs that are not counted."""
+
+
+@dataclass(frozen=True)
+class BenchReport:
+    """Times are wall-clock seconds of a batch; memory is in MB."""
+
+    engine: str
+    device: str
+    size: tuple[int, int]
+    """Height and width that the network saw."""
+    batch: int
+    runs: int
+    median: float
+    late: float
+    """95 % of the runs took no longer."""
+    memory: tuple[float, float] | None
+    """Of the process, or allocated on the GPU: before the first run and at the peak; None where
+    the machine does not tell."""
+    parameters: int
+    macs: int
+    """Of the batch: convolutions and matrix products alone."""
+
+    @property
+    def _memory(self) -> str:
+        if self.memory is None:
+            return "unknown"
+        before, peak = self.memory
+        return f"{peak:.0f} MB, {peak - before:.0f} MB by the runs"
+
+    @property
+    def throughput(self) -> float:
+        """Images a second."""
+        return self.batch / self.median
+
+    def table(self, title: str) -> Table:
+        """All of it, for people."""
+        height, width = self.size
+        seen = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
+        table = Table(title, seen)
+        table.add_row("engine", f"{self.engine} on {self.device}")
+        table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
+        table.add_row("latency, 95 %", f"{1000 * self.late:.1f} ms")
+        table.add_row("throughput", f"{self.throughput:.2f} images/s")
+        table.add_row("peak memory", self._memory)
+        table.add_row("MACs", f"{self.macs / 1e9:.2f} G")
+        table.add_row("parameters", f"{self.parameters / 1e6:.3f} M")
+        return table
+
+
+def bench(
+    checkpoint: Path,
+    *,
+    size: tuple[int, int] | None = None,
+    batch: int = 1,
+    engine: Engine = "auto",
+    threads: int = 1,
+    runs: int = 30,
+    device: str | torch.device | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> BenchReport:
+    """Measure the bare network: no reading, resizing or painting.
+
+    Args:
+        checkpoint: run folder, checkpoint, or .onnx file of `lix export`.
+        size: height and width, which grow to multiples of the size divisor as in prediction;
+            default: the training size.
+        batch: images at a time.
+        engine: what computes; see `open_student`.
+        threads: of the CPU.
+        runs: number of batches that are timed.
+        device: such as `cuda:1`; default: the accelerator, else the CPU.
+        progress: called with the number of finished runs and that of all.
+
+    Raises:
+        ValueError: a size, batch or number of runs below 1, a size that the network cannot take,
+            or as `open_student`.
+        ModuleNotFoundError, FileNotFoundError: as `open_student`.
+    """
+    if min(batch, runs, *(size or (1,))) < 1:
+        raise ValueError("Size, batch and number of runs must be at least 1.")
+    student = open_student(checkpoint, engine=engine, threads=threads, device=device)
+    height, width = (n + -n % student.size_divisor for n in size or student.spec.size)
+    seconds, memory = _measure(student, torch.rand(batch, 3, height, width), runs, progress)
+    if checkpoint.suffix.lower() == ".onnx":
+        numbers = onnx_cost(checkpoint, batch, height, width)
+    else:
+        network, _ = load_student(checkpoint)
+        numbers = parameters(network), macs(network, height, width, batch)
+    return BenchReport(
+        student.engine,
+        str(student.device),
+        (height, width),
+        batch,
+        runs,
+        float(np.median(seconds)),
+        float(np.percentile(seconds, 95)),
+        memory,
+        *numbers,
+    )
+
+
+@torch.inference_mode()
+def _measure(
+    student: Student, images: torch.Tensor, runs: int, progress: Callable[[int, int], None] | None
+) -> tuple[list[float], tuple[float, float] | None]:
+    images = images.to(student.device)
+    before = _megabytes(student.device)
+    seconds = []
+    for run in range(-WARM_UP, runs):
+        start = time.perf_counter()
+        student.logits(images)
+        if student.device.type != "cpu":
+            torch.accelerator.synchronize(student.device)
+        if run >= 0:
+            seconds.append(time.perf_counter() - start)
+        if progress is not None and run >= 0:
+            progress(run + 1, runs)
+    after = _megabytes(student.device)
+    return seconds, None if before is None or after is None else (before[0], after[1])
+
+
+def _megabytes(device: torch.device) -> tuple[float, float] | None:
+    """What is in use now, and at most since the call before."""
+    if device.type == "cuda":
+        used = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        return used[0] / 2**20, used[1] / 2**20
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
+    except OSError:
+        return None
+    fields = dict(line.split(":", 1) for line in lines)
+    now, peak = (int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
+    return now, peak

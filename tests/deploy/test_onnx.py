@@ -1,0 +1,176 @@
+"""A student in ONNX Runtime segments as it does in PyTorch."""
+
+import json
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from lix.deploy.engines import open_student
+from lix.deploy.predict import predict
+from lix.deploy.student import Segmenter
+from tests.test_cli import lix
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.array(image)
+
+
+FACTS = {
+    "network": "mfnet",
+    "classes": ["a", "b"],
+    "palette": [[1, 2, 3], [4, 5, 6]],
+    "size": [16, 16],
+    "size_divisor": 1,
+}
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """Write a 1 x 1 convolution that takes 16 x 16 pixels alone, with metadata."""
+
+    def write(facts=FACTS, names=("image", "logits")):
+        weights = helper.make_tensor("w", TensorProto.FLOAT, (2, 3, 1, 1), [0.0, 1, 2, 3, 4, 5])
+        ends = [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, channels, 16, 16))
+            for name, channels in zip(names, (3, 2), strict=True)
+        ]
+        node = helper.make_node("Conv", [names[0], "w"], [names[1]])
+        graph = helper.make_graph([node], "tiny", ends[:1], ends[1:], [weights])
+        opset = helper.make_opsetid("", 17)
+        model = helper.make_model(graph, opset_imports=[opset], ir_version=9)
+        helper.set_model_props(model, {name: json.dumps(fact) for name, fact in facts.items()})
+        onnx.save(model, tmp_path / "tiny.onnx")
+        return tmp_path / "tiny.onnx"
+
+    return write
+
+
+@pytest.mark.parametrize("size", ["train", "native", (40, 60)])
+def test_results_are_those_of_pytorch(student, exported, photo, tmp_path, size):
+    source = photo("a.png", 37, 51)
+    for checkpoint, name in ((student, "torch"), (exported, "onnx")):
+        predict(checkpoint, source, tmp_path / name, size=size, confidence=True)
+    expected, found = (pixels(tmp_path / name / "a_label.png") for name in ("torch", "onnx"))
+    assert len(np.unique(expected)) > 2
+    assert (expected == found).mean() > 0.999
+    with (
+        Image.open(tmp_path / "onnx/a_label.png") as label,
+        Image.open(tmp_path / "torch/a_label.png") as other,
+    ):
+        assert label.getpalette() == other.getpalette()
+    expected, found = (pixels(tmp_path / n / "a_confidence.png") for n in ("torch", "onnx"))
+    assert abs(expected.astype(int) - found).max() <= 1
+
+
+def test_metadata_give_back_the_spec(student, exported):
+    expected, found = open_student(student), open_student(exported)
+    for name in ("name", "classes", "palette", "size"):
+        assert getattr(found.spec, name) == getattr(expected.spec, name)
+    assert found.size_divisor == expected.size_divisor
+    assert (expected.engine, found.engine) == ("torch", "onnx")
+
+
+def test_checkpoint_is_exported_for_the_engine(student, photo, tmp_path):
+    source = photo("a.png")
+    assert open_student(student, engine="onnx").engine == "onnx"
+    assert lix("predict", student, source, "--engine", "onnx", "--output", tmp_path / "out") == 0
+    assert (tmp_path / "out/a_label.png").is_file()
+
+
+def test_command_line_takes_the_file(exported, photo, tmp_path, capsys):
+    command = ("predict", exported, photo("a.png"), "--output", tmp_path / "out", "--threads", 2)
+    assert lix(*command) == 0
+    assert capsys.readouterr().out.strip().endswith(f"2 files in {tmp_path / 'out'}")
+    assert lix(*command) == 0
+    assert "2 files in" in capsys.readouterr().out
+
+
+def test_videos_are_painted_too(exported, tmp_path):
+    from tests.deploy.test_video import read_video, write_video
+
+    predict(exported, write_video(tmp_path / "a.mp4"), tmp_path / "out")
+    assert read_video(tmp_path / "out/a_overlay.mp4")[0].shape == (7, 48, 64, 3)
+
+
+def test_pytorch_cannot_run_the_file(exported):
+    with pytest.raises(ValueError, match="runs in ONNX Runtime alone; leave out --engine"):
+        open_student(exported, engine="torch")
+
+
+def test_teacher_is_refused(teacher):
+    with pytest.raises(ValueError, match="is a teacher"):
+        open_student(teacher, engine="onnx")
+
+
+def test_missing_file_is_one_sentence(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no\.onnx is missing; write it with: lix export"):
+        open_student(tmp_path / "no.onnx")
+
+
+@pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x09"])
+def test_damaged_file_is_one_sentence(tmp_path, content):
+    (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.onnx .*(again|lix export RUN)"):
+        open_student(tmp_path / "a.onnx")
+
+
+def test_file_cut_short_is_one_sentence(exported, tmp_path):
+    content = exported.read_bytes()
+    (tmp_path / "a.onnx").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"is no model that ONNX Runtime .*; export it again"):
+        open_student(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        *({name: None} for name in FACTS if name != "network"),
+        {"size": [16]},
+        {"palette": [[1, 2]]},
+        {"classes": 2},
+    ],
+    ids=str,
+)
+def test_file_of_others_is_one_sentence(tiny, change):
+    facts = {**FACTS, **change} if change else {}
+    with pytest.raises(ValueError, match=r"does not say as files .*: lix export RUN tiny"):
+        open_student(tiny(facts))
+
+
+def test_other_inputs_are_refused(tiny):
+    with pytest.raises(ValueError, match="it makes logits of pixels"):
+        open_student(tiny(names=("pixels", "logits")))
+
+
+def test_size_that_the_model_cannot_take_fails_its_picture(tiny, photo, tmp_path):
+    model = tiny()
+    assert len(predict(model, photo("in/a.png"), tmp_path / "out").files) == 2
+    with pytest.raises(ValueError, match=r"tiny\.onnx cannot take 48x64 pixels .*another size"):
+        predict(model, photo("in/a.png"), tmp_path / "out", size="native")
+
+
+def test_device_that_is_not_there_is_one_sentence(tiny):
+    assert Segmenter(open_student(tiny(), device="cpu"))(np.zeros((9, 9, 3), np.uint8)).shape == (
+        2,
+        9,
+        9,
+    )
+    with pytest.raises(ValueError, match="has no CUDAExecutionProvider"):
+        open_student(tiny(), device="cuda")
+
+
+def test_no_threads_are_refused(student):
+    with pytest.raises(ValueError, match="at least 1"):
+        open_student(student, threads=0)
+
+
+def test_missing_extra_is_one_sentence(exported, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ModuleNotFoundError, match=r'pip install "lix\[export\]"'):
+        open_student(exported)
