@@ -8,7 +8,7 @@ CPU seconds of one thread, the least of several runs; MFNet, batch 8 at 48 x 160
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -41,24 +41,26 @@ def main() -> None:
     names = student.default_features
     pairs = [FeaturePair(student.feature_specs[n], teacher.feature_specs[n]) for n in names]
 
-    def hear_teacher() -> SegOutput:
+    def hear_teacher(maps: Sequence[str]) -> SegOutput:
         with torch.no_grad():
-            return teacher(image, x, features=names)
+            return teacher(image, x, features=maps)
 
     def step(method: Method) -> None:
-        out: SegOutput = student(image, features=names)
+        maps = names[-len(method.pairs) :] if method.pairs else ()
+        out: SegOutput = student(image, features=maps)
         terms: list[Tensor] = [hard_loss(out.logits, target)]
         if method.kind != "none":
-            terms += method(out, hear_teacher(), target).values()
+            terms += method(out, hear_teacher(maps), target).values()
         torch.stack(terms).sum().backward()
 
     plain = seconds(lambda: step(build_method("none")))
-    hearing = seconds(hear_teacher)
+    hearing = seconds(lambda: hear_teacher(names))
     print(f"teacher's forward pass {hearing:.3f} s; plain student's step {plain:.3f} s")
     print(f"{'method':8}{'step s':>8}{'loss s':>8}")
     for name in entries("methods"):
-        kind = entries("methods")[name].load().kind
-        method = build_method(name, pairs if kind in ("feature", "both") else [], CLASSES)
+        cls = entries("methods")[name].load()
+        compared = pairs[-1:] if cls.maps == "last" else pairs
+        method = build_method(name, compared if cls.kind in ("feature", "both") else [], CLASSES)
         whole = plain if name == "none" else seconds(lambda m=method: step(m))
         own = 0.0 if name == "none" else whole - plain - hearing
         print(f"{name:8}{whole:8.3f}{own:8.3f}")
