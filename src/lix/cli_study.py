@@ -63,7 +63,7 @@ def table(
 
     Args:
         runs: what `lix study run` wrote.
-        output: folder for table.md, table.tex, table.csv and results.csv; default:
+        output: folder for table.md, .tex, .csv, classes.md, costs.md and results.csv; default:
             RUNS/NAME-OF-THE-STUDY.
     """
     from rich.console import Console

@@ -145,17 +145,26 @@ def _checkpoints() -> Iterator[Case]:
         yield Case(f"{command} empty folder", words("HOME/empty"))
     for command in ("predict", "export"):
         yield Case(f"{command} a teacher", commands[command]("HOME/teacher"))
-    yield Case(
-        "resume from damaged checkpoints",
-        ("train", "-r", "HOME/student/recipe.yaml", "--output", "HOME/student", "--resume"),
-        _all_damaged,
-    )
+    resume = ("train", "-r", "HOME/student/recipe.yaml", "--output", "HOME/student", "--resume")
+    yield Case("resume from damaged checkpoints", resume, _all_damaged)
+    for kind, make in FOREIGN.items():
+        if kind != "another network":
+            yield Case(f"resume from {kind}", resume, _all_foreign(make))
 
 
 def _all_damaged(home: Path) -> None:
     (home / "student/result.json").unlink()
     for name in ("best", "last"):
         _cuts(f"checkpoints/{name}.ckpt", 0.5)(home)
+
+
+def _all_foreign(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    def spoil(home: Path) -> None:
+        (home / "student/result.json").unlink()
+        for name in ("best", "last"):
+            make(home / f"student/checkpoints/{name}.ckpt")
+
+    return spoil
 
 
 def _cuts(name: str, share: float) -> Callable[[Path], object]:
@@ -262,6 +271,9 @@ def _studies() -> Iterator[Case]:
         "last of nothing": {"last": 0},
         "missing base": {"base": "no.yaml"},
         "own base": {"base": "study.yaml"},
+        "number as base": {"base": 5},
+        "twice one label": {"methods": ["none", "none"]},
+        "number as options": {"methods": [{"method": "lix", "options": {"dwld": 5}}]},
         "unknown class": {"cross": {"a": 3}},
         "unknown pictures": {"pictures": [{"kind": "all"}]},
         "unknown row": {"pictures": [{"kind": "worst", "methods": ["x"]}]},

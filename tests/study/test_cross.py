@@ -32,7 +32,9 @@ def test_every_student_is_tested_on_the_other_data(real_study: Study, real_outpu
 
 
 def test_what_is_tested_is_skipped(real_study: Study, real_output: Path) -> None:
-    files = [p.cross_file(d) for p in plan(real_study, real_output) for d in real_study.data]
+    files = [
+        p.cross_file(real_study, d) for p in plan(real_study, real_output) for d in real_study.data
+    ]
     before = {f: f.stat().st_mtime_ns for f in files if f.is_file()}
     assert len(before) == 4
     run_study(real_study, real_output, console=Console(quiet=True))
@@ -46,7 +48,9 @@ def test_eval_scores_the_same_by_hand(
     root = real_study.data["highway"]["root"]
     tokens = ["eval", str(run.job.recipe.output), "--data.root", root, "--common"]
     app.meta([*tokens, "--output", str(tmp_path / "scores.json")], result_action="return_value")
-    assert run.cross_file("highway").read_text() == _without_confusion(tmp_path / "scores.json")
+    assert run.cross_file(real_study, "highway").read_text() == _without_confusion(
+        tmp_path / "scores.json"
+    )
 
 
 def _without_confusion(path: Path) -> str:

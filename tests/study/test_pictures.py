@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from lix.study.figures import heat
 from lix.study.grid import Pictures, Study
-from lix.study.pictures import Gallery, draw, with_weights
+from lix.study.pictures import Gallery, draw
 from lix.study.plots import write_figures
 from lix.study.results import finished
 from lix.study.store import Run
@@ -20,7 +21,7 @@ from lix.study.store import Run
 @pytest.fixture
 def runs(real_study: Study, real_output: Path) -> dict[str, Run]:
     found = finished(real_study, real_output)
-    return with_weights({f.planned.method: f.run for f in found if f.planned.data == "town"})
+    return {f.planned.method: f.run for f in found if f.planned.data == "town"}
 
 
 def pictures(figure: object) -> dict[str, list[np.ndarray]]:
@@ -72,6 +73,12 @@ def test_maps_are_of_the_logits(runs: dict[str, Run]) -> None:
     assert (found["LIX: c"][0] == heat(entropy.clamp(0, 1).numpy())).mean() > 0.99
     with pytest.raises(ValueError, match="taught by a teacher"):
         draw(Pictures(kind="maps", methods=("none",)), runs)
+
+
+def test_missing_weights_are_named(runs: dict[str, Run], tmp_path: Path) -> None:
+    moved = runs | {"LIX": replace(runs["LIX"], folder=tmp_path)}
+    with pytest.raises(ValueError, match="need checkpoints of LIX, which are not here"):
+        draw(Pictures(kind="predictions"), moved)
 
 
 def test_figures_of_a_study_hold_its_pictures(

@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 
 import lix.training.checkpoints
-from lix.networks.checkpoint import BEST, LAST
+from lix.networks.checkpoint import BEST, KEY, LAST
 from lix.training.checkpoints import WholeCheckpoints, is_whole, last_whole
 
-CONTENT = {"weights": torch.arange(100.0)}
+CONTENT = {"weights": torch.arange(100.0), "state_dict": {}, "loops": {}, KEY: {}}
 
 
 @pytest.fixture
@@ -41,6 +41,22 @@ def test_damage_is_seen(saved: Path, where: float) -> None:
     assert not is_whole(saved / LAST)
 
 
+def test_any_flipped_bit_is_seen_or_does_no_harm(saved: Path) -> None:
+    whole = (saved / LAST).read_bytes()
+    for place in range(0, len(whole), 7):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        (saved / LAST).write_bytes(content)
+        if is_whole(saved / LAST):
+            read = torch.load(saved / LAST, weights_only=True)
+            assert torch.equal(read["weights"], CONTENT["weights"])
+
+
+def test_another_file_of_torch_is_foreign(saved: Path) -> None:
+    torch.save({"weight": torch.zeros(3)}, saved / LAST)
+    assert not is_whole(saved / LAST)
+
+
 def test_a_failed_write_leaves_the_older_one(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (saved / LAST).read_bytes()
 
@@ -63,7 +79,7 @@ def test_a_run_goes_on_from_the_last_whole_one(saved: Path) -> None:
     assert not half.exists()
     (saved / LAST).write_bytes(b"half")
     assert last_whole(saved, console) == saved / BEST
-    assert "last.ckpt is damaged; going on from the best checkpoint." in said.getvalue()
+    assert "last.ckpt is damaged or foreign; going on from the best one." in said.getvalue()
     (saved / BEST).write_bytes(b"")
     with pytest.raises(ValueError, match="every other checkpoint of the run; delete"):
         last_whole(saved, console)

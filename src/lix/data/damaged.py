@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lix.data.readers import DataError
-from lix.data.sample import SegDataset
+from lix.data.sample import SegDataset, check_sizes
 from lix.data.x import X, XSpec
 from lix.data.x_files import XSource
+
+NAMED = 10
+"""So many are named."""
 
 
 def without_damaged(whole: SegDataset, *, with_x: bool, tell: Callable[[str], None]) -> SegDataset:
@@ -33,15 +36,17 @@ def without_damaged(whole: SegDataset, *, with_x: bool, tell: Callable[[str], No
         raise ValueError(f"No frame of the split can be read; the first one: {damaged[0]}")
     if not damaged:
         return whole
-    tell(f"{len(damaged)} of {len(whole)} frames are left out as damaged: {'; '.join(damaged)}")
+    named = "; ".join(damaged[:NAMED]) + ("; …" if len(damaged) > NAMED else "")
+    tell(f"{len(damaged)} of {len(whole)} frames are left out as damaged: {named}")
     return Kept(whole, kept)
 
 
 def _fault(whole: SegDataset, index: int, *, with_x: bool) -> str | None:
     try:
-        whole.read(index, with_x=False)
-        for source in whole.x_sources if with_x else ():
-            source.read(index)
+        sample = whole.read(index, with_x=False)
+        if with_x:
+            sample.x = tuple(source.read(index) for source in whole.x_sources)
+            check_sizes(sample, whole.image_path(index))
     except DataError as error:
         return str(error)
     return None

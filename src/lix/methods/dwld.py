@@ -71,10 +71,7 @@ def dwld_loss(
         teacher. Its sum over pixels is a mean here, the paper's λ_L being unknown.
     """
     valid = check_decoupled(zs, zt, target, ignore_index)
-    if direction not in RULES:
-        raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
-    if form not in ("eq9", "kl") or (form, direction) == ("kl", "reverse"):
-        raise ValueError(f"form must be 'eq9' or, forward, 'kl'; got {form!r}, {direction}.")
+    check_form(form, direction)
     rule = functools.partial(_weighted_kl if form == "kl" else RULES[direction], alpha)
     if isinstance(beta, Tensor):
         if beta.shape != zs.shape:
@@ -85,6 +82,14 @@ def dwld_loss(
     return pixel_mean(
         lambda s, t, k: rule(s, torch.full_like(s, beta), t, k), valid, zs, zt.detach(), target
     )
+
+
+def check_form(form: str, direction: str) -> None:
+    """Raise a ValueError unless the form exists in that direction."""
+    if direction not in RULES:
+        raise ValueError(f"direction must be 'forward' or 'reverse', got {direction!r}.")
+    if form not in ("eq9", "kl") or (form, direction) == ("kl", "reverse"):
+        raise ValueError(f"form must be 'eq9' or, forward, 'kl'; got {form!r}, {direction}.")
 
 
 def _forward(
@@ -145,7 +150,8 @@ class DWLD(Method):
             (docs/paper.md). `frozen`: the same MLP as initialised. `budget`: the MLP is trained to
             raise the loss while the mean of β stays at `budget`; never through Ω of the student.
             `rarity`: a class that the teacher sees in less than 1/K of the batch has
-            β = 1/(K · its share), up to 10. A number: DKD with that β.
+            β = 1/(K · its share), up to 10; the batch is that of the process. A number: that β,
+            which with `eq9` is DKD.
         omega: input of the MLP, `p`, `c` or `concat`.
         side: whose predictions Ω is made of.
         layers, hidden, dropout: of the MLP.
@@ -186,6 +192,7 @@ class DWLD(Method):
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight, self.alpha, self.direction, self.form = weight, alpha, direction, form
+        check_form(form, direction)
         self.source, self.side, self.detach, self.budget = controller, side, detach, budget
         if not BETA_MIN < budget < BETA_MAX:
             raise ValueError(f"budget must be between {BETA_MIN:g} and {BETA_MAX:g}, got {budget}.")
@@ -248,7 +255,7 @@ class DWLD(Method):
         if std <= 0.01 * (BETA_MAX - BETA_MIN):
             said.append(
                 f"the weight controller has collapsed: β is {mean:.2f} ± {std:.3f} everywhere in "
-                f"{ends}, so DWLD is DKD with that β; try controller='rarity'."
+                f"{ends}, so DWLD has one weight for all logits; try controller='rarity'."
             )
         if epoch_means["beta_saturation"] > MOSTLY:
             share = 100 * epoch_means["beta_saturation"]

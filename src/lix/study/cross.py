@@ -31,11 +31,11 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         (run, data)
         for run in students
         for data in study.data
-        if data != run.data and not run.cross_file(data).is_file()
+        if data != run.data and not run.cross_file(study, data).is_file()
     ]
     for done, (run, data) in enumerate(missing, start=1):
         found = _test(study, run, data)
-        write_text(run.cross_file(data), json.dumps(found, indent=1))
+        write_text(run.cross_file(study, data), json.dumps(found, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
             f"{data}: mIoU {100 * found['mIoU']:.1f} %"
@@ -70,8 +70,8 @@ def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
     groups: dict[tuple[str, str, str, str], dict[int, dict[str, Any]]] = {}
     for run in (one.planned for one in runs):
         for data in study.data:
-            if run.cross_file(data).is_file():
-                found = json.loads(run.cross_file(data).read_text(encoding="utf-8"))
+            if run.cross_file(study, data).is_file():
+                found = json.loads(run.cross_file(study, data).read_text(encoding="utf-8"))
                 key = run.network, run.method, run.data, data
                 groups.setdefault(key, {})[run.seed] = found
     return [

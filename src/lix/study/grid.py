@@ -18,7 +18,7 @@ from lix.catalog import entries, find, merge, unknown
 from lix.config import Recipe, Section, explain
 from lix.study.jobs import Job
 
-OWN_BUSINESS = {"devices", "strategy", "workers", "threads", "accelerator"}
+OWN_BUSINESS = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that do not change a result, so that they do not make another run."""
 
 
@@ -134,6 +134,10 @@ class Study(Section):
         for name in [name for shown in study.pictures for name in shown.methods]:
             if name not in rows:
                 raise ValueError(f"{path}: {unknown('row of the study', name, sorted(rows))}")
+        labels = ["teacher", *(entry.name for entry in study.methods)]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"{path}: two rows are called {label!r}; give one a label.")
         for entry in study.methods:
             find("methods", entry.method)
         return study
@@ -157,6 +161,10 @@ def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         )
     found: dict[str, Any] = {}
     bases = own.get("base") or []
+    if not isinstance(bases, str | list):
+        raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
+            f"{path}: base names files, as in `base: [base/small.yaml]`."
+        )
     for base in [bases] if isinstance(bases, str) else bases:
         found = merge(found, _entries(path.parent / str(base), (*above, path)))
     found = merge(found, own)
@@ -177,9 +185,11 @@ class Planned:
     seed: int
     job: Job
 
-    def cross_file(self, data: str) -> Path:
-        """Where its scores on other data are kept, see `Study.cross`."""
-        return self.job.recipe.output / f"cross-{data}.json"
+    def cross_file(self, study: Study, data: str) -> Path:
+        """Where its scores on other data are kept, named by these and by the common classes."""
+        text = json.dumps([study.data[data], study.cross], sort_keys=True, default=str)
+        key = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return self.job.recipe.output / f"cross-{data}-{key}.json"
 
 
 def plan(study: Study, output: Path) -> list[Planned]:
@@ -244,7 +254,10 @@ def _settled(method: str, preset: str | None, options: Mapping[str, Any]) -> dic
     found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     found = merge(merge(found, cls.presets.get(preset, {})), options)
     parts = entries("methods")
-    return {k: _settled(k, None, v or {}) if k in parts else v for k, v in found.items()}
+    return {
+        k: _settled(k, None, v or {}) if k in parts and isinstance(v, Mapping | None) else v
+        for k, v in found.items()
+    }
 
 
 def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
@@ -258,6 +271,7 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
         exclude={"output": True, "training": OWN_BUSINESS, "data": {"cache"}},
         exclude_defaults=True,
     )
+    kept = {section: chosen for section, chosen in kept.items() if chosen != {}}
     kept["defaults"] = DEFAULTS
     if recipe.distill and teacher is not None:
         distill = recipe.distill

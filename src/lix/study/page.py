@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.data.sample import SegDataset
 from lix.files import write_text
+from lix.networks.checkpoint import BEST
 from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
 from lix.study.grid import Study
@@ -80,6 +81,9 @@ def _pictures(
 ) -> tuple[list[dict[str, str]], dict[str, tuple[int, int, int]]]:
     """RGB, X, labels and predictions of the first seed of each method, and the classes' colours."""
     first = {method: group[0].run for method, group in by_method(runs).items()}
+    first = {m: run for m, run in first.items() if (run.folder / BEST).is_file()}
+    if not first:
+        return [], {}
     try:
         dataset: SegDataset = open_dataset(runs[0].run.recipe.data, "val")
         shown = min(PICTURES, len(dataset))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -75,9 +74,13 @@ def draw(shown: Pictures, runs: Mapping[str, Run]) -> Figure:
         ValueError: an unknown class, no method with logits, or data that are not here.
     """
     wanted = shown.methods or tuple(runs)
-    gallery = Gallery({label: runs[label] for label in wanted if label in runs})
-    if not gallery.runs:
-        raise ValueError("None of the methods to be shown has a run with weights here.")
+    missing = [m for m in wanted if m not in runs or not (runs[m].folder / BEST).is_file()]
+    if missing:
+        raise ValueError(
+            f"The pictures of {shown.kind} need checkpoints of {', '.join(missing)}, which are not "
+            "here; run the study, or leave these rows out of `pictures`."
+        )
+    gallery = Gallery({label: runs[label] for label in wanted})
     rows = {"predictions": _predictions, "probability": _probability, "worst": _worst}
     drawn = _maps if shown.kind == "maps" else rows[shown.kind]
     key = shown.kind in ("predictions", "worst")
@@ -200,8 +203,3 @@ def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
             handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False
         )
     return figure
-
-
-def with_weights(runs: Mapping[str, Run]) -> dict[str, Run]:
-    """Those of the runs whose checkpoints are here."""
-    return {label: run for label, run in runs.items() if (Path(run.folder) / BEST).is_file()}

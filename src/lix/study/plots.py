@@ -14,8 +14,9 @@ from matplotlib.ticker import MaxNLocator
 from lix.files import replacing
 from lix.study.figures import COLOURS
 from lix.study.grid import Study
-from lix.study.pictures import draw, with_weights
+from lix.study.pictures import draw
 from lix.study.results import Finished, finished, summarise
+from lix.study.store import Run
 from lix.study.tables import Block, blocks
 
 KINDS = {"none": "#718096", "logit": "#2b6cb0", "feature": "#c05621", "both": "#2f855a"}
@@ -45,27 +46,32 @@ def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
         The files.
 
     Raises:
-        ValueError: no run has ended.
+        ValueError: no run has ended, or pictures need weights or data that are not here; the
+            figures before them are written.
     """
     runs = finished(study, output)
     if not runs:
         raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
-    figures = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
     for block in blocks(summarise(study, runs)):
         place = f"{block.data}-{block.network}"
         own = [r for r in runs if (r.planned.data, r.planned.network) == block.place]
-        figures[f"{place}-scores"] = scores(block)
+        files += _save(scores(block), folder, f"{place}-scores")
         if study.sweep and (swept := sweep(block, own, study.sweep)):
-            figures[f"{place}-{study.sweep}"] = swept
+            files += _save(swept, folder, f"{place}-{study.sweep}")
         for quantity, label in WATCHED.items():
             found = curves(own, quantity)
             if found:
-                figures[f"{place}-{quantity.strip('_')}"] = over_epochs(found, label)
-        first = with_weights({one.planned.method: one.run for one in reversed(own)})
-        for number, shown in enumerate(study.pictures if first else ()):
-            figures[f"{place}-{shown.kind}-{number + 1}"] = draw(shown, first)
-    folder.mkdir(parents=True, exist_ok=True)
-    return [path for name, figure in figures.items() for path in _save(figure, folder / name)]
+                name = f"{place}-{quantity.strip('_')}"
+                files += _save(over_epochs(found, label), folder, name)
+        first: dict[str, Run] = {}
+        for one in own:
+            first.setdefault(one.planned.method, one.run)
+        for number, shown in enumerate(study.pictures):
+            name = f"{place}-{shown.kind}-{number + 1}"
+            files += _save(draw(shown, first), folder, name)
+    return files
 
 
 def scores(block: Block, metric: str = "mIoU") -> Figure:
@@ -160,8 +166,8 @@ def over_epochs(found: Mapping[str, Curve], label: str) -> Figure:
     return figure
 
 
-def _save(figure: Figure, path: Path) -> list[Path]:
-    files = [path.with_suffix(f".{form}") for form in ("png", "svg")]
+def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    files = [folder / f"{name}.{form}" for form in ("png", "svg")]
     for file in files:
         metadata = {"Date": None} if file.suffix == ".svg" else None
         # A fixed salt makes equal figures equal files.

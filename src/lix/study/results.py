@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from lix.catalog import find
+from lix.config import Distillation
 from lix.extras import require
 from lix.files import replacing
 from lix.study.grid import Planned, Study, plan
@@ -65,7 +66,7 @@ def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
             "data": planned.data,
             "network": planned.network,
             "method": planned.method,
-            "options": json.dumps(distill.options if distill else {}, sort_keys=True),
+            "options": json.dumps(_chosen(distill) if distill else {}, sort_keys=True),
             "seed": planned.seed,
             "seconds_per_step": round(one.seconds_per_step, 5),
             **{key: result[key] for key in ("peak_memory_mb", "parameters", "commit", "hardware")},
@@ -74,13 +75,18 @@ def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
         final = {metric: one.final(metric, study.last) for metric in METRICS}
         final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
         for data in study.data:
-            if planned.cross_file(data).is_file():
-                elsewhere = json.loads(planned.cross_file(data).read_text(encoding="utf-8"))
+            if planned.cross_file(study, data).is_file():
+                elsewhere = json.loads(planned.cross_file(study, data).read_text(encoding="utf-8"))
                 final |= {f"{metric}@{data}": elsewhere[metric] for metric in METRICS}
         for metric, value in final.items():
             yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}
         for epoch, quantity, value in one.run.history:
             yield shared | {"epoch": epoch, "metric": quantity, "value": float(f"{value:.6g}")}
+
+
+def _chosen(distill: Distillation) -> dict[str, Any]:
+    """What a row chooses, without what it leaves at its default."""
+    return distill.model_dump(mode="json", exclude={"teacher"}, exclude_defaults=True)
 
 
 def write_tidy(study: Study, runs: Sequence[Finished], path: Path) -> None:
@@ -129,6 +135,8 @@ class Score:
         ours, theirs = ([s.values[seed] for seed in seeds] for s in (self, other))
         if ours == theirs:
             return 1.0
+        if len({round(a - b, 12) for a, b in zip(ours, theirs, strict=True)}) == 1:
+            return None  # one difference throughout has no spread to test by
         return float(ttest_rel(ours, theirs).pvalue)
 
 

@@ -30,8 +30,9 @@ class Block:
     def __init__(self, rows: Sequence[Row], paper: str | None = None) -> None:
         self.rows, self.paper = rows, paper
         self.place = self.data, self.network = rows[0].data, rows[0].network
-        by_kind = {row.kind: row for row in rows}
-        self.teacher, self.student = by_kind.get("teacher"), by_kind.get("none")
+        self.teacher, self.student = (
+            next((row for row in rows if row.kind == kind), None) for kind in ("teacher", "none")
+        )
 
     def cells(self, row: Row) -> dict[str, str]:
         """What a table says of a row, by column; `**` marks what is bold."""
@@ -49,8 +50,8 @@ class Block:
         return found
 
     def best_other(self, row: Row, metric: str) -> Row | None:
-        """The best student that is taught by another method."""
-        others = [o for o in self.rows if o is not row and o.kind not in ("teacher", "none")]
+        """The best student of another row, but for the plain one."""
+        others = [o for o in self.rows if o not in (row, self.student) and o.kind != "teacher"]
         return max(others, key=lambda other: other.scores[metric].mean, default=None)
 
     def is_best(self, row: Row, metric: str) -> bool:
@@ -67,7 +68,12 @@ class Block:
 
     def _recovered(self, row: Row) -> str:
         """Share of the gap between teacher and plain student that a method closes."""
-        if self.teacher is None or self.student is None or row.kind in ("teacher", "none"):
+        if (
+            self.teacher is None
+            or self.student is None
+            or row.kind == "teacher"
+            or row is self.student
+        ):
             return ""
         top, base = (r.scores["mIoU"].mean for r in (self.teacher, self.student))
         if top <= base:

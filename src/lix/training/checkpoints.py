@@ -13,7 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
 from lix.files import replacing, sync
-from lix.networks.checkpoint import BEST, LAST
+from lix.networks.checkpoint import BEST, KEY, LAST
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -44,12 +44,15 @@ def _digest(content: bytes | memoryview) -> bytes:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a checkpoint has all its parts, each with the checksum that it was written with."""
+    """Whether a checkpoint of a training has all its parts, with the checksums they were given."""
     try:
         with zipfile.ZipFile(path) as parts:
-            return parts.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError):
+            if parts.testzip() is not None:
+                return False
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001 - damage may look like anything
         return False
+    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
 
 
 def last_whole(output: Path, console: Console) -> Path | None:
@@ -67,12 +70,13 @@ def last_whole(output: Path, console: Console) -> Path | None:
         if is_whole(path):
             if path != found[0]:
                 console.print(
-                    f"[yellow]warning:[/] {found[0]} is damaged; going on from the best checkpoint."
+                    f"[yellow]warning:[/] {found[0]} is damaged or foreign; going on from the "
+                    "best one."
                 )
             return path
     if found:
         raise ValueError(
-            f"{found[0]} is damaged, and so is every other checkpoint of the run; delete "
-            f"{found[0].parent} to train anew."
+            f"{found[0]} is damaged or foreign, and so is every other checkpoint of the run; "
+            f"delete {found[0].parent} to train anew."
         )
     return None

@@ -127,6 +127,15 @@ class SegModule(L.LightningModule):
         distilled: dict[str, Tensor] = self.method(student, teacher, target)
         return {"hard": self.method.hard_weight * terms["hard"]} | distilled
 
+    def on_train_epoch_end(self) -> None:
+        """Keep weights that are no numbers out of the checkpoints, which are written after this."""
+        for name, parameter in self.named_parameters():
+            if not parameter.isfinite().all():
+                raise ArithmeticError(
+                    f"The weights {name} became NaN or infinite in epoch {self.current_epoch}; "
+                    "lower optim.lr or the method's weight, and continue with --resume."
+                )
+
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         x = batch["x"] if self.network.x_channels else None
         logits = self.network(batch["image"], x).logits

@@ -32,7 +32,7 @@ from lix.training.prepare import prepare
 
 RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
 FIRST_STAGE = BEST.with_name("first_stage.ckpt")
-MAY_CHANGE = {"devices", "strategy", "workers", "threads", "accelerator"}
+MAY_CHANGE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
 
 
