@@ -229,6 +229,9 @@ def main() -> None:
         cause = error.__cause__ or error.__context__
         sentence = explain(cause) if isinstance(cause, ValidationError) else str(error)
         _fail(sentence, 2)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except FAULTS as error:
         if os.environ.get("LIX_DEBUG"):
             raise

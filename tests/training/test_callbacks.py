@@ -17,7 +17,7 @@ def watched(mean: float, std: float) -> dict[str, float]:
 
 def say(epochs: list[dict[str, float]]) -> str:
     stream = io.StringIO()
-    callback = CollapseWarnings(DWLD((), 5), Console(file=stream, width=500))
+    callback = CollapseWarnings(DWLD((), 5, controller="joint"), Console(file=stream, width=500))
     for epoch, metrics in enumerate(epochs):
         trainer = SimpleNamespace(callback_metrics=metrics, current_epoch=epoch)
         callback.on_train_epoch_end(trainer, None)

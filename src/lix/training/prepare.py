@@ -10,7 +10,6 @@ from rich.markup import escape
 
 from lix.catalog import build_method, build_network, find
 from lix.config import Distillation, Recipe, Training
-from lix.data.damaged import without_damaged
 from lix.data.sample import SegDataset
 from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
@@ -18,6 +17,7 @@ from lix.evaluation.metrics import scores
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, NetworkSpec, load_network
+from lix.training.damaged import without_damaged
 from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
 from lix.training.module import SegModule, feature_pairs
 

@@ -66,18 +66,18 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
     with alone(output) if first else nullcontext():
+        checkpoint = last_whole(output, console) if resume else None
         if first:
             recipe.save(output / RECIPE)
-        _train(recipe, module, batches, console, resume=resume)
+        _train(recipe, module, batches, checkpoint, console)
     return output
 
 
 def _train(
-    recipe: Recipe, module: SegModule, batches: Batches, console: Console, *, resume: bool
+    recipe: Recipe, module: SegModule, batches: Batches, checkpoint: Path | None, console: Console
 ) -> None:
-    """Train from the start or from the last whole checkpoint, and write the result."""
+    """Train from the start or from a checkpoint, and write the result."""
     output = recipe.output
-    checkpoint = last_whole(output, console) if resume else None
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
         run_first_stage(

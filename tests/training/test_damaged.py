@@ -13,7 +13,7 @@ from rich.console import Console
 from lix.catalog import build_dataset
 from lix.config import Recipe
 from lix.data.cache import Cache
-from lix.data.damaged import without_damaged
+from lix.training.damaged import without_damaged
 from lix.training.run import fit
 
 
