@@ -66,7 +66,7 @@ def test_worst_frames_show_where_networks_are_wrong(runs: dict[str, Run]) -> Non
 
 def test_maps_are_of_the_logits(runs: dict[str, Run]) -> None:
     found = pictures(draw(Pictures(kind="maps", methods=("none", "LIX"), frames=1), runs))
-    assert list(found) == ["RGB", "LIX: KL(T‖S)", "LIX: mean β", "LIX: c"]
+    assert list(found) == ["RGB", "LIX: KL(T‖S)", "LIX: β of the label", "LIX: c"]
     gallery = Gallery({"LIX": runs["LIX"]})
     p = gallery.frame(0).logits(gallery.networks["LIX"]).softmax(0)
     entropy = -(p * p.log()).sum(0) / math.log(len(p))

@@ -15,7 +15,7 @@ from lix.data.sample import SegDataset
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
 from lix.methods.base import Method
-from lix.methods.controller import confidence
+from lix.methods.controller import BETA_MAX, BETA_MIN, confidence
 from lix.methods.dwld import DWLD
 from lix.methods.lix import LIX
 from lix.methods.pixels import IGNORE_INDEX
@@ -142,7 +142,7 @@ def _frame_miou(frame: Frame, network: SegNetwork) -> float:
 
 
 def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
-    """KL(T ‖ S) per pixel, β where the method has one, and Eq. 6's c of the student."""
+    """KL(T ‖ S) per pixel, β of its label where a method has one, and Eq. 6's c of the student."""
     rows = []
     for index in gallery.spread(shown.frames):
         frame = gallery.frame(index)
@@ -158,7 +158,9 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
             if (dwld := _dwld(load_method(run.recipe, network, teacher))) is not None:
                 beta = dwld.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
                 if isinstance(beta, Tensor):
-                    row[f"{label}: mean β"] = _scaled(beta[0].detach().mean(0) - 1, 9.0)
+                    labels = frame.target.clamp(max=len(zs) - 1)[None]
+                    own = beta[0].detach().gather(0, labels)[0]
+                    row[f"{label}: β of the label"] = _scaled(own - BETA_MIN, BETA_MAX - BETA_MIN)
             row[f"{label}: c"] = _scaled(confidence(zs[None])[0], float(np.log(len(zs))))
         if len(row) == 1:
             raise ValueError("No method to be shown was taught by a teacher.")
