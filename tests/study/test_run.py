@@ -140,6 +140,23 @@ def test_shards_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
             run(monkeypatch, Fake(), shard=wrong)
 
 
+def test_a_shard_does_not_wait_for_a_teacher_that_failed_in_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs = plan(STUDY, Path("out"))
+    teacher = next(r.job for r in runs if r.method == "teacher").recipe.output
+
+    class Elsewhere(Fake):
+        def __call__(self, job: Job) -> Fake.Process:
+            teacher.mkdir(parents=True, exist_ok=True)
+            (teacher / ERROR).write_text("lix: no.")
+            return super().__call__(job)
+
+    failed, _ = run(monkeypatch, Elsewhere(), shard=(2, 2))
+    assert failed
+    assert all("which failed." in sentence for sentence in failed.values())
+
+
 def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = []
 

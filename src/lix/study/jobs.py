@@ -131,6 +131,7 @@ def run_jobs(
     running: dict[str, Process] = {}
     failed: dict[str, str] = {}
     ended: set[str] = set()
+    others, started = [job for job in jobs if job not in own], time.time()
 
     def done() -> set[str]:
         return ended | _done(jobs) - running.keys()
@@ -151,7 +152,7 @@ def run_jobs(
                     if job.name in running and (code := running[job.name].poll()) is not None:
                         del running[job.name]
                         failure = _failure(job, code)
-                    elif job.needs in failed and job.name not in failed:
+                    elif job.name not in failed and job.needs in _failed(others, started, failed):
                         failure = f"{job.name} needs {job.needs}, which failed."
                     else:
                         continue
@@ -165,6 +166,13 @@ def run_jobs(
         finally:
             _stop(running.values())
     return failed
+
+
+def _failed(others: Sequence[Job], started: float, failed: Collection[str]) -> set[str]:
+    """Names of the jobs that failed here, or since the start where others run them."""
+    notes = {job.name: job.recipe.output / ERROR for job in others}
+    new = {n for n, note in notes.items() if note.is_file() and note.stat().st_mtime > started}
+    return new | set(failed)
 
 
 def _stop(processes: Collection[Process]) -> None:
