@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from lix.config import Data
 from lix.evaluation.metrics import scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.files import write_text
@@ -33,8 +34,9 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         for data in study.data
         if data != run.data and not run.cross_file(study, data).is_file()
     ]
+    sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
     for done, (run, data) in enumerate(missing, start=1):
-        found = _test(study, run, data)
+        found = _test(study, run, sections[data])
         write_text(run.cross_file(study, data), json.dumps(found, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
@@ -42,11 +44,10 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         )
 
 
-def _test(study: Study, run: Planned, data: str) -> dict[str, Any]:
-    """Scores of a run on the data of that label."""
+def _test(study: Study, run: Planned, data: Data) -> dict[str, Any]:
+    """Scores of a run on other data."""
     network, spec = load_network(run.job.recipe.output)
-    theirs = next(r for r in plan(study, Path()) if r.data == data).job.recipe.data
-    seen = theirs.model_copy(update={"size": spec.size})
+    seen = data.model_copy(update={"size": spec.size})
     dataset = open_dataset(seen, "val")
     groups = None if study.cross == "same" else study.cross
     common = common_classes(spec.classes, dataset.classes, groups)

@@ -133,26 +133,28 @@ def run_jobs(
     ended: set[str] = set()
     others, started = [job for job in jobs if job not in own], time.time()
 
-    def done() -> set[str]:
-        return ended | _done(jobs) - running.keys()
-
     with watcher, _stoppable():
         try:
-            while waiting := [job for job in own if job.name not in done() | failed.keys()]:
+            while True:
+                done = ended | _done(jobs) - running.keys()
+                waiting = [job for job in own if job.name not in done | failed.keys()]
+                if not waiting:
+                    break
                 ready = [
                     job
                     for job in waiting
-                    if job.name not in running and (job.needs is None or job.needs in done())
+                    if job.name not in running and (job.needs is None or job.needs in done)
                 ]
                 for job in ready[: workers - len(running)]:
                     running[job.name] = start(job)
                 watcher.show(running)
                 time.sleep(POLL_SECONDS)
+                lost = _failed(others, started, failed)
                 for job in own:
                     if job.name in running and (code := running[job.name].poll()) is not None:
                         del running[job.name]
                         failure = _failure(job, code)
-                    elif job.name not in failed and job.needs in _failed(others, started, failed):
+                    elif job.name not in failed and job.needs in lost:
                         failure = f"{job.name} needs {job.needs}, which failed."
                     else:
                         continue

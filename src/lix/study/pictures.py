@@ -143,29 +143,37 @@ def _frame_miou(frame: Frame, network: SegNetwork) -> float:
 
 def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
     """KL(T ‖ S) per pixel, β of its label where a method has one, and Eq. 6's c of the student."""
+    taught = {label: run for label, run in gallery.runs.items() if run.recipe.distill}
+    if not taught:
+        raise ValueError("No method to be shown was taught by a teacher.")
+    teachers = {label: _teacher(run) for label, run in taught.items()}
+    methods = {
+        label: load_method(run.recipe, gallery.networks[label], teachers[label])
+        for label, run in taught.items()
+    }
     rows = []
     for index in gallery.spread(shown.frames):
         frame = gallery.frame(index)
         row = {"RGB": frame.pictures(gallery.palette)["RGB"]}
-        for label, run in gallery.runs.items():
-            distill = run.recipe.distill
-            if distill is None or distill.teacher is None:
-                continue
-            teacher, _ = load_network(distill.teacher)
-            network = gallery.networks[label]
-            zs, zt = frame.logits(network), frame.logits(teacher)
+        for label, method in methods.items():
+            zs, zt = (frame.logits(n[label]) for n in (gallery.networks, teachers))
             row[f"{label}: KL(T‖S)"] = _scaled(_divergence(zt, zs), 2.0)
-            if (dwld := _dwld(load_method(run.recipe, network, teacher))) is not None:
+            if (dwld := _dwld(method)) is not None:
                 beta = dwld.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
                 if isinstance(beta, Tensor):
                     labels = frame.target.clamp(max=len(zs) - 1)[None]
                     own = beta[0].detach().gather(0, labels)[0]
                     row[f"{label}: β of the label"] = _scaled(own - BETA_MIN, BETA_MAX - BETA_MIN)
             row[f"{label}: c"] = _scaled(confidence(zs[None])[0], float(np.log(len(zs))))
-        if len(row) == 1:
-            raise ValueError("No method to be shown was taught by a teacher.")
         rows.append(row)
     return rows
+
+
+def _teacher(run: Run) -> SegNetwork:
+    distill = run.recipe.distill
+    assert distill is not None
+    assert distill.teacher is not None
+    return load_network(distill.teacher)[0]
 
 
 def _dwld(method: Method) -> DWLD | None:

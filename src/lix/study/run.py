@@ -59,18 +59,7 @@ def run_study(
     part, parts = shard
     if not 1 <= part <= parts:
         raise ValueError(f"The shard {part}/{parts} is none; write i/n with 1 <= i <= n.")
-    for folder, streets in study.streets.items():
-        console.print(f"Procedural Streets in {folder}")
-        write_streets(
-            Path(folder),
-            images=streets.images + streets.val_images,
-            val_images=streets.val_images,
-            size=streets.size,
-            seed=streets.seed,
-            world=streets.world,
-            cameras=(0,),
-            workers=workers,
-        )
+    _make_streets(study, console, workers)
     start: Callable[[Job], Process] = start_here
     if engine == "ray":
         from lix.study.on_ray import connect
@@ -89,6 +78,22 @@ def run_study(
         torch.set_num_threads(1)
         evaluate_across(study, [run for run in runs if run.job.name in mine], console)
     return failed
+
+
+def _make_streets(study: Study, console: Console, workers: int) -> None:
+    """Write the Procedural Streets that a study asks for, where they are missing."""
+    for folder, streets in study.streets.items():
+        console.print(f"Procedural Streets in {folder}")
+        write_streets(
+            Path(folder),
+            images=streets.images + streets.val_images,
+            val_images=streets.val_images,
+            size=streets.size,
+            seed=streets.seed,
+            world=streets.world,
+            cameras=(0,),
+            workers=workers,
+        )
 
 
 def check_options(runs: Sequence[Planned]) -> None:
