@@ -89,7 +89,7 @@ class AT(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 0.2,
+        weight: float = 0.8,
         p: int = 2,
         size_free: bool = True,
     ) -> None:

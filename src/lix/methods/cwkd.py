@@ -97,7 +97,7 @@ class CWKD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.5,
+        weight: float = 0.125,
         temperature: float = 4.0,
     ) -> None:
         super().__init__(pairs, num_classes)

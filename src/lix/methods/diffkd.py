@@ -200,7 +200,7 @@ class DiffKD(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 0.8,
+        weight: float = 0.2,
         hidden: int | None = None,
     ) -> None:
         super().__init__(pairs, num_classes)

@@ -149,7 +149,7 @@ class DKD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.06,
+        weight: float = 0.015,
         alpha: float = 1.0,
         beta: float = 1.0,
         temperature: float = 1.0,

@@ -42,7 +42,7 @@ class FitNet(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.25,
         hint_epochs: int = 0,
     ) -> None:
         super().__init__(pairs, num_classes)

@@ -73,7 +73,7 @@ class KD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.25,
         hard_weight: float = 1.0,
         temperature: float = 1.0,
     ) -> None:

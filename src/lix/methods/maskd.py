@@ -100,7 +100,7 @@ class MasKD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.2,
+        weight: float = 0.05,
         tokens: int = 8,
         passes: int = 3,
         lr: float = 0.1,

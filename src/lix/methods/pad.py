@@ -84,7 +84,7 @@ class PAD(FeatureMethod):
         pairs: Sequence[FeaturePair],
         num_classes: int = 0,
         *,
-        weight: float = 1.0,
+        weight: float = 0.25,
         warmup_epochs: int = 3,
     ) -> None:
         super().__init__(pairs, num_classes)

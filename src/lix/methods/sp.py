@@ -51,7 +51,7 @@ class SP(FeatureMethod):
 }"""
 
     def __init__(
-        self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 30.0
+        self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 7.5
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight = weight
