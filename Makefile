@@ -33,14 +33,16 @@ format: $(READY)
 bench: $(READY)
 	for name in data losses networks normals predict sgbm training_step; do $(BIN)/python benchmarks/$$name.py || exit; done
 
-# Wheel and sdist; the wheel is tried in an empty environment.
+# Wheel and sdist, each tried in an empty environment.
 dist: $(READY)
 	rm -rf dist $(VENV)-dist
 	$(BIN)/python -m pip install --quiet build
 	$(BIN)/python -m build --outdir dist
-	$(PYTHON) -m venv $(VENV)-dist
-	$(VENV)-dist/bin/python -m pip install --quiet -c constraints.txt dist/*.whl
-	cd dist && ../$(VENV)-dist/bin/lix --version && ../$(VENV)-dist/bin/lix list methods
+	for built in dist/*.whl dist/*.tar.gz; do \
+		$(PYTHON) -m venv --clear $(VENV)-dist && \
+		$(VENV)-dist/bin/python -m pip install --quiet -c constraints.txt $$built && \
+		(cd dist && ../$(VENV)-dist/bin/lix --version && ../$(VENV)-dist/bin/lix list methods) || exit; \
+	done
 
 # The tests with the oldest versions that pyproject.toml allows.
 oldest:

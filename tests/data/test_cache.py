@@ -99,6 +99,16 @@ def test_what_is_read_can_be_changed_without_harm(root: Path, tmp_path: Path) ->
     assert plain(cache.read(0, with_x=True).x[0]).nan_to_num(1).min() > 0
 
 
+@pytest.mark.parametrize("lost", ["image", "target", "from", "x0"])
+def test_a_map_that_a_power_loss_undid_is_stored_anew(
+    root: Path, tmp_path: Path, lost: str
+) -> None:
+    first = Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=True)
+    (path,) = (tmp_path / "cache").rglob(f"{lost}.npy")
+    np.lib.format.open_memmap(path, mode="r+")[:] = 0
+    assert same(Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=True), first)
+
+
 @pytest.mark.parametrize("change", ["file", "size", "options", "frames"])
 def test_every_change_makes_a_new_cache(root: Path, tmp_path: Path, change: str) -> None:
     before = Cache(opened(root), tmp_path / "cache", SIZE)

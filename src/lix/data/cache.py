@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +56,7 @@ class Cache:
     def read(self, index: int, *, with_x: bool) -> Sample:
         """What `SegDataset.read` gives, resized; the files of X are opened only where `with_x`."""
         maps = (self._rgb, self._x) if with_x else (self._rgb,)
-        if not all(m["done"][index] for m in maps):
+        if not all(m["checksum"][index] == _checksum(m, index) for m in maps):
             self._store(index, with_x=with_x)
         target = torch.from_numpy(np.array(self._rgb["target"][index]))
         parts = [np.array(self._x[f"x{i}"][index]) for i in range(len(self.dataset.x) * with_x)]
@@ -85,11 +86,11 @@ class Cache:
         sample = resize(sample, (height, width))
         self._rgb["image"][index] = sample.image.numpy()
         self._rgb["target"][index] = sample.target.byte().numpy()
-        self._rgb["done"][index] = 1
+        self._rgb["checksum"][index] = _checksum(self._rgb, index)
         if with_x:
             for i, x in enumerate(sample.x):
                 self._x[f"x{i}"][index] = x.numpy()
-            self._x["done"][index] = 1
+            self._x["checksum"][index] = _checksum(self._x, index)
 
     @cached_property
     def _rgb(self) -> dict[str, NDArray[Any]]:
@@ -99,7 +100,7 @@ class Cache:
             "image": ((3, *self.size), np.uint8),
             "target": (self.size, np.uint8),
             "from": ((2,), np.int32),
-            "done": ((), np.uint8),
+            "checksum": ((), np.uint32),
         }
         return self._open("rgb", [files, data.fingerprint(), self.options], shapes)
 
@@ -108,7 +109,7 @@ class Cache:
         data = self.dataset
         data.require_x()
         files = self._stamp([source.path for source in data.x_sources])
-        shapes: dict[str, tuple[tuple[int, ...], Any]] = {"done": ((), np.uint8)}
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {"checksum": ((), np.uint32)}
         for i, (_, channels) in enumerate(data.x):
             shapes[f"x{i}"] = ((channels, *self.size), np.float32)
         meaning = [getattr(source, "files", source.spec) for source in data.x_sources]
@@ -134,6 +135,18 @@ class Cache:
             name: _array(home / f"{name}.npy", (len(self), *shape), dtype)
             for name, (shape, dtype) in shapes.items()
         }
+
+
+def _checksum(maps: dict[str, NDArray[Any]], index: int) -> int:
+    """Of a sample's maps; never 0, which stands for one that is not stored.
+
+    A power loss may keep the checksum and lose the maps: the sample is then stored anew.
+    """
+    crc = 0
+    for name, rows in maps.items():
+        if name != "checksum":
+            crc = zlib.crc32(np.ascontiguousarray(rows[index]), crc)
+    return crc or 1
 
 
 def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
