@@ -71,7 +71,7 @@ class Data(Section):
     cache: Path | None = None
     """Folder for decoded images at `size`, filled as they are read: later epochs are faster."""
     skip_damaged: bool = False
-    """Read every frame before training, and leave out, counted, those that cannot be read."""
+    """Read every frame at the start, and leave out, counted, those that are missing or damaged."""
     options: Options = {}
     """Options of the loader, for both splits."""
     train: Options = {}

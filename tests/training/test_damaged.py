@@ -11,8 +11,9 @@ import torch
 from rich.console import Console
 
 from lix.catalog import build_dataset
-from lix.config import Recipe
+from lix.config import Data, Recipe
 from lix.data.cache import Cache
+from lix.evaluation.report import evaluate_checkpoint
 from lix.training.damaged import without_damaged
 from lix.training.run import fit
 
@@ -31,7 +32,7 @@ def test_damaged_frames_are_left_out_and_named(root: Path, tmp_path: Path) -> No
     said: list[str] = []
     seen = without_damaged(whole, with_x=False, tell=said.append)
     assert [i for i in range(16) if i not in (2, 5)] == [whole.ids.index(name) for name in seen.ids]
-    assert said[0].startswith("2 of 16 frames are left out as damaged: ")
+    assert said[0].startswith("2 of 16 frames are left out as missing or damaged: ")
     assert whole.ids[2] in said[0]
     assert whole.ids[5] in said[0]
     with_x = without_damaged(whole, with_x=True, tell=said.append)
@@ -56,15 +57,24 @@ def test_whole_data_stay_as_they_are_and_none_is_an_error(root: Path) -> None:
 
 
 def test_a_training_goes_on_without_them_if_asked(root: Path, tmp_path: Path) -> None:
-    build_dataset("vkitti2", root, split="train").image_path(1).write_bytes(b"cut")
+    train, val = (build_dataset("vkitti2", root, split=split) for split in ("train", "val"))
+    train.image_path(1).write_bytes(b"cut")
+    train.label_path(2).unlink()
+    val.image_path(0).unlink()
     settings = {
         "output": tmp_path / "run",
         "data": {"root": root, "size": [32, 64]},
         "training": {"epochs": 1, "accelerator": "cpu"},
     }
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match="files are missing"):
         fit(Recipe.model_validate(settings | {"output": tmp_path / "strict"}))
     settings["data"]["skip_damaged"] = True
     said = io.StringIO()
     fit(Recipe.model_validate(settings), console=Console(file=said, width=1000))
-    assert "1 of 16 frames are left out as damaged" in said.getvalue()
+    assert "2 of 16 frames are left out as missing or damaged" in said.getvalue()
+    assert f"1 of {len(val)} frames are left out" in said.getvalue()
+    data = Data.model_validate(settings["data"])
+    said = io.StringIO()
+    evaluate_checkpoint(settings["output"], data, console=Console(file=said, width=1000))
+    assert f"1 of {len(val)} frames are left out" in said.getvalue()
+    assert f"on {len(val) - 1} images" in said.getvalue()

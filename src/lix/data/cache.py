@@ -145,7 +145,7 @@ def _checksum(maps: dict[str, NDArray[Any]], index: int) -> int:
     crc = 0
     for name, rows in maps.items():
         if name != "checksum":
-            crc = zlib.crc32(np.ascontiguousarray(rows[index]), crc)
+            crc = zlib.crc32(np.ascontiguousarray(rows[index]).data, crc)
     return crc or 1
 
 

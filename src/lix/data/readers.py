@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -30,13 +31,28 @@ class DataError(ValueError):
         self.path = path
 
 
+_missing_allowed = ContextVar("missing_allowed", default=False)
+
+
+@contextmanager
+def missing_allowed() -> Iterator[None]:
+    """Let a data set be opened though files are missing; to read one stays a `DataError`."""
+    before = _missing_allowed.set(True)
+    try:
+        yield
+    finally:
+        _missing_allowed.reset(before)
+
+
 def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
-    """Check that all files exist, with one look into each folder.
+    """Check that all files exist, with one look into each folder; not under `missing_allowed`.
 
     Raises:
         ValueError: some do not; the message counts them, names the first three and ends with
             `fix`.
     """
+    if _missing_allowed.get():
+        return
     folders = {path.parent for path in paths}
     names = {f: {p.name for p in f.iterdir()} if f.is_dir() else set() for f in folders}
     missing = [path for path in paths if path.name not in names[path.parent]]

@@ -16,7 +16,8 @@ from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.files import write_text
 from lix.networks.checkpoint import load_network
-from lix.training.loaders import evaluation_loader, open_dataset
+from lix.training.damaged import open_readable
+from lix.training.loaders import evaluation_loader
 
 
 def evaluate_checkpoint(
@@ -42,7 +43,9 @@ def evaluate_checkpoint(
         ValueError: the data set has other classes than the network, and not `common`.
     """
     network, spec = load_network(checkpoint)
-    dataset, classes = open_dataset(data, split), spec.classes
+    console, with_x = console or Console(), network.x_channels > 0
+    dataset = open_readable(data, split, with_x=with_x, console=console)
+    classes = spec.classes
     if dataset.classes != classes and not common:
         raise ValueError(
             f"{data.root} has the classes {', '.join(dataset.classes)} but {checkpoint} knows "
@@ -54,14 +57,14 @@ def evaluate_checkpoint(
     if "size" not in data.model_fields_set:
         known["size"] = spec.size
     data = data.model_copy(update=known)
-    loader = evaluation_loader(data, dataset, with_x=network.x_channels > 0)
+    loader = evaluation_loader(data, dataset, with_x=with_x)
     if common:
         shared = common_classes(classes, dataset.classes)
         classes, confusion = shared.names, evaluate_common(network, loader, shared)
     else:
         confusion = evaluate(network, loader)
     result = scores(confusion)
-    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console or Console())
+    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console)
     if output is not None:
         stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))

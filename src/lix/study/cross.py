@@ -18,7 +18,8 @@ from lix.networks.checkpoint import load_network
 from lix.study.grid import Planned, Study, plan
 from lix.study.results import Finished, Score
 from lix.study.store import METRICS
-from lix.training.loaders import evaluation_loader, open_dataset
+from lix.training.damaged import open_readable
+from lix.training.loaders import evaluation_loader
 
 
 def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:
@@ -36,7 +37,7 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
     ]
     sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
     for done, (run, data) in enumerate(missing, start=1):
-        found = _test(study, run, sections[data])
+        found = _test(study, run, sections[data], console)
         write_text(run.cross_file(study, data), json.dumps(found, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
@@ -44,11 +45,11 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         )
 
 
-def _test(study: Study, run: Planned, data: Data) -> dict[str, Any]:
+def _test(study: Study, run: Planned, data: Data, console: Console) -> dict[str, Any]:
     """Scores of a run on other data."""
     network, spec = load_network(run.job.recipe.output)
     seen = data.model_copy(update={"size": spec.size})
-    dataset = open_dataset(seen, "val")
+    dataset = open_readable(seen, "val", with_x=False, console=console)
     groups = None if study.cross == "same" else study.cross
     common = common_classes(spec.classes, dataset.classes, groups)
     confusion = evaluate_common(network, evaluation_loader(seen, dataset, with_x=False), common)

@@ -4,18 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
 from torch import Tensor
 
-from lix.data.readers import DataError
+from lix.config import Data
+from lix.data.readers import DataError, missing_allowed
 from lix.data.sample import SegDataset, check_sizes
 from lix.data.x import X, XSpec
 from lix.data.x_files import XSource
+from lix.training.loaders import open_dataset
 
 NAMED = 10
 """So many are named."""
+
+
+def open_readable(
+    data: Data, split: Literal["train", "val"], *, with_x: bool, console: Console
+) -> SegDataset:
+    """`open_dataset`, where the recipe says `skip_damaged` without what is missing or damaged."""
+    if not data.skip_damaged:
+        return open_dataset(data, split)
+    with missing_allowed():
+        whole = open_dataset(data, split)
+
+    def tell(sentence: str) -> None:
+        console.print(f"[yellow]warning:[/] {escape(sentence)}")
+
+    return without_damaged(whole, with_x=with_x, tell=tell)
 
 
 def without_damaged(whole: SegDataset, *, with_x: bool, tell: Callable[[str], None]) -> SegDataset:
@@ -37,7 +57,7 @@ def without_damaged(whole: SegDataset, *, with_x: bool, tell: Callable[[str], No
     if not damaged:
         return whole
     named = "; ".join(damaged[:NAMED]) + ("; …" if len(damaged) > NAMED else "")
-    tell(f"{len(damaged)} of {len(whole)} frames are left out as damaged: {named}")
+    tell(f"{len(damaged)} of {len(whole)} frames are left out as missing or damaged: {named}")
     return Kept(whole, kept)
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.markup import escape
 
 from lix.catalog import build_method, build_network, find
 from lix.config import Distillation, Recipe, Training
@@ -17,18 +16,17 @@ from lix.evaluation.metrics import scores
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, NetworkSpec, load_network
-from lix.training.damaged import without_damaged
-from lix.training.loaders import Batches, derived_seed, evaluation_loader, open_dataset
+from lix.training.damaged import open_readable
+from lix.training.loaders import Batches, derived_seed, evaluation_loader
 from lix.training.module import SegModule, feature_pairs
 
 
 def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     """Build what a recipe describes, and evaluate its teacher before anything is trained."""
     torch.manual_seed(derived_seed(recipe.training.seed))
-    train, val = open_dataset(recipe.data, "train"), open_dataset(recipe.data, "val")
-    if recipe.data.skip_damaged:
-        with_x = recipe.role == "teacher" or recipe.distill is not None
-        train, val = (_without_damaged(split, console, with_x=with_x) for split in (train, val))
+    with_x = recipe.role == "teacher" or recipe.distill is not None
+    train = open_readable(recipe.data, "train", with_x=with_x, console=console)
+    val = open_readable(recipe.data, "val", with_x=with_x, console=console)
     if shared := len(set(train.ids) & set(val.ids)):
         console.print(
             f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
@@ -77,13 +75,6 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         x_in_training=is_teacher or bool(teacher and teacher.x_channels),
         x_in_validation=is_teacher,
     )
-
-
-def _without_damaged(split: SegDataset, console: Console, *, with_x: bool) -> SegDataset:
-    def tell(sentence: str) -> None:
-        console.print(f"[yellow]warning:[/] {escape(sentence)}")
-
-    return without_damaged(split, with_x=with_x, tell=tell)
 
 
 def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:
