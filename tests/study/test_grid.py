@@ -60,6 +60,17 @@ def test_a_name_depends_on_what_changes_a_result_alone() -> None:
     assert len(before & taught) == 4  # students that no teacher taught
 
 
+def test_a_name_depends_on_what_a_description_says(tmp_path: Path) -> None:
+    path = tmp_path / "data.yaml"
+    described = study(data={"mine": {"name": "folder", "root": str(path)}})
+    path.write_text("classes: [road, car]")
+    before = names(described)
+    path.write_text("classes: [road, car]  # in this order")
+    assert names(described) == before
+    path.write_text("classes: [car, road]")
+    assert not names(described) & before
+
+
 def test_a_name_depends_on_what_options_come_to(monkeypatch: pytest.MonkeyPatch) -> None:
     plain = names(study(methods=["lix"], seeds=[0]))
     same = {"method": "lix", "options": {"dwld": {"alpha": 1.0}}}
@@ -132,6 +143,8 @@ def test_studies_share_equal_runs() -> None:
         ({"sedes": [1]}, "unknown entry 'sedes'. Did you mean 'seeds'"),
         ({"methods": [{"method": "kd", "option": {}}]}, "unknown entry .*'options'"),
         ({"settings": {"optim": {"rl": 1}}}, "no recipe: unknown entry 'optim.rl'"),
+        ({"settings": {"output": "mine"}}, "settings: .*sets output itself; take it out"),
+        ({"methods": [{"method": "kd", "settings": {"distill": {}}}]}, "sets distill itself"),
         ({"networks": None}, "networks: "),
         (
             {"pictures": [{"kind": "worst", "methods": ["hott"]}]},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
 from lix.catalog import entries, find, merge, unknown
 from lix.config import Recipe, Section, explain
@@ -25,6 +25,17 @@ OWN_BUSINESS = {"strategy", "workers", "threads", "accelerator"}
 DEFAULTS = 1
 """Raise it where a default of `Recipe` changes: a run is named by what differs from them, so that a
 new setting leaves the old names."""
+
+
+def _leaves_ours(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of runs, without those that come from the other entries of a study."""
+    for key in ("output", "role", "distill"):
+        if key in settings:
+            raise ValueError(f"a study sets {key} itself; take it out of the settings")
+    return settings
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_leaves_ours)]
 
 
 def _entry(value: object) -> object:
@@ -50,7 +61,7 @@ class Seen(Section):
 
     name: str = "mfnet"
     options: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
     """Other settings of its runs, as in a recipe."""
 
 
@@ -64,7 +75,7 @@ class Entry(Section):
     options: dict[str, Any] = {}
     features: tuple[str, ...] = ()
     teacher_features: tuple[str, ...] = ()
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
     """Other settings of the run, as in a recipe."""
 
     @property
@@ -93,7 +104,7 @@ class Study(Section):
     """Files beside this one whose entries it takes over; later ones win, its own most of all."""
     name: str
     title: str = ""
-    settings: dict[str, Any] = {}
+    settings: Settings = {}
     """What all runs share, as in a recipe of `lix train`."""
     data: dict[str, dict[str, Any]]
     """Label → the section `data` of its runs."""
@@ -104,7 +115,7 @@ class Study(Section):
     methods: tuple[Annotated[Entry, BeforeValidator(_entry)], ...] = ()
     """Rows of students; `none` is the undistilled one."""
     seeds: tuple[int, ...] = (0, 1, 2)
-    teacher: dict[str, Any] = {}
+    teacher: Settings = {}
     """Other settings of the teachers, as in a recipe."""
     last: int = Field(default=5, ge=1)
     """Evaluations at the end of a run whose mean is its result."""
@@ -260,6 +271,14 @@ def _settled(method: str, preset: str | None, options: Mapping[str, Any]) -> dic
     }
 
 
+def _described(path: Path) -> object:
+    """What a description of data says; a wrong one is the training's to refuse."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+
+
 def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     """Hash of all settings that a result depends on; the teacher counts by its own.
 
@@ -273,6 +292,8 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     )
     kept = {section: chosen for section, chosen in kept.items() if chosen != {}}
     kept["defaults"] = DEFAULTS
+    if recipe.data.root is not None and recipe.data.root.is_file():
+        kept["data"]["described"] = _described(recipe.data.root)
     if recipe.distill and teacher is not None:
         distill = recipe.distill
         kept["distill"]["teacher"] = teacher.name
