@@ -172,6 +172,10 @@ class Distillation(Section):
     """The teacher's, in the same order."""
 
 
+RECIPE = "recipe.yaml"
+"""Name of a run's recipe in its folder."""
+
+
 class Recipe(Section):
     """All settings of one run."""
 

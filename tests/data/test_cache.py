@@ -19,11 +19,12 @@ from torch import Tensor
 from lix.catalog import build_dataset
 from lix.config import Data, Recipe
 from lix.data.cache import Cache
+from lix.data.loading import EvaluationSet
 from lix.data.sample import Sample, SegDataset
 from lix.data.streets import write_streets
 from lix.data.transforms import resize
 from lix.data.vkitti2 import VKITTI2
-from lix.training.loaders import EvaluationSet, TrainingSet
+from lix.training.loaders import TrainingSet
 
 SIZE = (16, 48)
 

@@ -12,6 +12,7 @@ import torch
 
 from lix.catalog import merge
 from lix.config import Data, Recipe
+from lix.data.loading import evaluation_loader, open_dataset
 from lix.data.sample import SegDataset
 from lix.data.vkitti2 import VKITTI2
 from lix.training.loaders import (
@@ -19,8 +20,6 @@ from lix.training.loaders import (
     EpochSampler,
     TrainingSet,
     derived_seed,
-    evaluation_loader,
-    open_dataset,
 )
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lix.config import Data, Recipe
+from lix.config import RECIPE, Data, Recipe
+from lix.data.loading import evaluation_loader, open_dataset
 from lix.data.sample import SegDataset
 from lix.deploy.engines import open_student
 from lix.deploy.export import export_onnx, silence
@@ -24,8 +25,6 @@ from lix.evaluation.metrics import scores
 from lix.extras import require
 from lix.files import replacing
 from lix.networks.checkpoint import checkpoint_file
-from lix.training.loaders import evaluation_loader, open_dataset
-from lix.training.run import RECIPE
 
 IMAGES = 64
 """At most so many calibrate, evenly spaced."""

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 
 from lix.config import Data
+from lix.data.damaged import open_readable
+from lix.data.loading import evaluation_loader
 from lix.evaluation.metrics import scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.files import write_text
@@ -18,8 +20,6 @@ from lix.networks.checkpoint import load_network
 from lix.study.grid import Planned, Study, plan
 from lix.study.results import Finished, Score
 from lix.study.store import METRICS
-from lix.training.damaged import open_readable
-from lix.training.loaders import evaluation_loader
 
 
 def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:

@@ -9,13 +9,12 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.config import Augmentation, Data, Distillation, Optim, Recipe, Training
+from lix.config import RECIPE, Augmentation, Data, Distillation, Optim, Recipe, Training
 from lix.data.streets import write_streets
 from lix.deploy.predict import predict
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.report import write_report
 from lix.study.store import METRICS, Run, load_run, write_results
-from lix.training.run import RECIPE
 
 SIZE = (48, 160)
 RENDERED = (96, 320)

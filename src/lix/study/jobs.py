@@ -16,10 +16,10 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lix.config import Recipe
+from lix.config import RECIPE, Recipe
 from lix.networks.checkpoint import BEST, LAST
 from lix.training.callbacks import read_history
-from lix.training.run import HISTORY, RECIPE, RESULT
+from lix.training.run import HISTORY, RESULT
 
 POLL_SECONDS = 0.5
 LOG = "log.txt"

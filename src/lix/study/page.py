@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from lix.data.loading import open_dataset
 from lix.data.sample import SegDataset
 from lix.files import write_text
 from lix.networks.checkpoint import BEST
@@ -18,7 +19,6 @@ from lix.study.grid import Study
 from lix.study.plots import WATCHED, curves, over_epochs, scores
 from lix.study.results import Finished, finished, summarise
 from lix.study.tables import Block, blocks, note
-from lix.training.loaders import open_dataset
 
 PICTURES = 6
 """Frames shown, spread evenly over the validation split."""

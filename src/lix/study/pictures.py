@@ -11,6 +11,7 @@ from matplotlib.patches import Patch
 from torch import Tensor
 
 from lix.catalog import unknown
+from lix.data.loading import open_dataset
 from lix.data.sample import SegDataset
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
@@ -24,7 +25,6 @@ from lix.networks.checkpoint import BEST, load_network
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.grid import Pictures
 from lix.study.store import Run
-from lix.training.loaders import open_dataset
 from lix.training.prepare import load_method
 
 Row = dict[str, Picture]

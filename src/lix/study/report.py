@@ -11,11 +11,11 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix import __version__
+from lix.data.loading import open_dataset
 from lix.files import write_text
 from lix.provenance import commit
 from lix.study.figures import comparison, curves
 from lix.study.store import METRICS, Run
-from lix.training.loaders import open_dataset
 
 PICTURES = 6
 """Frames shown, spread evenly over the validation split."""

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lix.config import Recipe
+from lix.config import RECIPE, Recipe
 from lix.training.callbacks import read_history
-from lix.training.run import HISTORY, RECIPE, RESULT
+from lix.training.run import HISTORY, RESULT
 
 METRICS = ("mFsc", "fwFsc", "mIoU", "fwIoU")
 

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from lix.catalog import build_method, build_network, find
 from lix.config import Distillation, Recipe, Training
+from lix.data.damaged import open_readable
+from lix.data.loading import evaluation_loader
 from lix.data.sample import SegDataset
 from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
@@ -16,8 +18,7 @@ from lix.evaluation.metrics import scores
 from lix.methods.base import Method
 from lix.networks.base import SegNetwork
 from lix.networks.checkpoint import BEST, NetworkSpec, load_network
-from lix.training.damaged import open_readable
-from lix.training.loaders import Batches, derived_seed, evaluation_loader
+from lix.training.loaders import Batches, derived_seed
 from lix.training.module import SegModule, feature_pairs
 
 

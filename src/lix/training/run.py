@@ -17,7 +17,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.config import Recipe
+from lix.config import RECIPE, Recipe
+from lix.data.loading import evaluation_loader
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.files import alone, write_text
@@ -26,11 +27,11 @@ from lix.provenance import commit, hardware, peak_memory
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
 from lix.training.checkpoints import WholeCheckpoints, last_whole
 from lix.training.first_stage import run_first_stage
-from lix.training.loaders import Batches, evaluation_loader
+from lix.training.loaders import Batches
 from lix.training.module import SegModule
 from lix.training.prepare import prepare
 
-RECIPE, RESULT, HISTORY = "recipe.yaml", "result.json", "history.csv"
+RESULT, HISTORY = "result.json", "history.csv"
 FIRST_STAGE = BEST.with_name("first_stage.ckpt")
 MAY_CHANGE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""

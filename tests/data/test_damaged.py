@@ -13,8 +13,8 @@ from rich.console import Console
 from lix.catalog import build_dataset
 from lix.config import Data, Recipe
 from lix.data.cache import Cache
+from lix.data.damaged import without_damaged
 from lix.evaluation.report import evaluate_checkpoint
-from lix.training.damaged import without_damaged
 from lix.training.run import fit
 
 

@@ -13,11 +13,11 @@ from rich.markup import escape
 from torch import Tensor
 
 from lix.config import Data
+from lix.data.loading import open_dataset
 from lix.data.readers import DataError, missing_allowed
 from lix.data.sample import SegDataset, check_sizes
 from lix.data.x import X, XSpec
 from lix.data.x_files import XSource
-from lix.training.loaders import open_dataset
 
 NAMED = 10
 """So many are named."""
