@@ -177,7 +177,7 @@ class DWLD(Method):
         pairs: Sequence[FeaturePair] = (),
         num_classes: int = 0,
         *,
-        weight: float = 0.5,
+        weight: float = 2.0,
         alpha: float = 1.0,
         controller: Literal["entropy", "joint", "frozen", "budget", "rarity"] | float = "rarity",
         omega: Omega = "concat",
