@@ -59,6 +59,20 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def taken(folder: Path) -> bool:
+    """Whether a process is in the block of `alone` with this folder."""
+    if not folder.is_dir():
+        return False
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def sync(path: Path) -> None:
     """Force a file or a folder's entries to disk, so that a power loss does not undo them."""
     handle = os.open(path, os.O_RDONLY)

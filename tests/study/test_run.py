@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from rich.console import Console
 
 import lix.study.run
+from lix.files import alone
 from lix.study.grid import Study, plan
 from lix.study.jobs import ERROR, Job
 from lix.study.run import run_study
@@ -126,6 +129,37 @@ def test_students_of_a_teacher_that_failed_are_not_tried(monkeypatch: pytest.Mon
     failed, _ = run(monkeypatch, fake)
     assert sorted(fake.started) == ["student", "student", "teacher"]
     assert len(failed) == 5
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_another_study_trains_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    teacher = plan(STUDY, Path("out"))[0].job
+    theirs = ExitStack()
+
+    def they_start() -> None:
+        theirs.enter_context(alone(teacher.recipe.output))
+
+    def they_end() -> None:
+        Fake()(teacher).poll()
+        theirs.close()
+
+    class Ours(Fake):
+        def __call__(self, job: Job) -> Fake.Process:
+            if job.name == teacher.name:
+                assert late
+                they_start()
+                threading.Timer(0.1, they_end).start()
+            return super().__call__(job)
+
+    fake = Ours(fail="teacher")
+    if not late:
+        they_start()
+        threading.Timer(0.1, they_end).start()
+    assert run(monkeypatch, fake)[0] == {}
+    assert ("teacher" in fake.started) == late
+    assert sorted(fake.started)[:6] == ["at"] * 2 + ["kd"] * 2 + ["student"] * 2
 
 
 def test_shards_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:

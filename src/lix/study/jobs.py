@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lix.config import RECIPE, Recipe
+from lix.files import taken
 from lix.networks.checkpoint import BEST, LAST
 from lix.training.callbacks import read_history
 from lix.training.run import HISTORY, RESULT
@@ -116,7 +118,8 @@ def run_jobs(
         jobs: what is to be done.
         workers: so many at a time.
         watcher: is told of progress.
-        mine: names of the jobs to run here; the others are waited for where they are needed.
+        mine: names of the jobs to run here; the others are waited for where they are needed, as
+            are those that another study trains.
         keep_going: go on after a job that fails, and write why into its `error.txt`.
         start: how a job is started.
 
@@ -140,12 +143,8 @@ def run_jobs(
                 waiting = [job for job in own if job.name not in done | failed.keys()]
                 if not waiting:
                     break
-                ready = [
-                    job
-                    for job in waiting
-                    if job.name not in running and (job.needs is None or job.needs in done)
-                ]
-                for job in ready[: workers - len(running)]:
+                ready = (job for job in waiting if job.name not in running and _free(job, done))
+                for job in islice(ready, workers - len(running)):
                     running[job.name] = start(job)
                 watcher.show(running)
                 time.sleep(POLL_SECONDS)
@@ -153,6 +152,8 @@ def run_jobs(
                 for job in own:
                     if job.name in running and (code := running[job.name].poll()) is not None:
                         del running[job.name]
+                        if taken(job.recipe.output):
+                            continue
                         failure = _failure(job, code)
                     elif job.name not in failed and job.needs in lost:
                         failure = f"{job.name} needs {job.needs}, which failed."
@@ -168,6 +169,11 @@ def run_jobs(
         finally:
             _stop(running.values())
     return failed
+
+
+def _free(job: Job, done: Collection[str]) -> bool:
+    """Whether its teacher is there and no other study trains it."""
+    return (job.needs is None or job.needs in done) and not taken(job.recipe.output)
 
 
 def _failed(others: Sequence[Job], started: float, failed: Collection[str]) -> set[str]:
