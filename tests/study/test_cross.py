@@ -41,6 +41,15 @@ def test_what_is_tested_is_skipped(real_study: Study, real_output: Path) -> None
     assert {f: f.stat().st_mtime_ns for f in files if f.is_file()} == before
 
 
+def test_data_without_common_classes_are_found_before_anything_runs(
+    real_study: Study, tmp_path: Path
+) -> None:
+    wrong = real_study.model_copy(update={"cross": {"road": ("Road",), "ship": ("Boat",)}})
+    with pytest.raises(ValueError, match="fewer than two classes in common"):
+        run_study(wrong, tmp_path / "out", console=Console(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
 def test_eval_scores_the_same_by_hand(
     real_study: Study, real_output: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

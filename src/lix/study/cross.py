@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from lix.config import Data
 from lix.data.damaged import open_readable
-from lix.data.loading import evaluation_loader
+from lix.data.loading import evaluation_loader, open_dataset
 from lix.evaluation.metrics import scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.files import write_text
@@ -20,6 +21,22 @@ from lix.networks.checkpoint import load_network
 from lix.study.grid import Planned, Study, plan
 from lix.study.results import Finished, Score
 from lix.study.store import METRICS
+
+
+def check_across(study: Study) -> None:
+    """Find out before hours of training whether all data sets have classes in common.
+
+    Raises:
+        ValueError, OSError: two have not, or the data are not here.
+    """
+    data = {run.data: run.job.recipe.data for run in plan(study, Path())}
+    classes = {label: open_dataset(seen, "val").classes for label, seen in data.items()}
+    for trained, tested in permutations(classes, 2):
+        common_classes(classes[trained], classes[tested], _groups(study))
+
+
+def _groups(study: Study) -> dict[str, tuple[str, ...]] | None:
+    return None if study.cross == "same" else study.cross
 
 
 def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:
@@ -50,8 +67,7 @@ def _test(study: Study, run: Planned, data: Data, console: Console) -> dict[str,
     network, spec = load_network(run.job.recipe.output)
     seen = data.model_copy(update={"size": spec.size})
     dataset = open_readable(seen, "val", with_x=False, console=console)
-    groups = None if study.cross == "same" else study.cross
-    common = common_classes(spec.classes, dataset.classes, groups)
+    common = common_classes(spec.classes, dataset.classes, _groups(study))
     confusion = evaluate_common(network, evaluation_loader(seen, dataset, with_x=False), common)
     return scores(confusion).as_dict(common.names)
 

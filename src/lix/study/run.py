@@ -15,7 +15,7 @@ from lix.catalog import build_method
 from lix.data.streets import write_streets
 from lix.methods.base import FeaturePair
 from lix.networks.base import FeatureSpec
-from lix.study.cross import evaluate_across
+from lix.study.cross import check_across, evaluate_across
 from lix.study.grid import Planned, Study, plan
 from lix.study.jobs import Job, Process, Watcher, run_jobs, start_here
 
@@ -48,7 +48,8 @@ def run_study(
         Sentences about the runs that failed, by run name.
 
     Raises:
-        ValueError: settings that are no recipe, or a shard out of range.
+        ValueError: settings that are no recipe, a shard out of range, or data to be crossed that
+            have no classes in common.
         ModuleNotFoundError: Ray is missing.
         KeyboardInterrupt: interrupted; the same call goes on.
     """
@@ -60,6 +61,8 @@ def run_study(
     if not 1 <= part <= parts:
         raise ValueError(f"The shard {part}/{parts} is none; write i/n with 1 <= i <= n.")
     _make_streets(study, console, workers)
+    if study.cross is not None:
+        check_across(study)
     start: Callable[[Job], Process] = start_here
     if engine == "ray":
         from lix.study.on_ray import connect
