@@ -44,11 +44,11 @@ dist: $(READY)
 		(cd dist && ../$(VENV)-dist/bin/lix --version && ../$(VENV)-dist/bin/lix list methods) || exit; \
 	done
 
-# The tests with the oldest versions that pyproject.toml allows.
+# The tests with the oldest versions that pyproject.toml allows; what these warn of each other is not ours.
 oldest:
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e ".[dev]"
-	$(VENV)-oldest/bin/python -m pytest
+	$(VENV)-oldest/bin/python -m pytest -W default
 
 clean:
 	rm -rf $(VENV) $(VENV)-dist $(VENV)-oldest dist .mypy_cache .pytest_cache .ruff_cache
