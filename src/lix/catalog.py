@@ -29,7 +29,8 @@ BASES = {
     "networks": {"SegNetwork"},
     "data": {"SegDataset"},
 }
-"""Package → the base classes that make a class of it an entry, as in `class KD(Method)`."""
+"""Package → the base classes that make a class of it an entry, as in `class KD(Method)`, unless its
+name begins with an underscore."""
 
 
 MANY = 60
@@ -62,7 +63,7 @@ def entries(package: str) -> Mapping[str, Entry]:
         for node in tree.body:
             if not isinstance(node, ast.ClassDef) or node.name in BASES[package]:
                 continue
-            if BASES[package] & set(map(ast.unparse, node.bases)):
+            if not node.name.startswith("_") and BASES[package] & set(map(ast.unparse, node.bases)):
                 summary = (ast.get_docstring(tree) or "").split("\n")[0]
                 module = f"lix.{package}.{path.stem}"
                 found[path.stem] = Entry(path.stem, module, node.name, summary)

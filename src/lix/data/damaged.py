@@ -58,7 +58,7 @@ def without_damaged(whole: SegDataset, *, with_x: bool, tell: Callable[[str], No
         return whole
     named = "; ".join(damaged[:NAMED]) + ("; …" if len(damaged) > NAMED else "")
     tell(f"{len(damaged)} of {len(whole)} frames are left out as missing or damaged: {named}")
-    return Kept(whole, kept)
+    return _Kept(whole, kept)
 
 
 def _fault(whole: SegDataset, index: int, *, with_x: bool) -> str | None:
@@ -72,7 +72,7 @@ def _fault(whole: SegDataset, index: int, *, with_x: bool) -> str | None:
     return None
 
 
-class Kept(SegDataset):
+class _Kept(SegDataset):
     """Some frames of a data set.
 
     Args:
@@ -84,7 +84,7 @@ class Kept(SegDataset):
         self.whole, self.frames = whole, list(frames)
         self.classes, self.palette = whole.classes, whole.palette
         self.ids = [whole.ids[frame] for frame in self.frames]
-        self.x_sources = tuple(KeptX(source, self.frames) for source in whole.x_sources)
+        self.x_sources = tuple(_KeptX(source, self.frames) for source in whole.x_sources)
 
     def image_path(self, index: int) -> Path:
         return self.whole.image_path(self.frames[index])
@@ -108,7 +108,7 @@ class Kept(SegDataset):
         return self.whole.intrinsics(self.frames[index])
 
 
-class KeptX:
+class _KeptX:
     """X of some frames."""
 
     def __init__(self, source: XSource, frames: Sequence[int]) -> None:
