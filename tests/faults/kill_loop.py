@@ -2,8 +2,8 @@
 
     python kill_loop.py RECIPE KILLS SEED
 
-Forks, so that a start costs no imports. Prints the number of kills, and how many of them were
-followed by a resume from a checkpoint.
+Forks, so that a start costs no imports. Kills at least KILLS times, and goes on until a third of
+KILLS was followed by a resume from a checkpoint, however slow the machine is. Prints both counts.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
         child = os.fork()
         if child == 0:
             train(path)
-        if kills < wanted:
+        if kills < wanted or resumes < wanted // 3:
             before = progress(output)
             time.sleep(draw.uniform(0.0, longest))
             os.kill(child, draw.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM)))
