@@ -2,7 +2,8 @@
 
     python two_processes.py OUTPUT.json
 
-The network has no batch norm, whose statistics are each process's own.
+The network has no batch norm, whose statistics are each process's own. The processes see unequal
+numbers of labelled pixels, and unequal classes.
 """
 
 from __future__ import annotations
@@ -21,13 +22,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lix.catalog import build_method, entries
 from lix.config import Optim
+from lix.methods.pixels import IGNORE_INDEX
 from lix.networks import FeatureSpec, SegNetwork
 from lix.networks.base import FeatureTaps
 from lix.networks.checkpoint import NetworkSpec
 from lix.training.module import SegModule, feature_pairs
 
 STEPS, BATCH, CLASSES, SIZE = 20, 4, 5, (16, 24)
-PER_PIXEL = ("none", "kd", "dkd", "wsld", "dwld")
+WEIGHTED = "none, weighted"
+METHODS = {name: entry.load() for name, entry in entries("methods").items()}
+PER_PIXEL = [
+    "none",
+    WEIGHTED,
+    *(n for n, cls in METHODS.items() if cls.kind == "logit" and cls.per_pixel),
+]
 
 
 class Plain(SegNetwork):
@@ -58,16 +66,17 @@ class Losses(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         student, teacher = Plain(0), Plain(1)
-        cls: Any = entries("methods")[method].load()
+        max_class_weight = 3.0 if method == WEIGHTED else 1.0
+        method = method.removesuffix(", weighted")
+        cls: Any = METHODS[method]
         names = student.default_features if cls.kind in ("feature", "both") else ()
         names = names[-1:] if cls.maps == "last" else names
         built = build_method(method, feature_pairs(student, teacher, (names, names)), CLASSES)
         spec = NetworkSpec("plain", tuple("abcde"), ((0, 0, 0),) * CLASSES, SIZE)
         taught = {"method": built, "teacher": teacher, "features": (names, names)}
         optim = Optim()
-        self.module = SegModule(
-            student, spec, optim, epochs=1, seed=0, **({} if method == "none" else taught)
-        )
+        settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else taught)
+        self.module = SegModule(student, spec, optim, epochs=1, seed=0, **settings)
         if built.first_stage() is not None:
             batches = [(b["image"], b["x"], b["target"]) for b in map(batch, range(2))]
             built.prepare(teacher.eval(), batches, features=names)
@@ -78,10 +87,13 @@ class Losses(nn.Module):
 
 def batch(step: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(step)
+    target = torch.randint(0, CLASSES, (BATCH, *SIZE), generator=generator)
+    target[0, :12], target[2, 2:] = IGNORE_INDEX, 1
     return {
         "image": torch.rand(BATCH, 3, *SIZE, generator=generator),
-        "x": torch.rand(BATCH, 1, *SIZE, generator=generator),
-        "target": torch.randint(0, CLASSES, (BATCH, *SIZE), generator=generator),
+        "x": torch.rand(BATCH, 1, *SIZE, generator=generator)
+        * torch.tensor([9, 1, 9, 1]).view(-1, 1, 1, 1),
+        "target": target,
     }
 
 
@@ -110,7 +122,7 @@ def work(rank: int, world: int, output: str) -> None:
     if world > 1:
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
         dist.init_process_group("gloo", rank=rank, world_size=world)
-    curves = {method: curve(method, rank, world) for method in entries("methods")}
+    curves = {method: curve(method, rank, world) for method in [*METHODS, WEIGHTED]}
     if rank == 0:
         Path(f"{output}.{world}").write_text(json.dumps(curves))
     if world > 1:

@@ -42,6 +42,9 @@ class Method(nn.Module):
     """Named sets of options, such as the constants of the official code."""
     maps: ClassVar[Literal["all", "last"]] = "all"
     """Which of the networks' default features are compared unless the user names some."""
+    per_pixel: ClassVar[frozenset[str]] = frozenset()
+    """Names of the terms that are means over labelled pixels; the training module makes them means
+    over the pixels of all processes."""
     hard_weight: float = 1.0
     """Factor of the cross-entropy with the labels."""
     epoch: float = math.inf

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.pixels import blank, masked_mean, slice_length
+from lix.methods.pixels import blank, masked_mean, mean_over_processes, slice_length
 from lix.methods.precision import full_precision
 
 BETA_MIN, BETA_MAX = 1.0, 10.0
@@ -117,6 +117,8 @@ def in_range(scored: Tensor) -> Tensor:
 def rarity(logits: Tensor, valid: Tensor) -> Tensor:
     """β = 1/(K · share) inside its range, share = mean probability of a class over valid pixels.
 
+    In a distributed training the pixels are those of all processes, which all must call this.
+
     Args:
         logits: (B, K, …); whose probabilities say how rare a class is in the batch.
         valid: (B, …) pixels that count.
@@ -126,7 +128,8 @@ def rarity(logits: Tensor, valid: Tensor) -> Tensor:
     """
     classes = logits.shape[1]
     seen = blank(blank(logits, valid).softmax(dim=1), valid).transpose(0, 1).flatten(1).sum(dim=1)
-    share = seen / valid.sum().clamp(min=1)
+    pixels = mean_over_processes(valid.sum().to(seen.dtype))
+    share = mean_over_processes(seen) / pixels.clamp(min=1e-6)
     beta = (1 / (classes * share.clamp(min=1e-6))).clamp(BETA_MIN, BETA_MAX)
     return beta.view(1, classes, *(1 for _ in logits.shape[2:]))
 

@@ -120,6 +120,7 @@ class DKD(Method):
     """
 
     kind = "logit"
+    per_pixel = frozenset({"dkd"})
     presets = {
         "official-cifar": {
             "weight": 1.0,

@@ -162,6 +162,7 @@ class DWLD(Method):
     """
 
     kind = "logit"
+    per_pixel = frozenset({"dwld"})
     presets = {"paper": {"controller": "joint", "form": "eq9", "weight": 0.02}}
     citation = """@article{guo2025lix,
   title   = {{LIX}: Implicitly Infusing Spatial Geometric Prior Knowledge into Visual Semantic

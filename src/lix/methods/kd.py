@@ -56,6 +56,7 @@ class KD(Method):
     """
 
     kind = "logit"
+    per_pixel = frozenset({"kd"})
     presets = {
         "mdistiller-cifar": {"weight": 0.9, "hard_weight": 0.1, "temperature": 4.0},
         "mdistiller-imagenet": {"weight": 0.5, "hard_weight": 0.5, "temperature": 1.0},

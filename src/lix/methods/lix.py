@@ -23,6 +23,7 @@ class LIX(Method):
     """
 
     kind = "both"
+    per_pixel = DWLD.per_pixel
     presets = {"paper": {"dwld": DWLD.presets["paper"], "arfd": ARFD.presets["paper"]}}
     citation = DWLD.citation
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 IGNORE_INDEX = 255
@@ -65,6 +66,18 @@ def masked_mean(values: Tensor, valid: Tensor | None) -> Tensor:
     if valid is None:
         return values.mean()
     return values.where(valid, values.new_zeros(())).sum() / valid.sum().clamp(min=1)
+
+
+def mean_over_processes(value: Tensor) -> Tensor:
+    """Mean of a value without gradient over the processes of a distributed training.
+
+    All of them must call it equally often. In a single process it is the value.
+    """
+    if not (dist.is_available() and dist.is_initialized()):
+        return value
+    value = value.detach().clone()
+    dist.all_reduce(value)
+    return value / dist.get_world_size()
 
 
 def pixel_mean(rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:

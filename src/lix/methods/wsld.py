@@ -66,6 +66,7 @@ class WSLD(Method):
     """
 
     kind = "logit"
+    per_pixel = frozenset({"wsld"})
     presets = {
         "official-imagenet": {"weight": 2.5, "temperature": 2.0},
         "official-cifar": {"weight": 2.25, "temperature": 4.0},

@@ -14,7 +14,7 @@ from lix.config import Optim
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
 from lix.methods.base import FeaturePair, Method
-from lix.methods.pixels import IGNORE_INDEX, masked_mean
+from lix.methods.pixels import IGNORE_INDEX, mean_over_processes
 from lix.networks.base import SegNetwork, SegOutput
 from lix.networks.checkpoint import KEY, NetworkSpec
 from lix.training.loaders import derived_seed
@@ -24,18 +24,18 @@ def hard_loss(logits: Tensor, target: Tensor, max_class_weight: float = 1.0) -> 
     """L_H of Eq. 18: cross-entropy, mean over labelled pixels, 0 where none is.
 
     With `max_class_weight` above 1 it is a weighted mean, in which the pixels of rare classes weigh
-    more: 1/(K · share of the batch), from 1 to that.
+    more: 1/(K · share of the batch), from 1 to that. Pixels and batch are those of all processes.
     """
     loss = F.cross_entropy(logits.float(), target, ignore_index=IGNORE_INDEX, reduction="none")
     valid = target != IGNORE_INDEX
-    if max_class_weight == 1.0:
-        return masked_mean(loss, valid)
-    labels = target.where(valid, 0)
-    counts = torch.zeros(logits.shape[1], device=loss.device)
-    counts.index_add_(0, labels.flatten(), valid.float().flatten())
-    weights = (counts.sum() / (len(counts) * counts.clamp(min=1))).clamp(1.0, max_class_weight)
-    weight = weights[labels] * valid
-    return (weight * loss).sum() / weight.sum().clamp(min=1)
+    weight = valid.float()
+    if max_class_weight > 1.0:
+        labels = target.where(valid, 0)
+        counts = torch.zeros(logits.shape[1], device=loss.device)
+        counts = mean_over_processes(counts.index_add_(0, labels.flatten(), weight.flatten()))
+        rarity = counts.sum() / (len(counts) * counts.clamp(min=1e-6))
+        weight = rarity.clamp(1.0, max_class_weight)[labels] * valid
+    return (weight * loss).sum() / mean_over_processes(weight.sum()).clamp(min=1e-6)
 
 
 class SegModule(L.LightningModule):
@@ -125,6 +125,9 @@ class SegModule(L.LightningModule):
             teacher_x = batch["x"] if self.teacher.x_channels else None
             teacher = self.teacher(image, teacher_x, features=self.teacher_features)
         distilled: dict[str, Tensor] = self.method(student, teacher, target)
+        pixels = (target != IGNORE_INDEX).sum().float()
+        share = pixels / mean_over_processes(pixels).clamp(min=1e-6)
+        distilled |= {name: share * distilled[name] for name in self.method.per_pixel}
         return {"hard": self.method.hard_weight * terms["hard"]} | distilled
 
     def on_train_epoch_end(self) -> None:
