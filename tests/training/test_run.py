@@ -16,7 +16,7 @@ from lix.catalog import entries, merge
 from lix.config import Recipe
 from lix.files import alone
 from lix.networks.checkpoint import load_network
-from lix.training.callbacks import read_history
+from lix.training.callbacks import epochs_trained, read_history
 from lix.training.run import fit
 
 SMALL: dict[str, Any] = {
@@ -254,6 +254,15 @@ def test_same_frames_in_both_splits_are_said(streets: Path, tmp_path: Path) -> N
     settings = {"data": {"options": {"lists": "all"}}, "training": {"epochs": 1}}
     fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=stream, width=200))
     assert "24 frames have one id in training and validation" in stream.getvalue()
+
+
+def test_the_epochs_of_a_history_are_those_of_its_last_row(teacher: Path, tmp_path: Path) -> None:
+    history = teacher / "history.csv"
+    assert epochs_trained(history) == len({epoch for epoch, _, _ in read_history(history)}) > 0
+    empty = tmp_path / "history.csv"
+    assert epochs_trained(empty) == 0
+    empty.write_text("epoch,quantity,value\n")
+    assert epochs_trained(empty) == 0
 
 
 def test_history_has_the_learning_rate_that_was_used(teacher: Path) -> None:

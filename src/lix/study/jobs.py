@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lix.config import RECIPE, Recipe
 from lix.files import taken
 from lix.networks.checkpoint import BEST, LAST
-from lix.training.callbacks import read_history
+from lix.training.callbacks import epochs_trained
 from lix.training.run import HISTORY, RESULT
 
 POLL_SECONDS = 0.5
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def epochs_done(self) -> int:
-        return len({epoch for epoch, _, _ in read_history(self.recipe.output / HISTORY)})
+        return epochs_trained(self.recipe.output / HISTORY)
 
     def command(self) -> list[str]:
         """`lix train` or `lix distill` with the job's recipe, resuming what there is."""
