@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from lix.cli import app
-from lix.study.cross import cross_matrix, crossed
+from lix.networks.checkpoint import BEST
+from lix.study.cross import cross_matrix, crossed, evaluate_across
 from lix.study.grid import Study, plan
 from lix.study.results import finished
 from lix.study.run import run_study
@@ -39,6 +42,21 @@ def test_what_is_tested_is_skipped(real_study: Study, real_output: Path) -> None
     assert len(before) == 4
     run_study(real_study, real_output, console=Console(quiet=True))
     assert {f: f.stat().st_mtime_ns for f in files if f.is_file()} == before
+
+
+def test_students_whose_weights_are_gone_are_named(
+    real_study: Study, real_output: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(real_output / "runs", tmp_path / "runs")
+    runs = plan(real_study, tmp_path)
+    lost, seen = next(p for p in runs if (p.data, p.method) == ("town", "none")), "highway"
+    (lost.job.recipe.output / BEST).unlink()
+    lost.cross_file(real_study, seen).unlink()
+    console = Console(file=io.StringIO(), width=1000)
+    evaluate_across(real_study, runs, console)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert said.startswith("Not tested on other data for want of weights, 1 students;")
+    assert said.endswith(f"train them again: {lost.job.name}.\n")
 
 
 def test_data_without_common_classes_are_found_before_anything_runs(

@@ -43,15 +43,16 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
     """Test finished students on the validation split of the data that they were not trained on.
 
     Their best checkpoints see it at their own size, and are scored on the classes in common (see
-    `Study.cross`). What is done is skipped, and so are runs whose weights are not here.
+    `Study.cross`). What is done is skipped; runs whose weights are not here are named.
     """
-    students = [run for run in runs if run.method != "teacher" and run.job.usable]
-    missing = [
+    untested = [
         (run, data)
-        for run in students
+        for run in runs
         for data in study.data
-        if data != run.data and not run.cross_file(study, data).is_file()
+        if run.method != "teacher" and run.job.finished and data != run.data
+        if not run.cross_file(study, data).is_file()
     ]
+    missing = [(run, data) for run, data in untested if run.job.usable]
     sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
     for done, (run, data) in enumerate(missing, start=1):
         found = _test(study, run, sections[data], console)
@@ -59,6 +60,12 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
             f"{data}: mIoU {100 * found['mIoU']:.1f} %"
+        )
+    lost = list(dict.fromkeys(run.job.name for run, _ in untested if not run.job.usable))
+    if lost:
+        console.print(
+            f"Not tested on other data for want of weights, {len(lost)} students; move their "
+            f"folders away to train them again: {', '.join(lost)}."
         )
 
 
