@@ -13,9 +13,10 @@ from rich.console import Console
 
 from lix.cli import app
 from lix.networks.checkpoint import BEST
-from lix.study.cross import cross_matrix, crossed, evaluate_across
+from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
 from lix.study.grid import Study, plan
-from lix.study.results import finished
+from lix.study.page import write_page
+from lix.study.results import Score, finished
 from lix.study.run import run_study
 from lix.study.tables import write_tables
 
@@ -23,15 +24,41 @@ from lix.study.tables import write_tables
 def test_every_student_is_tested_on_the_other_data(real_study: Study, real_output: Path) -> None:
     found = crossed(finished(real_study, real_output), real_study)
     assert {(c.trained, c.tested) for c in found} == {("town", "highway"), ("highway", "town")}
-    matrix = cross_matrix(found)
-    assert "| method | town → highway | highway → town |" in matrix
+    (rows,) = cross_cells(real_study, found).values()
     value = next(c for c in found if c.trained == "town").scores["mIoU"].mean
-    assert f"| none | {100 * value:.1f} |" in matrix
-    assert matrix in write_tables(real_study, real_output, real_output / "tables")
+    assert rows[0]["method"] == "none"
+    assert rows[0]["town → highway %"] == f"{100 * value:.1f}"
+    text = write_tables(real_study, real_output, real_output / "tables")
+    assert (
+        "## Trained → tested, mfnet: mIoU\n\n| method | town → highway % | town → highway p" in text
+    )
+    assert f"\n| none | {100 * value:.1f} |  |" in text
+    assert r"town $\to$ highway \% &" in (real_output / "tables/table.tex").read_text()
+    write_page(real_study, real_output, real_output / "report.html")
+    assert f"<td>{100 * value:.1f}</td><td></td>" in (real_output / "report.html").read_text()
     with (real_output / "tables/results.csv").open() as file:
         rows = {(r["data"], r["metric"], r["method"]): r["value"] for r in csv.DictReader(file)}
     assert float(rows["town", "mIoU@highway", "none"]) == pytest.approx(value, abs=1e-6)
     assert ("town", "mIoU@town", "none") not in rows
+
+
+def test_a_matrix_has_scores_over_seeds_and_tests_against_the_plain_student(
+    real_study: Study,
+) -> None:
+    def of(method: str, *values: float) -> Crossed:
+        scores = {"mIoU": Score(dict(enumerate(values)))}
+        return Crossed("mfnet", method, "town", "highway", scores)
+
+    found = [of("none", 0.30, 0.31, 0.32), of("KD", 0.33, 0.33, 0.36)]
+    none, kd = cross_cells(real_study, found)["Trained → tested, mfnet: mIoU"]
+    assert none == {
+        "method": "none",
+        "town → highway %": "31.0 ± 2.5",
+        "town → highway p student": "",
+    }
+    assert kd["town → highway %"] == "34.0 ± 4.3"
+    t = 0.03 / (0.01 / 3**0.5)  # of the differences 0.03, 0.02, 0.04
+    assert kd["town → highway p student"] == f"{1 - t / (2 + t * t) ** 0.5:.3f}"  # 2 degrees
 
 
 def test_what_is_tested_is_skipped(real_study: Study, real_output: Path) -> None:

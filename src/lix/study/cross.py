@@ -105,19 +105,21 @@ def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
     ]
 
 
-def cross_matrix(found: Sequence[Crossed], metric: str = "mIoU") -> str:
-    """Markdown: a row a method, a column for each pair of training and test data."""
-    parts = []
-    for network in dict.fromkeys(one.network for one in found):
-        own = [c for c in found if c.network == network]
-        values = {(c.method, c.trained, c.tested): c.scores[metric] for c in own}
-        pairs = list(dict.fromkeys((c.trained, c.tested) for c in own))
-        methods = dict.fromkeys(c.method for c in own)
-        head = [f"{trained} → {tested}" for trained, tested in pairs]
-        lines = [f"| method | {' | '.join(head)} |", f"|---|{'---|' * len(pairs)}"]
-        for method in methods:
-            cells = [values.get((method, *pair)) for pair in pairs]
-            said = ["" if cell is None else str(cell) for cell in cells]
-            lines.append(f"| {method} | {' | '.join(said)} |")
-        parts.append(f"## Trained → tested, {network}: {metric} %\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+def cross_cells(study: Study, found: Sequence[Crossed]) -> dict[str, list[dict[str, str]]]:
+    """By heading: a row a method, for each pair of training and test data its mIoU and p.
+
+    p is that of a paired t-test over seeds against the plain student.
+    """
+    plain = next((entry.name for entry in study.methods if entry.method == "none"), "")
+    scored = {(c.network, c.method, c.trained, c.tested): c.scores["mIoU"] for c in found}
+    tables: dict[str, list[dict[str, str]]] = {}
+    for network, method in dict.fromkeys((c.network, c.method) for c in found):
+        row = {"method": method}
+        for pair in dict.fromkeys((c.trained, c.tested) for c in found if c.network == network):
+            own, base = (scored.get((network, label, *pair)) for label in (method, plain))
+            place, p = " → ".join(pair), ""
+            if own is not None and base is not None and method != plain:
+                p = own.p_text(base)
+            row |= {f"{place} %": "" if own is None else str(own), f"{place} p student": p}
+        tables.setdefault(f"Trained → tested, {network}: mIoU", []).append(row)
+    return tables

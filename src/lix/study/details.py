@@ -49,19 +49,30 @@ def costs(runs: Sequence[Finished]) -> dict[str, dict[str, float]]:
 def class_table(runs: Sequence[Finished]) -> str:
     """Markdown: IoU in percent, a row a class, a column a method."""
     shown = by_class(runs)
-    lines = [f"| class | {' | '.join(shown)} |", f"|---|{'---|' * len(shown)}"]
-    for name in next(iter(shown.values())):
-        values = [row.get(name) for row in shown.values()]
-        cells = ["–" if value is None else f"{100 * value:.1f}" for value in values]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+    return markdown_table(
+        [
+            {"class": name} | {method: _percent(row.get(name)) for method, row in shown.items()}
+            for name in next(iter(shown.values()))
+        ]
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
 
 
 def cost_table(runs: Sequence[Finished]) -> str:
     """Markdown: what a method costs, a row a method."""
-    shown = costs(runs)
-    names = list(next(iter(shown.values())))
-    lines = [f"| method | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
-    for method, row in shown.items():
-        lines.append(f"| {method} | {' | '.join(f'{v:.4g}' for v in row.values())} |")
-    return "\n".join(lines)
+    return markdown_table(
+        [
+            {"method": method} | {name: f"{value:.4g}" for name, value in row.items()}
+            for method, row in costs(runs).items()
+        ]
+    )
+
+
+def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows of text by column, which all have the columns of the first."""
+    head = list(rows[0])
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row.values())} |" for row in rows)])

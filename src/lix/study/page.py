@@ -13,6 +13,7 @@ from lix.data.loading import open_dataset
 from lix.data.sample import SegDataset
 from lix.files import write_text
 from lix.networks.checkpoint import BEST
+from lix.study.cross import cross_cells, crossed
 from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
 from lix.study.grid import Study
@@ -53,6 +54,7 @@ def write_page(study: Study, output: Path, path: Path) -> None:
         title=study.title or study.name,
         note=note(study, output, runs),
         parts=parts,
+        across=cross_cells(study, crossed(runs, study)),
         settings={_label(one): _settings(one) for one in runs},
     )
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -139,6 +139,11 @@ class Score:
             return None  # one difference throughout has no spread to test by
         return float(ttest_rel(ours, theirs).pvalue)
 
+    def p_text(self, other: Score) -> str:
+        """The p value as tables show it, empty where there is none."""
+        p = self.p_value(other)
+        return "" if p is None else f"{p:.3f}"
+
 
 @dataclass(frozen=True)
 class Row:

@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 
 from lix.files import write_text
-from lix.study.cross import cross_matrix, crossed
-from lix.study.details import class_table, cost_table
+from lix.study.cross import cross_cells, crossed
+from lix.study.details import class_table, cost_table, markdown_table
 from lix.study.grid import Study, plan
 from lix.study.results import Finished, Row, finished, summarise, write_tidy
 from lix.study.store import METRICS
@@ -22,6 +22,10 @@ HEADER = (
     *("method", "kind", *(f"{metric} %" for metric in METRICS)),
     *("recovered %", "p student", "p best other", "ms a step"),
 )
+
+
+Sheet = list[dict[str, str]]
+"""Rows of a table; each has the text of every column."""
 
 
 class Block:
@@ -89,36 +93,34 @@ def blocks(rows: Sequence[Row], paper: str | None = None) -> list[Block]:
     ]
 
 
-def markdown(found: Sequence[Block], title: str, note: str) -> str:
+def sheets(study: Study, found: Sequence[Block], runs: Sequence[Finished]) -> dict[str, Sheet]:
+    """All tables of a study: one for each block, then those of students on other data."""
+    own = {f"{b.data}, {b.network}": [b.cells(row) for row in b.rows] for b in found}
+    return own | cross_cells(study, crossed(runs, study))
+
+
+def markdown(found: Mapping[str, Sheet], title: str, note: str) -> str:
     """The tables as Markdown."""
     parts = [f"# {title}", note]
-    for block in found:
-        cells = [block.cells(row) for row in block.rows]
-        names = list(cells[0])
-        lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
-        lines += [f"| {' | '.join(row.values())} |" for row in cells]
-        parts += [f"## {block.data}, {block.network}", "\n".join(lines)]
+    for heading, rows in found.items():
+        parts += [f"## {heading}", markdown_table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def latex(found: Sequence[Block], title: str, note: str) -> str:
+def latex(found: Mapping[str, Sheet], title: str, note: str) -> str:
     """The tables for a paper; they need the package booktabs."""
     parts = [f"% {title}. {note}"]
-    for block in found:
-        cells = [block.cells(row) for row in block.rows]
-        names = [name for name in cells[0] if name != "kind"]
+    for heading, rows in found.items():
+        names = [name for name in rows[0] if name != "kind"]
         lines = [
-            f"% {block.data}, {block.network}",
+            f"% {heading}",
             rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
             r"\toprule",
             " & ".join(map(_escape, names)) + r" \\",
         ]
-        kind = ""
-        for row, text in zip(block.rows, cells, strict=True):
-            if row.kind != kind:
-                lines.append(r"\midrule")
-                kind = row.kind
-            lines.append(" & ".join(_escape(text[name]) for name in names) + r" \\")
+        for _, group in groupby(rows, key=lambda row: row.get("kind")):
+            lines.append(r"\midrule")
+            lines += [" & ".join(_escape(row[name]) for name in names) + r" \\" for row in group]
         parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
     return "\n\n".join(parts) + "\n"
 
@@ -158,9 +160,8 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
     found = blocks(summarise(study, runs), study.paper)
     title, said = study.title or study.name, note(study, output, runs)
     folder.mkdir(parents=True, exist_ok=True)
-    text = markdown(found, title, said)
-    if elsewhere := crossed(runs, study):
-        text += f"\n{cross_matrix(elsewhere)}\n"
+    shown = sheets(study, found, runs)
+    text = markdown(shown, title, said)
     own = {
         block.place: [r for r in runs if (r.planned.data, r.planned.network) == block.place]
         for block in found
@@ -169,7 +170,7 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
         "table.md": text,
         "classes.md": _details("IoU by class, %", {p: class_table(r) for p, r in own.items()}),
         "costs.md": _details("Cost of training", {p: cost_table(r) for p, r in own.items()}),
-        "table.tex": latex(found, title, said),
+        "table.tex": latex(shown, title, said),
         "table.csv": comma_separated(found),
     }.items():
         write_text(folder / name, content)
@@ -200,14 +201,14 @@ def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
 def _p(row: Row, other: Row | None) -> str:
     if other is None or other is row or row.kind == "teacher":
         return ""
-    p = row.scores["mIoU"].p_value(other.scores["mIoU"])
-    return "" if p is None else f"{p:.3f}"
+    return row.scores["mIoU"].p_text(other.scores["mIoU"])
 
 
 def _escape(text: str) -> str:
     bold = text.startswith("**")
     text = text.strip("*").replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
     text = text.replace("±", r"$\pm$").replace("β", r"$\beta$").replace("Ω", r"$\Omega$")
+    text = text.replace("→", r"$\to$")
     return rf"\textbf{{{text}}}" if bold else text
 
 
