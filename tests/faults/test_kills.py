@@ -77,4 +77,4 @@ def _weights(run: Path, which: str) -> dict[str, torch.Tensor]:
 
 
 def _losses(run: Path) -> list[tuple[int, str, float]]:
-    return sorted(row for row in read_history(run / "history.csv") if row[1] != "seconds")
+    return sorted(row for row in read_history(run / "history.csv") if "seconds" not in row[1])

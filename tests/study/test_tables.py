@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lix.study.results import Score, finished, summarise
-from lix.study.tables import ENOUGH_SEEDS, blocks, paper_value, write_tables
+from lix.study.results import Row, Score, finished, summarise
+from lix.study.tables import ENOUGH_SEEDS, Block, blocks, paper_value, write_tables
 from tests.study.conftest import FINAL, STUDY
 
 
@@ -50,6 +50,15 @@ def test_bold_needs_seeds_and_a_significant_difference(output: Path) -> None:
     assert cells["p student"]
     few = [row for row in rows if row.method != "KD"]
     assert not any(blocks(few)[0].is_best(row, "mIoU") for row in few)
+
+
+def test_bold_is_better_than_every_other_student() -> None:
+    def row(method: str, *values: float) -> Row:
+        return Row("a", "b", method, "logit", {"mIoU": Score(dict(enumerate(values)))}, 0.1)
+
+    rows = [row("KD", 0.60, 0.61, 0.59), row("AT", 0.55, 0.562, 0.54), row("SP", 0.45, 0.62, 0.47)]
+    assert Block(rows[:2]).is_best(rows[0], "mIoU")
+    assert not Block(rows).is_best(rows[0], "mIoU")  # cannot be told from SP, which has less
 
 
 def test_files_hold_the_tables_and_all_numbers(output: Path) -> None:

@@ -43,7 +43,7 @@ def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
 
 
 def losses(run: Path) -> list[tuple[int, str, float]]:
-    return [row for row in read_history(run / "history.csv") if row[1] != "seconds"]
+    return [row for row in read_history(run / "history.csv") if "seconds" not in row[1]]
 
 
 def test_run_folder_holds_all_that_is_promised(teacher: Path) -> None:
@@ -55,7 +55,15 @@ def test_run_folder_holds_all_that_is_promised(teacher: Path) -> None:
     assert list((teacher / "tensorboard").glob("events*"))
     assert Recipe.load(teacher / "recipe.yaml").role == "teacher"
     quantities = {name for _, name, _ in read_history(teacher / "history.csv")}
-    assert {"loss", "loss_hard", "val_mIoU", "val_mFsc", "lr", "seconds"} <= quantities
+    assert {
+        "loss",
+        "loss_hard",
+        "val_mIoU",
+        "val_mFsc",
+        "lr",
+        "seconds",
+        "val_seconds",
+    } <= quantities
 
 
 def test_best_checkpoint_is_what_the_result_says(teacher: Path) -> None:
@@ -69,7 +77,11 @@ def test_validation_every_second_epoch_changes_nothing_else(streets: Path, tmp_p
     run = fit(recipe(streets, tmp_path / "second", training=training))
     same, other = (sorted(row for row in losses(r) if row[0] % 2) for r in (each, run))
     assert other == same
-    assert {e for e, name, _ in losses(run) if name.startswith("val_")} == {1, 3}
+    history = read_history(run / "history.csv")
+    assert {e for e, name, _ in history if name.startswith("val_")} == {1, 3}
+    assert all(v > 0 for _, name, v in history if "seconds" in name)
+    spent = sum(v for _, name, v in history if "seconds" in name)
+    assert json.loads((run / "result.json").read_text())["seconds"] == pytest.approx(spent)
     assert all(torch.equal(weights(each)[k], v) for k, v in weights(run).items())
     best = max(v for _, name, v in losses(run) if name == "val_mIoU")
     assert json.loads((run / "result.json").read_text())["mIoU"] == pytest.approx(best)

@@ -29,7 +29,7 @@ def by_class(runs: Sequence[Finished]) -> dict[str, dict[str, float | None]]:
 
 
 def costs(runs: Sequence[Finished]) -> dict[str, dict[str, float]]:
-    """Method → means over seeds; a step is that of training with its share of the evaluations."""
+    """Method → means over seeds; a step is one of training, without evaluations."""
     found = {
         method: {
             "ms a step": 1000 * fmean(one.seconds_per_step for one in group),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean, median, stdev
 from typing import Any
 
 from lix.catalog import find
@@ -37,10 +37,10 @@ class Finished:
 
     @property
     def seconds_per_step(self) -> float:
-        """Of training and evaluation, without a first stage."""
-        return self.run.result["seconds"] / (
-            self.run.result["epochs"] * self.run.result["steps_per_epoch"]
-        )
+        """Of training alone: that of the median epoch, without the first, which warms up."""
+        seconds = [value for _, value in self.run.curve("seconds")]
+        steps: int = self.run.result["steps_per_epoch"]
+        return median(seconds[1:] or seconds) / steps
 
 
 def finished(study: Study, output: Path) -> list[Finished]:

@@ -13,7 +13,7 @@ from lix.files import write_text
 from lix.study.cross import cross_cells, crossed
 from lix.study.details import class_table, cost_table, markdown_table
 from lix.study.grid import Study, plan
-from lix.study.results import Finished, Row, finished, summarise, write_tidy
+from lix.study.results import Finished, Row, Score, finished, summarise, write_tidy
 from lix.study.store import METRICS
 
 ALPHA = 0.05
@@ -63,12 +63,8 @@ class Block:
         score = row.scores[metric]
         if row.kind == "teacher" or len(score.values) < ENOUGH_SEEDS:
             return False
-        others = [o for o in self.rows if o is not row and o.kind != "teacher"]
-        if not others:
-            return False
-        best = max(others, key=lambda other: other.scores[metric].mean).scores[metric]
-        p = score.p_value(best)
-        return score.mean > best.mean and p is not None and p < ALPHA
+        others = [o.scores[metric] for o in self.rows if o is not row and o.kind != "teacher"]
+        return bool(others) and all(_beats(score, other) for other in others)
 
     def _recovered(self, row: Row) -> str:
         """Share of the gap between teacher and plain student that a method closes."""
@@ -196,6 +192,11 @@ def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
         f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {len(planned)} runs "
         f"are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
     )
+
+
+def _beats(score: Score, other: Score) -> bool:
+    p = score.p_value(other)
+    return score.mean > other.mean and p is not None and p < ALPHA
 
 
 def _p(row: Row, other: Row | None) -> str:

@@ -18,7 +18,10 @@ from lix.methods.base import Method
 
 
 class History(L.Callback):
-    """Writes `history.csv`: one row an epoch and quantity, kept whole over resumes."""
+    """Writes `history.csv`: one row an epoch and quantity, kept whole over resumes.
+
+    `seconds` are those of the training steps, `val_seconds` those of an evaluation.
+    """
 
     HEADER = ("epoch", "quantity", "value")
 
@@ -33,14 +36,24 @@ class History(L.Callback):
 
     @rank_zero_only
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.perf_counter()
+        self._started, self._validating = time.perf_counter(), 0.0
         self._lr = trainer.optimizers[0].param_groups[0]["lr"]
+
+    @rank_zero_only
+    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validating -= time.perf_counter()
+
+    @rank_zero_only
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validating += time.perf_counter()
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = _metrics(trainer)
         values["lr"] = self._lr
-        values["seconds"] = time.perf_counter() - self._started
+        values["seconds"] = time.perf_counter() - self._started - self._validating
+        if self._validating:
+            values["val_seconds"] = self._validating
         self._rows += [(trainer.current_epoch, name, value) for name, value in values.items()]
         self._write()
 

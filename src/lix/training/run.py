@@ -192,7 +192,7 @@ def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Consol
         **result.as_dict(spec.classes),
         "warnings": said,
         "confusion": confusion.tolist(),
-        "seconds": sum(value for _, name, value in trained if name == "seconds"),
+        "seconds": sum(value for _, name, value in trained if name in ("seconds", "val_seconds")),
         "epochs": 1 + max(epoch for epoch, _, _ in trained),
         "parameters": sum(p.numel() for p in network.parameters()),
         "steps_per_epoch": len(batches.train)
