@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lix.study.plots import curves, scores, sweep, write_figures
+from lix.study.plots import curves, over_epochs, scores, sweep, write_figures
 from lix.study.results import finished, summarise
+from lix.study.store import METRICS
 from lix.study.tables import blocks
 from tests.study.conftest import FINAL, STUDY
 
@@ -29,14 +30,31 @@ def test_scores_show_every_student_and_its_interval(output: Path) -> None:
 
 
 def test_curves_are_means_and_ranges_over_seeds(output: Path) -> None:
-    found = curves(finished(STUDY, output), "val_mIoU")
+    (found,) = curves(finished(STUDY, output), "val_mIoU").values()
     assert list(found) == ["teacher", "none", "KD", "AT"]
     epoch, mean, low, high = found["KD"][2]
     assert epoch == 2
     assert mean == pytest.approx(np.mean(FINAL["KD"]) + 0.01)
     assert (low, high) == pytest.approx((min(FINAL["KD"]) + 0.01, max(FINAL["KD"]) + 0.01))
     assert curves(finished(STUDY, output), "beta_mean") == {}
-    assert "teacher mIoU" in curves(finished(STUDY, output), "val_")
+    assert list(curves(finished(STUDY, output), "val_")) == list(METRICS)
+
+
+def test_maps_have_a_panel_each_and_raw_ones_stand_below() -> None:
+    curve = [(0, 0.5, 0.4, 0.6), (1, 0.7, 0.6, 0.8)]
+    figure = over_epochs(
+        {
+            "enc2": {"LIX": curve, "none": curve},
+            "enc3": {"LIX": curve},
+            "raw_enc2": {"none": curve},
+        },
+        "CKA",
+    )
+    grid = figure.axes
+    assert [axes.get_title() for axes in grid] == ["enc2", "enc3", "enc2, raw", ""]
+    assert list(grid[1].get_lines()[0].get_ydata()) == [0.5, 0.7]
+    assert grid[2].get_lines()[0].get_color() == grid[0].get_lines()[1].get_color()
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["LIX", "none"]
 
 
 def test_files_are_pictures_and_the_same_again(output: Path) -> None:

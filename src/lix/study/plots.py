@@ -30,6 +30,10 @@ WATCHED = {
 }
 """Quantity of the history, or the beginning of several → axis."""
 
+RAW = "raw_"
+"""Panels of maps as the networks give them, not recalibrated."""
+STYLES = [(colour, style) for style in ("-", "--", ":", "-.") for colour in COLOURS]
+
 Curve = list[tuple[int, float, float, float]]
 """Epoch, mean, lowest and highest over seeds."""
 
@@ -131,39 +135,58 @@ def sweep(
     return figure
 
 
-def curves(runs: Sequence[Finished], quantity: str) -> dict[str, Curve]:
-    """A quantity over epochs by method, over its seeds; `cka_` stands for all that begin so."""
-    values: dict[str, dict[int, list[float]]] = {}
+def curves(runs: Sequence[Finished], quantity: str) -> dict[str, dict[str, Curve]]:
+    """A quantity over epochs by panel and method, over seeds.
+
+    `cka_` stands for all quantities that begin so, each of which is a panel: `enc2`, `enc3`, …,
+    then `raw_enc2`, …; another quantity is one panel without a name.
+    """
+    values: dict[str, dict[str, dict[int, list[float]]]] = {}
     for one in runs:
         for epoch, name, value in one.run.history:
             if name == quantity or (quantity.endswith("_") and name.startswith(quantity)):
-                part = name.removeprefix(quantity) if quantity.endswith("_") else ""
-                label = f"{one.planned.method} {part}".strip()
-                values.setdefault(label, {}).setdefault(epoch, []).append(value)
+                methods = values.setdefault(name.removeprefix(quantity), {})
+                by_epoch = methods.setdefault(one.planned.method, {})
+                by_epoch.setdefault(epoch, []).append(value)
     return {
-        label: [(e, fmean(v), min(v), max(v)) for e, v in sorted(by_epoch.items())]
-        for label, by_epoch in values.items()
+        panel: {
+            method: [(e, fmean(v), min(v), max(v)) for e, v in sorted(by_epoch.items())]
+            for method, by_epoch in methods.items()
+        }
+        for panel, methods in sorted(values.items(), key=lambda item: item[0].startswith(RAW))
     }
 
 
-def over_epochs(found: Mapping[str, Curve], label: str) -> Figure:
-    """Means as lines, the range over seeds as bands."""
-    figure = Figure(figsize=(7.2, 4.0), layout="constrained")
-    axes: Axes = figure.add_subplot()
-    styles = [(c, s) for s in ("-", "--", ":", "-.") for c in COLOURS]
-    for number, (name, curve) in enumerate(found.items()):
-        colour, style = styles[number % len(styles)]
-        epochs = [epoch + 1 for epoch, *_ in curve]
-        means, lows, highs = ([point[i] for point in curve] for i in (1, 2, 3))
-        axes.plot(epochs, means, color=colour, linestyle=style, linewidth=1.4, label=name)
-        axes.fill_between(epochs, lows, highs, color=colour, alpha=0.12, linewidth=0)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(visible=True, alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", frameon=False, fontsize=7)
+def over_epochs(found: Mapping[str, Mapping[str, Curve]], label: str) -> Figure:
+    """Means as lines, the range over seeds as bands; a panel for each map, raw ones below."""
+    rows = 2 if any(panel.startswith(RAW) for panel in found) else 1
+    columns = -(-len(found) // rows)
+    figure = Figure(figsize=(4.6 + 2.6 * columns, 4.0 if rows == 1 else 5.6), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    styles: dict[str, tuple[str, str]] = {}
+    for method in (method for methods in found.values() for method in methods):
+        styles.setdefault(method, STYLES[len(styles) % len(STYLES)])
+    for axes, (panel, methods) in zip(grid.flat, found.items(), strict=False):
+        for method, curve in methods.items():
+            _line(axes, curve, method, *styles[method])
+        raw = panel.startswith(RAW)
+        axes.set_title(f"{panel.removeprefix(RAW)}, raw" if raw else panel, fontsize=9)
+    for axes in grid.flat:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(visible=True, alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel(label, fontsize=10)
+    handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
+    figure.legend(handles=handles.values(), loc="outside right upper", frameon=False, fontsize=7)
     return figure
+
+
+def _line(axes: Axes, curve: Curve, name: str, colour: str, style: str) -> None:
+    epochs = [epoch + 1 for epoch, *_ in curve]
+    means, lows, highs = ([point[i] for point in curve] for i in (1, 2, 3))
+    axes.plot(epochs, means, color=colour, linestyle=style, linewidth=1.4, label=name)
+    axes.fill_between(epochs, lows, highs, color=colour, alpha=0.12, linewidth=0)
 
 
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
