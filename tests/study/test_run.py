@@ -191,6 +191,26 @@ def test_a_shard_does_not_wait_for_a_teacher_that_failed_in_another(
     assert all("which failed." in sentence for sentence in failed.values())
 
 
+def test_a_shard_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher = next(r.job for r in plan(STUDY, Path("out")) if r.method == "teacher")
+    folder = teacher.recipe.output
+    folder.mkdir(parents=True)
+    (folder / ERROR).write_text("lix: no.")
+    os.utime(folder / ERROR, (1, 1))  # of an earlier try
+    looked = []
+
+    def later(_: float) -> None:
+        looked.append(1)
+        if len(looked) == 20:
+            Fake()(teacher).poll()
+
+    monkeypatch.setattr("lix.study.jobs.time.sleep", later)
+    failed, said = run(monkeypatch, Fake(), shard=(2, 2))
+    assert not failed
+    assert said.count("Waiting for a mfnet teacher seed 0, which another process has to train") == 1
+    assert f"its last try failed, see {folder / ERROR}" in said
+
+
 def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
     stopped = []
 

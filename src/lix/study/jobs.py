@@ -99,6 +99,9 @@ class Watcher(Progress):
     def show(self, running: Container[str]) -> None:
         """Called every half second."""
 
+    def waits(self, names: Collection[str]) -> None:
+        """Called while nothing runs here, with the jobs that others train or have yet to train."""
+
     def ended(self, job: Job, failure: str | None) -> None:
         """Called when a job has ended, with a sentence if it failed."""
 
@@ -147,18 +150,11 @@ def run_jobs(
                 for job in islice(ready, workers - len(running)):
                     running[job.name] = start(job)
                 watcher.show(running)
+                if not running:
+                    watcher.waits({_obstacle(job, done) for job in waiting})
                 time.sleep(POLL_SECONDS)
                 lost = _failed(others, started, failed)
-                for job in own:
-                    if job.name in running and (code := running[job.name].poll()) is not None:
-                        del running[job.name]
-                        if taken(job.recipe.output):
-                            continue
-                        failure = _failure(job, code)
-                    elif job.name not in failed and job.needs in lost:
-                        failure = f"{job.name} needs {job.needs}, which failed."
-                    else:
-                        continue
+                for job, failure in _endings(own, running, failed, lost):
                     watcher.ended(job, failure)
                     if failure is None:
                         ended.add(job.name)
@@ -174,6 +170,27 @@ def run_jobs(
 def _free(job: Job, done: Collection[str]) -> bool:
     """Whether its teacher is there and no other study trains it."""
     return (job.needs is None or job.needs in done) and not taken(job.recipe.output)
+
+
+def _endings(
+    jobs: Sequence[Job],
+    running: dict[str, Process],
+    failed: Container[str],
+    lost: Container[str | None],
+) -> Iterator[tuple[Job, str | None]]:
+    """Take what ended out of `running`; with a sentence where it failed or cannot start."""
+    for job in jobs:
+        if job.name in running and (code := running[job.name].poll()) is not None:
+            del running[job.name]
+            if not taken(job.recipe.output):
+                yield job, _failure(job, code)
+        elif job.name not in failed and job.needs in lost:
+            yield job, f"{job.name} needs {job.needs}, which failed."
+
+
+def _obstacle(job: Job, done: Collection[str]) -> str:
+    """Name of what a job that is not free waits for."""
+    return job.name if job.needs is None or job.needs in done else job.needs
 
 
 def _failed(others: Sequence[Job], started: float, failed: Collection[str]) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +17,7 @@ from lix.methods.base import FeaturePair
 from lix.networks.base import FeatureSpec
 from lix.study.cross import check_across, evaluate_across
 from lix.study.grid import Planned, Study, plan
-from lix.study.jobs import Job, Process, Watcher, run_jobs, start_here
+from lix.study.jobs import ERROR, Job, Process, Watcher, run_jobs, start_here
 
 Shard = tuple[int, int]
 """Which part of how many, from 1."""
@@ -131,6 +131,7 @@ class Overall(Watcher):
             self._labels.setdefault(run.job.name, label)
         self._task = self.add_task("", total=len(self._jobs))
         self._failed = 0
+        self._waited: set[str] = set()
         self._started = time.perf_counter()
         self._epochs_before = self._epochs()
 
@@ -139,6 +140,16 @@ class Overall(Watcher):
         count = sum(name in running for name in self._jobs)
         said = f"{count} running, {self._failed} failed{self._left()}"
         self.update(self._task, completed=done, description=said)
+
+    def waits(self, names: Collection[str]) -> None:
+        for name in sorted(set(names) - self._waited):
+            self._waited.add(name)
+            note = self._jobs[name].recipe.output / ERROR
+            tried = f"; its last try failed, see {note}" if note.is_file() else ""
+            self._said.print(
+                f"Waiting for {self._labels[name]}, which another process has to train; start the "
+                f"shard that has it if it does not run{tried}."
+            )
 
     def ended(self, job: Job, failure: str | None) -> None:
         self._failed += failure is not None
