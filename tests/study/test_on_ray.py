@@ -33,7 +33,7 @@ def test_jobs_run_where_ray_wants_and_failures_are_told(
     jobs.append(Job("after", Recipe(output=tmp_path / "after"), needs="good"))
     console = Console(quiet=True)
     try:
-        start, slots = connect(None, console)
+        start, slots = connect(None, console, jobs)
         failed = run_jobs(
             jobs, workers=slots, watcher=Bars(jobs, console), keep_going=True, start=start
         )
@@ -44,3 +44,27 @@ def test_jobs_run_where_ray_wants_and_failures_are_told(
     assert (tmp_path / "bad" / ERROR).is_file()
     assert jobs[2].finished
     assert (tmp_path / "good" / LOG).read_text().strip() == "1"
+
+
+def test_trainings_share_the_gpus_of_a_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = "import os; print(os.environ.get('CUDA_VISIBLE_DEVICES'), end='')"
+    monkeypatch.setattr(Job, "command", lambda _: [sys.executable, "-c", script])
+    jobs = [Job(name, Recipe(output=tmp_path / name)) for name in ("a", "b")]
+    here = Recipe.model_validate({"output": tmp_path / "c", "training": {"accelerator": "cpu"}})
+    jobs.append(Job("c", here))
+    for job in jobs:
+        job.recipe.output.mkdir()
+    try:
+        ray.init(num_cpus=8, num_gpus=2, include_dashboard=False)
+        start, slots = connect(None, Console(quiet=True), jobs[:2])
+        assert slots == 2
+        assert connect(None, Console(quiet=True), jobs)[1] == 8
+        tasks = [start(job) for job in jobs]
+        assert [task.wait() for task in tasks] == [0, 0, 0]
+    finally:
+        ray.shutdown()
+    on = [(job.recipe.output / LOG).read_text() for job in jobs]
+    assert set(on[:2]) <= {"0", "1"}
+    assert on[2] not in {"0", "1"}

@@ -57,6 +57,14 @@ def test_needs_nothing_from_elsewhere(output: Path) -> None:
         assert f"<td>{method}</td>" in page
 
 
+def test_says_where_pictures_are_missing(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_page(STUDY, output, output / "report.html")
+    assert "No pictures" not in (output / "report.html").read_text()
+    monkeypatch.setattr("lix.study.page._pictures", lambda _: ([], {}))
+    write_page(STUDY, output, output / "report.html")
+    assert "No pictures: the weights or the validation" in (output / "report.html").read_text()
+
+
 def test_escapes_what_it_prints(output: Path) -> None:
     evil = STUDY.model_copy(update={"title": "<script>alert(1)</script>"})
     write_page(evil, output, output / "report.html")

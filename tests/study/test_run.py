@@ -77,7 +77,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def run(monkeypatch: pytest.MonkeyPatch, fake: Fake, **options) -> tuple[dict[str, str], str]:
-    monkeypatch.setattr(lix.study.run, "start_here", fake)
+    monkeypatch.setattr(lix.study.run, "Spread", lambda _: fake)
     said = StringIO()
     failed = run_study(STUDY, Path("out"), console=Console(file=said, width=300), **options)
     return failed, said.getvalue()

@@ -121,5 +121,7 @@ def cross_cells(study: Study, found: Sequence[Crossed]) -> dict[str, list[dict[s
             if own is not None and base is not None and method != plain:
                 p = own.p_text(base)
             row |= {f"{place} %": "" if own is None else str(own), f"{place} p student": p}
-        tables.setdefault(f"Trained → tested, {network}: mIoU", []).append(row)
+        tables.setdefault(f"Trained → tested, {network}: mIoU of each run's best epoch", []).append(
+            row
+        )
     return tables

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -63,8 +63,8 @@ class Job:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of the training's process."""
-        return os.environ | {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
+        """What the training's process needs in its environment beside that of its machine."""
+        return {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
 
 
 class Process(Protocol):
@@ -80,8 +80,13 @@ class Process(Protocol):
         """Block until it has stopped."""
 
 
-def start_here(job: Job) -> Process:
-    """Start a training on this machine; what it prints goes to `log.txt` in its folder."""
+def start_here(job: Job, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a training on this machine; what it prints goes to `log.txt` in its folder.
+
+    Args:
+        job: the training.
+        environment: variables that it gets beside those of this process and its own.
+    """
     command = job.command()
     with (job.recipe.output / LOG).open("ab") as log:
         return subprocess.Popen(
@@ -89,7 +94,7 @@ def start_here(job: Job) -> Process:
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=job.environment,
+            env={**os.environ, **job.environment, **(environment or {})},
         )
 
 

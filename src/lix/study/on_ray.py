@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,16 @@ from lix.extras import require
 from lix.study.jobs import LOG, Job, Process
 
 
-def connect(address: str | None, console: Console) -> tuple[Callable[[Job], Process], int]:
+def connect(
+    address: str | None, console: Console, jobs: Sequence[Job]
+) -> tuple[Callable[[Job], Process], int]:
     """Connect to a cluster, or start one on this machine.
 
     Args:
         address: of an existing cluster, such as `auto` or `ray://HOST:10001`; None: a local one.
         console: where the cluster's size is said.
+        jobs: what is to run. Each takes the CPUs of its threads and loading processes and, where
+            the cluster has GPUs and its recipe may use them, as many as its recipe's devices.
 
     Returns:
         What starts a job, and how many jobs the cluster runs at a time.
@@ -40,15 +45,29 @@ def connect(address: str | None, console: Console) -> tuple[Callable[[Job], Proc
         raise ValueError(
             f"No Ray cluster answers at {address} ({error}); start one with `ray start --head`."
         ) from None
-    slots = max(1, int(ray.cluster_resources().get("CPU", 1)))
-    console.print(f"Ray cluster of {slots} CPUs")
-    train = ray.remote(num_cpus=1, max_retries=0)(_train)
+    cpus, gpus = (int(ray.cluster_resources().get(kind, 0)) for kind in ("CPU", "GPU"))
+    console.print(f"Ray cluster of {cpus} CPUs and {gpus} GPUs")
+    train = ray.remote(max_retries=0)(_train)
 
     def start(job: Job) -> Process:
         log = str(job.recipe.output.absolute() / LOG)
-        return _Task(train.remote(job.command(), job.environment, log))
+        task = train.options(**_needs(job, cpus, gpus))
+        return _Task(task.remote(job.command(), job.environment, log))
 
-    return start, slots
+    needs = [_needs(job, cpus, gpus) for job in jobs]
+    return start, max(min(_fit(cpus, n["num_cpus"]), _fit(gpus, n["num_gpus"])) for n in needs)
+
+
+def _needs(job: Job, cpus: int, gpus: int) -> dict[str, int]:
+    """What a training takes, at most what there is, so that it can start."""
+    training = job.recipe.training
+    on_gpu = training.accelerator != "cpu"
+    wanted = training.devices * (training.threads + training.workers)
+    return {"num_cpus": min(wanted, cpus), "num_gpus": min(training.devices, gpus) if on_gpu else 0}
+
+
+def _fit(there: int, needed: int) -> int:
+    return there // needed if needed else sys.maxsize
 
 
 def _train(command: list[str], environment: dict[str, str], log: str) -> int:
@@ -59,7 +78,7 @@ def _train(command: list[str], environment: dict[str, str], log: str) -> int:
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **environment},
             check=False,
         )
     return done.returncode

@@ -16,8 +16,9 @@ from lix.data.streets import write_streets
 from lix.methods.base import FeaturePair
 from lix.networks.base import FeatureSpec
 from lix.study.cross import check_across, evaluate_across
+from lix.study.gpus import Spread, visible_gpus
 from lix.study.grid import Planned, Study, plan
-from lix.study.jobs import ERROR, Job, Process, Watcher, run_jobs, start_here
+from lix.study.jobs import ERROR, Job, Process, Watcher, run_jobs
 
 Shard = tuple[int, int]
 """Which part of how many, from 1."""
@@ -38,7 +39,7 @@ def run_study(
     Args:
         study: what to run.
         output: folder of all runs; studies may share it, and equal runs are then one.
-        workers: trainings at a time on this machine.
+        workers: trainings at a time on this machine, spread over its GPUs.
         engine: `local`, or `ray` for a Ray cluster that sees the same files.
         address: of an existing Ray cluster; default: a local one.
         shard: run the i-th of n parts alone; a part waits for teachers that another one trains.
@@ -63,11 +64,11 @@ def run_study(
     _make_streets(study, console, workers)
     if study.cross is not None:
         check_across(study)
-    start: Callable[[Job], Process] = start_here
+    start: Callable[[Job], Process] = Spread(visible_gpus())
     if engine == "ray":
         from lix.study.on_ray import connect
 
-        start, workers = connect(address, console)
+        start, workers = connect(address, console, jobs)
     mine = {job.name for job in jobs[part - 1 :: parts]}
     failed = run_jobs(
         jobs,

@@ -164,7 +164,9 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
     }
     for name, content in {
         "table.md": text,
-        "classes.md": _details("IoU by class, %", {p: class_table(r) for p, r in own.items()}),
+        "classes.md": _details(
+            "IoU by class, %, at each run's best epoch", {p: class_table(r) for p, r in own.items()}
+        ),
         "costs.md": _details("Cost of training", {p: cost_table(r) for p, r in own.items()}),
         "table.tex": latex(shown, title, said),
         "table.csv": comma_separated(found),
