@@ -167,7 +167,10 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
         "classes.md": _details(
             "IoU by class, %, at each run's best epoch", {p: class_table(r) for p, r in own.items()}
         ),
-        "costs.md": _details("Cost of training", {p: cost_table(r) for p, r in own.items()}),
+        "costs.md": _details(
+            "Cost of training; compare steps of one machine only",
+            {p: cost_table(r) for p, r in own.items()},
+        ),
         "table.tex": latex(shown, title, said),
         "table.csv": comma_separated(found),
     }.items():
