@@ -38,12 +38,20 @@ from lix.networks import FeatureSpec, SegOutput
 from tests.methods.parity import fixture
 
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
+FLOAT32_ROOTS = {"rtol": 1e-7, "atol": 1e-7}
+"""For DiffKD: its float32 roots differ by a unit in the last place between processors."""
 
 
-def check(numbers: dict[str, Tensor], case: str, loss: Tensor, student: Tensor) -> None:
+def check(
+    numbers: dict[str, Tensor],
+    case: str,
+    loss: Tensor,
+    student: Tensor,
+    tolerance: dict[str, float] = EXACT,
+) -> None:
     (gradient,) = torch.autograd.grad(loss, student, retain_graph=True)
-    torch.testing.assert_close(loss.detach(), numbers[f"{case}/loss"].reshape(()), **EXACT)
-    torch.testing.assert_close(gradient, numbers[f"{case}/grad_student"], **EXACT)
+    torch.testing.assert_close(loss.detach(), numbers[f"{case}/loss"].reshape(()), **tolerance)
+    torch.testing.assert_close(gradient, numbers[f"{case}/grad_student"], **tolerance)
 
 
 def load(numbers: dict[str, Tensor], case: str, module: nn.Module, names: dict[str, str]) -> None:
@@ -61,14 +69,19 @@ def load(numbers: dict[str, Tensor], case: str, module: nn.Module, names: dict[s
 
 
 def check_parameters(
-    numbers: dict[str, Tensor], case: str, loss: Tensor, module: nn.Module, names: dict[str, str]
+    numbers: dict[str, Tensor],
+    case: str,
+    loss: Tensor,
+    module: nn.Module,
+    names: dict[str, str],
+    tolerance: dict[str, float] = EXACT,
 ) -> None:
     """The gradients of the parameters."""
     loss.backward()
     for ours, theirs in names.items():
         for name, parameter in module.get_submodule(ours).named_parameters():
             expected = numbers[f"{case}/grad_param/{theirs}.{name}"]
-            torch.testing.assert_close(parameter.grad, expected, **EXACT)
+            torch.testing.assert_close(parameter.grad, expected, **tolerance)
 
 
 def logits(name: str) -> tuple[dict[str, Tensor], Tensor, Tensor, Tensor | None]:
@@ -243,9 +256,9 @@ def test_diffkd() -> None:
     kd, noise, restored = diffusion(fs, ft, draws=draws)
     torch.testing.assert_close(noise, n["kd/diff_loss"], **EXACT)
     torch.testing.assert_close(restored, n["kd/ae_loss"], **EXACT)
-    check(n, "kd", kd, fs)
+    check(n, "kd", kd, fs, FLOAT32_ROOTS)
     learned = {k: v for k, v in DIFFKD.items() if not k.startswith(("encoder", "decoder"))}
-    check_parameters(n, "kd", kd, diffusion, learned)
+    check_parameters(n, "kd", kd, diffusion, learned, FLOAT32_ROOTS)
 
 
 def test_dwld_eq9() -> None:
