@@ -25,9 +25,9 @@ from torchvision.transforms.v2 import functional as F
 
 from lix.data.cache import Cache
 from lix.data.sample import Sample
-from lix.data.streets import write_streets
+from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import Augment, flip, to_batch
-from lix.data.vkitti2 import VKITTI2
+from lix.streets import write_streets
 
 ON_DISK, SIZE = (375, 1242), (384, 1248)
 IMAGES, DRAWS = 4, 8

@@ -22,9 +22,9 @@ import textbook
 import torch
 from torch import Tensor
 
-from lix.catalog import build_method, build_network, entries
-from lix.methods import FeaturePair
-from lix.networks import SegOutput
+from lix.core.registry import entries
+from lix.methods import FeaturePair, build_method
+from lix.networks import SegOutput, build_network
 
 CLASSES, SIZE, SMALL = 19, (192, 624), (64, 112)
 BATCH = {"rkd": 4}

@@ -23,9 +23,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lix.catalog import build_network, entries
-from lix.networks.base import SegNetwork
-from lix.networks.cost import macs, parameters
+from lix.core.registry import entries
+from lix.networks import build_network
+from lix.networks.parts.base import SegNetwork
+from lix.networks.parts.cost import macs, parameters
 
 HEIGHT, WIDTH, CLASSES, REPEATS = 128, 416, 19, 3
 VARIANTS: dict[str, list[dict[str, Any]]] = {

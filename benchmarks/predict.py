@@ -29,12 +29,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from lix.catalog import build_network
-from lix.deploy.engines import open_student
+from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx
 from lix.deploy.images import Painter, find_jobs, paint_all
 from lix.deploy.student import Segmenter
-from lix.networks.checkpoint import NetworkSpec
+from lix.networks import build_network
+from lix.runs.checkpoint import NetworkSpec
 
 CLASSES, ROUNDS, RATE = 14, 3, 30
 

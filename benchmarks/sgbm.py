@@ -1,4 +1,4 @@
-"""How right and how fast `lix.data.depth.stereo_disparity` is, on streets with true disparity.
+"""How right and how fast `lix.tools.depth.stereo_disparity` is, on streets with true disparity.
 
 Beside lix stands OpenCV's matcher as its sample sets it up, with the same filling of holes. Sky is
 left out: stereo cannot measure it, and the filled disparity there is that of what stands beside.
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from lix.data.depth.sgbm import fill_holes, stereo_disparity
 from lix.data.readers import read_array
-from lix.data.streets import write_streets
-from lix.data.vkitti2 import VKITTI2
+from lix.data.sets.vkitti2 import VKITTI2
+from lix.streets import write_streets
+from lix.tools.depth.sgbm import fill_holes, stereo_disparity
 
 SIZE = (375, 1242)
 BASELINE = 0.532725

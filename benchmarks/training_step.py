@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from lix.catalog import build_method, build_network, entries
-from lix.methods import FeaturePair, Method
-from lix.networks import SegOutput
+from lix.core.registry import entries
+from lix.methods import FeaturePair, Method, build_method
+from lix.networks import SegOutput, build_network
 from lix.training.module import hard_loss
 
 BATCH, HEIGHT, WIDTH, CLASSES = 8, 48, 160, 14

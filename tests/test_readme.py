@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lix.catalog import entries
-from lix.config import Recipe
-from tests.test_cli import lix
+from lix.core.registry import entries
+from lix.runs.recipe import Recipe
+from tests.cli.test_cli import lix
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

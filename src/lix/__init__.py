@@ -10,30 +10,30 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lix.catalog import build_dataset as build_dataset
-    from lix.catalog import build_method as build_method
-    from lix.catalog import build_network as build_network
-    from lix.methods.pairing import pair as pair
-    from lix.networks.base import FeatureSpec as FeatureSpec
-    from lix.networks.base import SegNetwork as SegNetwork
-    from lix.networks.base import SegOutput as SegOutput
-    from lix.networks.checkpoint import load_network as load_network
-    from lix.networks.official import load_official as load_official
-    from lix.networks.wrap import wrap as wrap
+    from lix.core.types import FeatureSpec as FeatureSpec
+    from lix.core.types import SegOutput as SegOutput
+    from lix.data import build_dataset as build_dataset
+    from lix.methods import build_method as build_method
+    from lix.methods.parts.pairing import pair as pair
+    from lix.networks import build_network as build_network
+    from lix.networks.parts.base import SegNetwork as SegNetwork
+    from lix.networks.parts.official import load_official as load_official
+    from lix.networks.parts.wrap import wrap as wrap
+    from lix.runs.checkpoint import load_network as load_network
 
 __version__ = _version("lix")
 
 _EXPORTS = {
-    "build_dataset": "lix.catalog",
-    "build_method": "lix.catalog",
-    "build_network": "lix.catalog",
-    "FeatureSpec": "lix.networks.base",
-    "SegNetwork": "lix.networks.base",
-    "SegOutput": "lix.networks.base",
-    "load_network": "lix.networks.checkpoint",
-    "load_official": "lix.networks.official",
-    "pair": "lix.methods.pairing",
-    "wrap": "lix.networks.wrap",
+    "FeatureSpec": "lix.core.types",
+    "SegNetwork": "lix.networks.parts.base",
+    "SegOutput": "lix.core.types",
+    "build_dataset": "lix.data",
+    "build_method": "lix.methods",
+    "build_network": "lix.networks",
+    "load_network": "lix.runs.checkpoint",
+    "load_official": "lix.networks.parts.official",
+    "pair": "lix.methods.parts.pairing",
+    "wrap": "lix.networks.parts.wrap",
 }
 
 

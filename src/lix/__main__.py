@@ -1,5 +1,5 @@
 """`python -m lix` is the `lix` command."""
 
-from lix.cli import main
+from lix.cli.app import main
 
 main()

@@ -16,14 +16,14 @@ import yaml
 from PIL import Image
 from torch import Tensor
 
-from lix.catalog import build_dataset
-from lix.config import Data, Recipe
+from lix.data import build_dataset
 from lix.data.cache import Cache
-from lix.data.loading import EvaluationSet
 from lix.data.sample import Sample, SegDataset
-from lix.data.streets import write_streets
+from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import resize
-from lix.data.vkitti2 import VKITTI2
+from lix.runs.data import EvaluationSet
+from lix.runs.recipe import Data, Recipe
+from lix.streets import write_streets
 from lix.training.loaders import TrainingSet
 
 SIZE = (16, 48)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lix.catalog import build_dataset
-from lix.config import Data, Recipe
-from lix.data.folder import Folder
-from lix.data.x import Channels, Depth, Disparity
+from lix.data import build_dataset
+from lix.data.modalities import Channels, Depth, Disparity
+from lix.data.sets.folder import Folder
+from lix.runs.recipe import Data, Recipe
 
 SIZE = (4, 6)
 NAMES = ("drive1_00", "drive1_01", "drive2_00")

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
+from lix.data.encode import encode
+from lix.data.modalities import Depth, Disparity
 from lix.data.normals import Estimator, depth_to_normals
 from lix.data.sample import Sample
 from lix.data.transforms import flip, resize, to_batch
-from lix.data.x import Depth, Disparity, encode
 
 ESTIMATORS = get_args(Estimator)
 SIZE = (60, 90)

@@ -14,13 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lix.catalog import entries
-from lix.data.folder import Folder
-from lix.data.lists import frames_of, how_to_use, write_lists
-from lix.data.split import grouping, hashed, read_list, sequence, split
-from lix.data.streets import write_streets
-from lix.data.vkitti2 import VKITTI2
-from tests.test_cli import lix
+from lix.core.registry import entries
+from lix.data.sets.folder import Folder
+from lix.data.sets.vkitti2 import VKITTI2
+from lix.data.splits import grouping, hashed, read_list, sequence, split
+from lix.streets import write_streets
+from lix.tools.split import frames_of, how_to_use, write_lists
+from tests.cli.test_cli import lix
 
 
 @pytest.mark.parametrize(
@@ -206,13 +206,13 @@ def test_a_data_set_without_lists_says_so(tmp_path: Path, monkeypatch: pytest.Mo
         def load(self) -> Any:
             return lambda root, *, split: None
 
-    monkeypatch.setattr("lix.data.lists.find", lambda *_: Entry())
+    monkeypatch.setattr("lix.tools.split.find", lambda *_: Entry())
     with pytest.raises(ValueError, match="takes no lists"):
         frames_of("other", tmp_path, {})
 
 
 def test_all_other_sets_take_lists() -> None:
-    for entry in entries("data").values():
+    for entry in entries("datasets").values():
         if entry.name != "folder":
             assert "lists" in inspect.signature(entry.load()).parameters, entry.name
 

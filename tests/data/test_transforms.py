@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.data.labels import IGNORE
+from lix.core.types import IGNORE_INDEX
+from lix.data.encode import encode
+from lix.data.modalities import Depth, Disparity, Normal
 from lix.data.sample import Sample, camera_matrix
 from lix.data.transforms import Augment, crop, flip, resize, to_batch
-from lix.data.x import Depth, Disparity, Normal, encode
 
 HEIGHT, WIDTH = 24, 40
 
@@ -68,9 +69,11 @@ def test_labels_and_x_are_never_mixed(sample: Sample, name: str) -> None:
     x, target = plain(result.x[0]), result.target.as_subclass(Tensor)
     inside = x.isfinite()
     assert torch.isin(x[inside], plain(sample.x[0])).all()
-    assert torch.isin(target, torch.cat([sample.target.flatten(), torch.tensor([IGNORE])])).all()
+    assert torch.isin(
+        target, torch.cat([sample.target.flatten(), torch.tensor([IGNORE_INDEX])])
+    ).all()
     assert torch.equal(target[inside[0]], (x[inside].long() - 1) % 255)  # the same pixels
-    assert (target[~inside[0]] == IGNORE).all()
+    assert (target[~inside[0]] == IGNORE_INDEX).all()
 
 
 @pytest.mark.parametrize("name", ["flip", "crop", "pad", "crop and pad"])
@@ -170,7 +173,7 @@ def test_zoom_out_ignores_the_surroundings(sample: Sample) -> None:
         shrunk = Augment((HEIGHT, WIDTH), scale=(0.5, 0.5), photometric=photometric)(sample)
         outside = plain(shrunk.x[0])[0].isnan()
         assert outside.sum() == HEIGHT * WIDTH - (HEIGHT // 2) * (WIDTH // 2)
-        assert (shrunk.target[outside] == IGNORE).all()
+        assert (shrunk.target[outside] == IGNORE_INDEX).all()
         assert (shrunk.image[:, outside] == 0).all()
         assert (shrunk.image[:, ~outside] > 0).all()  # no darker edge
         assert (encode(shrunk.x[0])[0][outside] == 0).all()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional as F
 
-from lix.data.x import (
+from lix.data.encode import encode, encoded_channels
+from lix.data.modalities import (
     KINDS,
     Channels,
     Depth,
@@ -18,8 +19,6 @@ from lix.data.x import (
     Normal,
     XSpec,
     as_kind,
-    encode,
-    encoded_channels,
 )
 
 NAN = math.nan

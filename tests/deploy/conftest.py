@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from lix.deploy.export import export_onnx
-from lix.networks.checkpoint import NetworkSpec
+from lix.runs.checkpoint import NetworkSpec
 
 PALETTE = ((128, 64, 128), (70, 70, 70), (107, 142, 35), (70, 130, 180), (0, 0, 142))
 

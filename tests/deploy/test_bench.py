@@ -6,9 +6,9 @@ from lix.deploy.bench import bench
 from lix.deploy.export import export_onnx
 from lix.deploy.quantise import quantise
 from lix.deploy.student import load_student
-from lix.networks.cost import macs, parameters
+from lix.networks.parts.cost import macs, parameters
+from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
-from tests.test_cli import lix
 
 
 def test_report_of_pytorch(student):

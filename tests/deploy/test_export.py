@@ -12,8 +12,8 @@ from torch import nn
 import lix
 from lix.deploy import export
 from lix.deploy.export import ExportReport
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import load_network
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import load_network
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from PIL import Image
 from lix.deploy import images
 from lix.deploy.pipeline import ahead
 from lix.deploy.predict import predict
+from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
-from tests.test_cli import lix
 
 
 @pytest.mark.parametrize("workers", [1, 3])

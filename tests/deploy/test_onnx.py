@@ -9,10 +9,10 @@ import pytest
 from onnx import TensorProto, helper
 from PIL import Image
 
-from lix.deploy.engines import open_student
+from lix.deploy.backend import open_student
 from lix.deploy.predict import predict
 from lix.deploy.student import Segmenter
-from tests.test_cli import lix
+from tests.cli.test_cli import lix
 
 
 def pixels(path):
@@ -98,7 +98,7 @@ def test_videos_are_painted_too(exported, tmp_path):
 
 
 def test_pytorch_cannot_run_the_file(exported):
-    with pytest.raises(ValueError, match="runs in ONNX Runtime alone; leave out --engine"):
+    with pytest.raises(ValueError, match="cannot run in torch; leave out --engine"):
         open_student(exported, engine="torch")
 
 

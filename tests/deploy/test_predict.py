@@ -10,10 +10,11 @@ from torchvision import tv_tensors
 from lix.data.readers import read_rgb
 from lix.data.sample import Sample
 from lix.data.transforms import resize, to_batch
-from lix.deploy.engines import open_student
+from lix.deploy.backend import open_student
+from lix.deploy.backends.torch import torch_student
 from lix.deploy.predict import predict
-from lix.deploy.student import Segmenter, load_student, torch_student
-from lix.networks.checkpoint import load_network
+from lix.deploy.student import Segmenter, load_student
+from lix.runs.checkpoint import load_network
 
 
 def pixels(path):

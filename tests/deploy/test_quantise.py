@@ -9,14 +9,14 @@ import onnx
 import pytest
 import torch
 
-from lix.config import Data, Recipe, Training
-from lix.data.vkitti2 import VKITTI2
+from lix.data.sets.vkitti2 import VKITTI2
 from lix.deploy import quantise as module
-from lix.deploy.engines import open_student
+from lix.deploy.backend import open_student
 from lix.deploy.quantise import QuantisationReport, quantise
 from lix.evaluation.report import evaluate_checkpoint
+from lix.runs.recipe import Data, Recipe, Training
+from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
-from tests.test_cli import lix
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from lix.deploy.predict import predict
 from lix.deploy.video import repaint
-from lix.networks.checkpoint import load_network
+from lix.runs.checkpoint import load_network
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lix.methods.cells import CellNorm, pooled, unit, valid_cells
+from lix.methods.parts.cells import CellNorm, pooled, unit, valid_cells
 from tests.methods.feature_maps import draw, random_cells
 
 

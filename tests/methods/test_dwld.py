@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lix.methods import DWLD, dkd_loss, dwld_loss, kd_loss
-from lix.methods.controller import rarity
 from lix.methods.dkd import decouple
 from lix.methods.dwld import WeightController
+from lix.methods.parts.controller import rarity
 from lix.networks import SegOutput
 
 

@@ -18,12 +18,12 @@ from lix.methods import (
     maskd_loss,
     nst_loss,
     pad_loss,
-    pixels,
     rkd_loss,
     sp_loss,
     vid_loss,
 )
-from lix.methods.cells import mean_squared
+from lix.methods.parts import pixels
+from lix.methods.parts.cells import mean_squared
 from tests.methods.feature_maps import approx, draw, positions, random_cells
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lix.catalog import entries
+from lix.core.registry import entries
 from lix.methods import FeaturePair, Method, at_loss, build_method
 from lix.networks import FeatureSpec, SegOutput
 

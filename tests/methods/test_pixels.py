@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods import cwkd_loss, dist_loss, dkd_loss, dwld_loss, kd_loss, pixels, wsld_loss
-from lix.methods.pixels import masked_mean, pixel_mean
+from lix.methods import cwkd_loss, dist_loss, dkd_loss, dwld_loss, kd_loss, wsld_loss
+from lix.methods.parts import pixels
+from lix.methods.parts.pixels import masked_mean, pixel_mean
 
 K, T = 4, 3.0
 Loss = Callable[..., Tensor]

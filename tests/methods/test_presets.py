@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lix.catalog import entries
+from lix.core.registry import entries
 from lix.methods import (
     Method,
     build_method,

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.catalog import entries
+from lix.core.registry import entries
 from lix.methods import FeaturePair, Method, build_method, dice
-from lix.methods.first_stage import Batch, FirstStage
+from lix.methods.parts.first_stage import Batch, FirstStage
 from lix.networks import FeatureSpec, SegNetwork, SegOutput, build_network
 
 K = 5

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.models import resnet18
 
-from lix.catalog import build_network
+from lix.networks import build_network
 from lix.networks.sne_roadseg import SNERoadSeg
 
 

@@ -7,7 +7,8 @@ import copy
 import pytest
 import torch
 
-from lix.catalog import build_network, entries
+from lix.core.registry import entries
+from lix.networks import build_network
 
 K = 5
 NETWORKS = sorted(entries("networks"))

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from lix import build_network, load_network
-from lix.deploy.weights import export_weights
-from lix.networks.checkpoint import NetworkSpec
+from lix.deploy.backend import backend
+from lix.runs.checkpoint import NetworkSpec
 
 CODE = """
 import lix
@@ -79,7 +79,7 @@ def test_a_missing_permission_is_not_damage(
 
 def test_tied_weights_are_exported(tmp_path: Path) -> None:
     file = saved(tmp_path)
-    export_weights(file, tmp_path / "own.safetensors")
+    backend("torch").write(file, tmp_path / "own.safetensors")
     network, _ = load_network(tmp_path / "own.safetensors")
     image = torch.rand(1, 3, 8, 8)
     torch.testing.assert_close(network(image).logits, load_network(file)[0](image).logits)

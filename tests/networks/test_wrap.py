@@ -13,9 +13,10 @@ from torchvision.models.segmentation import deeplabv3_resnet50
 from transformers import SegformerConfig, SegformerForSemanticSegmentation
 
 import lix
+from lix.data.encode import encoded_channels
+from lix.data.modalities import Channels, Depth, XSpec
 from lix.data.sample import Sample, camera_matrix
 from lix.data.transforms import to_batch
-from lix.data.x import Channels, Depth, XSpec, encoded_channels
 from lix.networks import SegNetwork
 
 K = 5

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from lix.data.streets import write_streets
+from lix.streets import write_streets
 from lix.study.grid import Study, plan
 from lix.study.run import run_study
 from lix.study.store import METRICS

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lix.cli import app
-from lix.networks.checkpoint import BEST
+from lix.cli.app import app
+from lix.runs.checkpoint import BEST
 from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
 from lix.study.grid import Study, plan
 from lix.study.page import write_page

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lix.config import Data, Recipe
+from lix.runs.recipe import Data, Recipe
 from lix.study.demo import demo_jobs, run_demo
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.store import load_run

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import lix.study.gpus
-from lix.config import Recipe
+from lix.runs.recipe import Recipe
 from lix.study.gpus import Spread, visible_gpus
 from lix.study.jobs import Job
 

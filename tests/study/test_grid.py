@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lix.config import Recipe
+from lix.runs.recipe import Recipe
 from lix.study.grid import Study, plan
 from lix.study.run import check_options, run_study
 

@@ -9,7 +9,7 @@ import pytest
 import ray
 from rich.console import Console
 
-from lix.config import Recipe
+from lix.runs.recipe import Recipe
 from lix.study.jobs import ERROR, LOG, Bars, Job, run_jobs
 from lix.study.on_ray import connect
 

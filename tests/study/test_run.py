@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import lix.study.run
-from lix.files import alone
+from lix.core.files import folder_lock
 from lix.study.grid import Study, plan
 from lix.study.jobs import ERROR, Job
 from lix.study.run import run_study
@@ -139,7 +139,7 @@ def test_what_another_study_trains_is_waited_for(
     theirs = ExitStack()
 
     def they_start() -> None:
-        theirs.enter_context(alone(teacher.recipe.output))
+        theirs.enter_context(folder_lock(teacher.recipe.output))
 
     def they_end() -> None:
         Fake()(teacher).poll()

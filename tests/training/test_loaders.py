@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from lix.catalog import merge
-from lix.config import Data, Recipe
-from lix.data.loading import evaluation_loader, open_dataset
+from lix.core.registry import merge
 from lix.data.sample import SegDataset
-from lix.data.vkitti2 import VKITTI2
+from lix.data.sets.vkitti2 import VKITTI2
+from lix.runs.data import evaluation_loader, open_dataset
+from lix.runs.recipe import Data, Recipe
 from lix.training.loaders import (
     Batches,
     EpochSampler,

@@ -12,10 +12,10 @@ import pytest
 import torch
 from rich.console import Console
 
-from lix.catalog import entries, merge
-from lix.config import Recipe
-from lix.files import alone
-from lix.networks.checkpoint import load_network
+from lix.core.files import folder_lock
+from lix.core.registry import entries, merge
+from lix.runs.checkpoint import load_network
+from lix.runs.recipe import Recipe
 from lix.training.callbacks import epochs_trained, read_history
 from lix.training.run import fit
 
@@ -203,9 +203,12 @@ def test_infinite_loss_names_the_term_and_the_images(
 
 def test_two_processes_do_not_train_one_run(streets: Path, tmp_path: Path) -> None:
     once = recipe(streets, tmp_path / "run", training={"epochs": 1})
-    with alone(tmp_path / "run"), pytest.raises(ValueError, match="Another process trains in"):
+    with (
+        folder_lock(tmp_path / "run"),
+        pytest.raises(ValueError, match="Another process trains in"),
+    ):
         fit(once)
-    assert list((tmp_path / "run").iterdir()) == []
+    assert [p.name for p in (tmp_path / "run").iterdir()] == [".lock"]
     assert fit(once)
 
 

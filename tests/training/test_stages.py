@@ -12,7 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
-from lix.methods.first_stage import Batch
+from lix.methods.parts.first_stage import Batch
 from lix.training.callbacks import read_history
 from lix.training.first_stage import TeacherBatches
 from lix.training.run import FIRST_STAGE, fit

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lix.catalog import entries
+from lix.core.registry import entries
 from tests.training.two_processes import PER_PIXEL, STEPS
 
 

@@ -20,12 +20,13 @@ import torch.multiprocessing as mp
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from lix.catalog import build_method, entries
-from lix.config import Optim
-from lix.methods.pixels import IGNORE_INDEX
+from lix.core.registry import entries
+from lix.core.types import IGNORE_INDEX
+from lix.methods import build_method
 from lix.networks import FeatureSpec, SegNetwork
-from lix.networks.base import FeatureTaps
-from lix.networks.checkpoint import NetworkSpec
+from lix.networks.parts.base import FeatureTaps
+from lix.runs.checkpoint import NetworkSpec
+from lix.runs.recipe import Optim
 from lix.training.module import SegModule, feature_pairs
 
 STEPS, BATCH, CLASSES, SIZE = 20, 4, 5, (16, 24)

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
+from lix.data.modalities import KINDS
 from lix.data.sample import Sample, SegDataset
 from lix.data.transforms import resize, scaling
-from lix.data.x import KINDS
 
 
 class Cache:

@@ -17,7 +17,7 @@ from pydantic import (
     model_validator,
 )
 
-from lix.catalog import unknown
+from lix.core.errors import unknown
 from lix.data.options import several
 from lix.data.x_files import XFiles
 

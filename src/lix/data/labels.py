@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lix.data.readers import DataError, read_array
+from lix.core.errors import DataError
+from lix.core.types import IGNORE_INDEX
+from lix.data.readers import read_array
 
-IGNORE = 255
 _UNKNOWN = 254
 """Marks what is no class, in place of a train id."""
 
@@ -63,13 +64,13 @@ class IdLabels:
 
 def likely_cause(wrong: Collection[int], known: Collection[int]) -> str:
     """Why labels hold values that the table does not, as the beginning of a sentence, or ''."""
-    classes = {value for value in known if value != IGNORE}
+    classes = {value for value in known if value != IGNORE_INDEX}
     highest, step = max(wrong), math.gcd(*wrong)
     city = classes == set(range(19)) and min(wrong) >= 0 and highest <= 33
     stretched = len(wrong) > 1 and step > 1 and highest // step <= len(classes)
     causes = (
         (city, "they look like raw Cityscapes label ids, not train ids"),
-        (highest > IGNORE, "above 255 they look like instances (label id * 1000 + number)"),
+        (highest > IGNORE_INDEX, "above 255 they look like instances (label id * 1000 + number)"),
         (min(wrong) < 0, "negative values mostly mean ignored"),
         (set(wrong) == {0}, "0 mostly is background or unlabelled"),
         (set(wrong) == {len(classes)}, "one too many looks like counting from 1, or ignored"),

@@ -17,19 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
-
-class DataError(ValueError):
-    """A file of a data set that cannot be used.
-
-    Args:
-        message: one sentence that names the file and the fix.
-        path: the file; `lix data check` counts the files that have the same fault.
-    """
-
-    def __init__(self, message: str, path: Path | None = None) -> None:
-        super().__init__(message)
-        self.path = path
-
+from lix.core.errors import DataError
 
 _missing_allowed = ContextVar("missing_allowed", default=False)
 

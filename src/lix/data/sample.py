@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.data.readers import DataError, read_rgb
-from lix.data.split import sequence
-from lix.data.x import X, XSpec
+from lix.core.errors import DataError
+from lix.data.modalities import X, XSpec
+from lix.data.readers import read_rgb
+from lix.data.splits import sequence
 from lix.data.x_files import XSource
 
 
@@ -30,8 +31,8 @@ class Sample:
     """(H, W) int64 train ids, 255 = ignored."""
     id: str
     x: tuple[X, ...] = ()
-    """One or several of the kinds of `lix.data.x`, each (C, H, W), NaN = invalid; empty for a
-    student."""
+    """One or several of the kinds of `lix.data.modalities`, each (C, H, W), NaN = invalid; empty
+    for a student."""
     intrinsics: Tensor | None = None
     """(3, 3) camera matrix in pixels."""
 

@@ -13,9 +13,10 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
-from lix.data.labels import IGNORE
+from lix.core.types import IGNORE_INDEX
+from lix.data.encode import encode
+from lix.data.modalities import X
 from lix.data.sample import Sample
-from lix.data.x import X, encode
 
 DISTORTIONS = (
     v2.ColorJitter(brightness=(0.875, 1.125)),
@@ -166,4 +167,4 @@ def _random_crop(sample: Sample, size: tuple[int, int]) -> Sample:
 def _outside(part: Tensor) -> float:
     if isinstance(part, X):
         return torch.nan
-    return 0 if isinstance(part, tv_tensors.Image) else IGNORE
+    return 0 if isinstance(part, tv_tensors.Image) else IGNORE_INDEX

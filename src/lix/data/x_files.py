@@ -13,9 +13,10 @@ import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from lix.core.errors import DataError
+from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import Folders, several
-from lix.data.readers import DataError, read_array, require_files
-from lix.data.x import KINDS, X, XSpec, as_kind
+from lix.data.readers import read_array, require_files
 
 UNITS = {"cm": 100, "mm": 1000}
 """How many of a unit are a metre."""

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from rich.table import Table
 
-from lix.deploy.engines import Engine, open_student
-from lix.deploy.onnx_cost import onnx_cost
-from lix.deploy.student import Student, load_student
-from lix.networks.cost import macs, parameters
+from lix.deploy.backend import AUTO, backend, backend_of, open_student
+from lix.deploy.student import Student
 
 WARM_UP = 3
 """Runs that are not counted."""
@@ -72,7 +70,7 @@ def bench(
     *,
     size: tuple[int, int] | None = None,
     batch: int = 1,
-    engine: Engine = "auto",
+    engine: str = AUTO,
     threads: int = 1,
     runs: int = 30,
     device: str | torch.device | None = None,
@@ -101,11 +99,7 @@ def bench(
     student = open_student(checkpoint, engine=engine, threads=threads, device=device)
     height, width = (n + -n % student.size_divisor for n in size or student.spec.size)
     seconds, memory = _measure(student, torch.rand(batch, 3, height, width), runs, progress)
-    if checkpoint.suffix.lower() == ".onnx":
-        numbers = onnx_cost(checkpoint, batch, height, width)
-    else:
-        network, _ = load_student(checkpoint)
-        numbers = parameters(network), macs(network, height, width, batch)
+    numbers = (backend_of(checkpoint) or backend("torch")).cost(checkpoint, batch, height, width)
     return BenchReport(
         student.engine,
         str(student.device),

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from lix import __version__
+from lix.core.errors import require
+from lix.core.files import atomic_write
+from lix.core.onnx import PROVIDERS, open_session
 from lix.deploy.student import load_student
-from lix.extras import require
-from lix.files import replacing
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import NetworkSpec
-from lix.onnx_session import PROVIDERS, open_session
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import NetworkSpec
 
 TOLERANCE = 1e-3
 """Largest difference to PyTorch that is allowed, as a share of the largest absolute logit."""
@@ -114,7 +114,7 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
     model = LogitsOnly(network).eval()
     program = _translate(model, opset)
     program.model.metadata_props.update(_metadata(network, spec))
-    with replacing(output) as part:
+    with atomic_write(output) as part:
         program.save(part)
         onnx.checker.check_model(part, full_check=True)
         shapes, version = _shapes(network, spec), program.model.opset_imports[""]

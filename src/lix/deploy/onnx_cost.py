@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lix.onnx_session import PROVIDERS, open_session
+from lix.core.onnx import PROVIDERS, open_session
 
 COUNTED = ("Conv", "ConvTranspose", "MatMul", "Gemm")
 

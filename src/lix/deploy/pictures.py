@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from PIL.PngImagePlugin import PngInfo
 
-from lix.files import replacing
+from lix.core.files import atomic_write
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 COMPRESSION = 3
@@ -115,7 +115,7 @@ def save_png(picture: Image.Image, path: Path, mark: str) -> Path:
     """Write a PNG with a mark in it, whole or not at all, and return its path."""
     text = PngInfo()
     text.add_text(MARK, mark)
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         picture.save(part, format="PNG", compress_level=COMPRESSION, pnginfo=text)
     return path
 

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from lix import __version__
 from lix.deploy import video
-from lix.deploy.engines import Engine, open_student
+from lix.deploy.backend import AUTO, open_student
 from lix.deploy.images import Job, Painter, find_jobs, labels_of, paint_all
 from lix.deploy.pictures import label_picture, overlay
 from lix.deploy.pipeline import ahead
 from lix.deploy.student import Segmenter, Size
-from lix.networks.checkpoint import checkpoint_file
+from lix.runs.checkpoint import checkpoint_file
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished images or frames and that of all, 0 = unknown."""
@@ -43,7 +43,7 @@ def predict(
     size: Size = "train",
     confidence: bool = False,
     opacity: float = 0.5,
-    engine: Engine = "auto",
+    engine: str = AUTO,
     threads: int = 1,
     device: str | torch.device | None = None,
     progress: Progress | None = None,

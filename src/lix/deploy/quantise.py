@@ -12,19 +12,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lix.config import RECIPE, Data, Recipe
-from lix.data.loading import evaluation_loader, open_dataset
+from lix.core.errors import require
+from lix.core.files import atomic_write
 from lix.data.sample import SegDataset
-from lix.deploy.engines import open_student
+from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx, silence
-from lix.deploy.onnx import onnx_student
 from lix.deploy.pictures import find_pictures, read_picture
 from lix.deploy.student import Segmenter, Student
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.extras import require
-from lix.files import replacing
-from lix.networks.checkpoint import checkpoint_file
+from lix.runs.checkpoint import checkpoint_file
+from lix.runs.data import evaluation_loader, open_dataset
+from lix.runs.recipe import RECIPE, Data, Recipe
 
 IMAGES = 64
 """At most so many calibrate, evenly spaced."""
@@ -86,7 +85,7 @@ def quantise(
     segmenter = Segmenter(student)
     pictures = _training_images(checkpoint, student) if images is None else _folder(images, output)
     batches = [segmenter.prepare(picture).numpy() for picture in pictures]
-    with TemporaryDirectory() as folder, replacing(output) as part:
+    with TemporaryDirectory() as folder, atomic_write(output) as part:
         exported = Path(folder) / "float.onnx"
         export_onnx(checkpoint, exported)
         _quantise(exported, part, batches)
@@ -95,7 +94,7 @@ def quantise(
         except ValueError as error:
             return QuantisationReport(output, len(batches), None, None, str(error))
         loader = evaluation_loader(data, dataset, with_x=False)
-        before, after = _miou([student, onnx_student(part, device="cpu")], loader, progress)
+        before, after = _miou([student, open_student(part, device="cpu")], loader, progress)
     return QuantisationReport(output, len(batches), before, after)
 
 

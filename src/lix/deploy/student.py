@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import NetworkSpec, load_network
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import NetworkSpec, load_network
 
 Size = Literal["train", "native"] | tuple[int, int]
 """What the network sees of a picture: all of it at the training size, at its own, or at (H, W)."""
@@ -27,9 +27,10 @@ Logits = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Student:
-    """What segments: a network of PyTorch or a session of ONNX Runtime."""
+    """What segments, whichever engine computes it."""
 
-    engine: Literal["torch", "onnx"]
+    engine: str
+    """Name of the backend."""
     logits: Logits
     spec: NetworkSpec
     size_divisor: int
@@ -50,22 +51,6 @@ def load_student(checkpoint: Path) -> tuple[SegNetwork, NetworkSpec]:
             f"{spec.x_kind or 'X'}; name a student, such as one that lix distill has trained."
         )
     return network, spec
-
-
-def torch_student(
-    network: SegNetwork, spec: NetworkSpec, device: str | torch.device | None = None
-) -> Student:
-    """A student that PyTorch computes.
-
-    Args:
-        network: sees RGB alone; put into eval mode and onto the device.
-        spec: its description.
-        device: such as `cuda:1`; default: the accelerator, else the CPU.
-    """
-    found = torch.accelerator.current_accelerator(check_available=True)
-    chosen = torch.device(device or found or "cpu")
-    network = network.eval().to(chosen)
-    return Student("torch", lambda batch: network(batch).logits, spec, network.size_divisor, chosen)
 
 
 class Segmenter:

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lix.core.errors import require
+from lix.core.files import atomic_write
 from lix.deploy.pipeline import ahead
-from lix.extras import require
-from lix.files import replacing
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 MPEG4_BITS_PER_PIXEL = 0.3
@@ -52,7 +52,7 @@ def repaint(
     require("video", "av")
     import av
 
-    with _open(source) as reader, replacing(target) as part, av.open(part, "w") as writer:
+    with _open(source) as reader, atomic_write(target) as part, av.open(part, "w") as writer:
         encode, total, done = _Encoder(writer, _rate(reader)), _length(reader), 0
         with (
             closing(_decoded_ahead(reader, source)) as frames,

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from lix.methods.pixels import IGNORE_INDEX
-from lix.networks.base import SegNetwork
+from lix.core.types import IGNORE_INDEX
+from lix.networks.parts.base import SegNetwork
 
 
 def confusion_matrix(num_classes: int, **options: Any) -> MulticlassConfusionMatrix:

@@ -10,14 +10,14 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from lix.config import Data
-from lix.data.damaged import open_readable
-from lix.data.loading import evaluation_loader
+from lix.core.files import write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
-from lix.files import write_text
-from lix.networks.checkpoint import load_network
+from lix.runs.checkpoint import load_network
+from lix.runs.damaged import open_readable
+from lix.runs.data import evaluation_loader
+from lix.runs.recipe import Data
 
 
 def evaluate_checkpoint(

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lix.core.types import IGNORE_INDEX
 from lix.evaluation.evaluate import confusion_matrix
-from lix.methods.pixels import IGNORE_INDEX
-from lix.networks.base import SegNetwork
+from lix.networks.parts.base import SegNetwork
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
+from lix.core.types import IGNORE_INDEX, SegOutput
 from lix.methods.kd import kd_loss
-from lix.methods.pixels import IGNORE_INDEX, blank, positive
-from lix.methods.precision import full_precision
-from lix.networks.base import SegOutput
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.pixels import blank, positive
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import CellNorm
 from lix.methods.dwld import DWLD
-from lix.methods.pixels import blank
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import CellNorm
+from lix.methods.parts.pixels import blank
+from lix.methods.parts.precision import full_precision
 
 Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
 Consistency = Literal["cka", "cosine", "euclidean", "pearson"]

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import check_maps, match_size, unit
-from lix.methods.pixels import blank, masked_mean, positive, slice_length
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import check_maps, match_size, unit
+from lix.methods.parts.pixels import blank, masked_mean, positive, slice_length
+from lix.methods.parts.precision import full_precision
 
 
 def attention(f: Tensor, p: int = 2, valid: Tensor | None = None) -> Tensor:

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import CellNorm, mean_squared, pooled
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import CellNorm, mean_squared, pooled
+from lix.methods.parts.precision import full_precision
 
 TRAIN_STEPS = 1000
 TIMESTEPS = (400, 300, 200, 100, 0)

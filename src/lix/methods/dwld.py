@@ -10,8 +10,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method
-from lix.methods.controller import (
+from lix.core.types import IGNORE_INDEX, SegOutput
+from lix.methods.dkd import binary_kl, check_decoupled, decouple
+from lix.methods.parts.base import FeaturePair, Method
+from lix.methods.parts.controller import (
     BETA_MAX,
     BETA_MIN,
     Omega,
@@ -22,10 +24,8 @@ from lix.methods.controller import (
     rarity,
     watch,
 )
-from lix.methods.dkd import binary_kl, check_decoupled, decouple
-from lix.methods.pixels import IGNORE_INDEX, Rule, blank, check_logits, pixel_mean
-from lix.methods.precision import full_precision
-from lix.networks.base import SegOutput
+from lix.methods.parts.pixels import Rule, blank, check_logits, pixel_mean
+from lix.methods.parts.precision import full_precision
 
 MOSTLY = 0.9
 """Share of saturated weights that is worth a warning."""

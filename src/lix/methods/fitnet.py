@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import mean_squared
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import mean_squared
 
 
 class FitNet(FeatureMethod):

@@ -9,12 +9,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import check_maps, unit, valid_cells
-from lix.methods.first_stage import FirstStage
-from lix.methods.pixels import blank, masked_mean, positive
-from lix.methods.precision import full_precision
-from lix.networks.base import SegOutput
+from lix.core.types import SegOutput
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import check_maps, unit, valid_cells
+from lix.methods.parts.first_stage import FirstStage
+from lix.methods.parts.pixels import blank, masked_mean, positive
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method
-from lix.methods.pixels import IGNORE_INDEX, check_logits, pixel_mean, positive
-from lix.methods.precision import full_precision
-from lix.networks.base import SegOutput
+from lix.core.types import IGNORE_INDEX, SegOutput
+from lix.methods.parts.base import FeaturePair, Method
+from lix.methods.parts.pixels import check_logits, pixel_mean, positive
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

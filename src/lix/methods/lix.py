@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 
-from lix.catalog import build_method
+from lix.core.types import SegOutput
+from lix.methods import build_method
 from lix.methods.arfd import ARFD
-from lix.methods.base import FeaturePair, Method
 from lix.methods.dwld import DWLD
-from lix.networks.base import SegOutput
+from lix.methods.parts.base import FeaturePair, Method
 
 
 class LIX(Method):

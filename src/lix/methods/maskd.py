@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeaturePair, Method
-from lix.methods.cells import check_maps
-from lix.methods.first_stage import FirstStage
-from lix.methods.pixels import IGNORE_INDEX, blank, check_logits, labelled, masked_mean, positive
-from lix.methods.precision import full_precision
-from lix.networks.base import SegOutput
+from lix.core.types import IGNORE_INDEX, SegOutput
+from lix.methods.parts.base import FeaturePair, Method
+from lix.methods.parts.cells import check_maps
+from lix.methods.parts.first_stage import FirstStage
+from lix.methods.parts.pixels import blank, check_logits, labelled, masked_mean, positive
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.methods.base import FeaturePair, Method
-from lix.networks.base import SegOutput
+from lix.core.types import SegOutput
+from lix.methods.parts.base import FeaturePair, Method
 
 
 class NoDistillation(Method):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import check_maps, match_size, unit
-from lix.methods.pixels import blank
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import check_maps, match_size, unit
+from lix.methods.parts.pixels import blank
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import CellNorm, mean_squared, pooled
-from lix.methods.pixels import masked_mean
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import CellNorm, mean_squared, pooled
+from lix.methods.parts.pixels import masked_mean
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

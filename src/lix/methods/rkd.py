@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import check_maps, pooled, unit
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import check_maps, pooled, unit
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import unit
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import unit
+from lix.methods.parts.precision import full_precision
 
 
 @full_precision

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.cells import check_maps
-from lix.methods.pixels import masked_mean
-from lix.methods.precision import full_precision
+from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
+from lix.methods.parts.cells import check_maps
+from lix.methods.parts.pixels import masked_mean
+from lix.methods.parts.precision import full_precision
 
 EPS = 1e-5
 

@@ -7,10 +7,11 @@ from typing import Literal
 
 from torch import Tensor
 
-from lix.networks.base import FeatureSpec, FeatureTaps, SegNetwork
-from lix.networks.mlp_decoder import WIDTH, MLPDecoder, resize
-from lix.networks.nested import NestedDecoder, nested_specs
-from lix.networks.timm_stages import TimmStages
+from lix.core.types import FeatureSpec
+from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.mlp_decoder import WIDTH, MLPDecoder, resize
+from lix.networks.parts.nested import NestedDecoder, nested_specs
+from lix.networks.parts.timm_stages import TimmStages
 
 
 class DuplexNet(SegNetwork):

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.networks.base import FeatureSpec, FeatureTaps, SegNetwork
+from lix.core.types import FeatureSpec
+from lix.networks.parts.base import FeatureTaps, SegNetwork
 
 RGB_WIDTHS = (16, 48, 48, 96, 96)
 X_WIDTHS = (16, 16, 16, 36, 36)

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth
 
-from lix.networks.base import FeatureSpec, FeatureTaps, SegNetwork
-from lix.networks.mlp_decoder import WIDTH, MLPDecoder, resize
+from lix.core.types import FeatureSpec
+from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.mlp_decoder import WIDTH, MLPDecoder, resize
 
 STRIDES, HEADS, REDUCTIONS = (4, 8, 16, 32), (1, 2, 5, 8), (8, 4, 2, 1)
 DROP_PATH = 0.1

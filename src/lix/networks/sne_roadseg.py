@@ -7,9 +7,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from lix.networks.base import FeatureTaps, SegNetwork
-from lix.networks.nested import NestedDecoder, nested_specs
-from lix.networks.weights import load_backbone
+from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.nested import NestedDecoder, nested_specs
+from lix.networks.parts.weights import load_backbone
 
 STRIDES = (2, 4, 8, 16, 32)
 Backbone = Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]

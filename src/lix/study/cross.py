@@ -11,13 +11,13 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.config import Data
-from lix.data.damaged import open_readable
-from lix.data.loading import evaluation_loader, open_dataset
+from lix.core.files import write_text
 from lix.evaluation.metrics import scores
 from lix.evaluation.transfer import common_classes, evaluate_common
-from lix.files import write_text
-from lix.networks.checkpoint import load_network
+from lix.runs.checkpoint import load_network
+from lix.runs.damaged import open_readable
+from lix.runs.data import evaluation_loader, open_dataset
+from lix.runs.recipe import Data
 from lix.study.grid import Planned, Study, plan
 from lix.study.results import Finished, Score
 from lix.study.store import METRICS

@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.config import RECIPE, Augmentation, Data, Distillation, Optim, Recipe, Training
-from lix.data.streets import write_streets
 from lix.deploy.predict import predict
+from lix.runs.recipe import RECIPE, Augmentation, Data, Distillation, Optim, Recipe, Training
+from lix.streets import write_streets
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.report import write_report
 from lix.study.store import METRICS, Run, load_run, write_results

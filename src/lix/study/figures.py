@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lix.config import Data
 from lix.data.sample import SegDataset
 from lix.data.transforms import resize, to_batch
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import load_network
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import load_network
+from lix.runs.recipe import Data
 from lix.study.store import Run
 
 Picture = NDArray[np.uint8]

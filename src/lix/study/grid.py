@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from lix.catalog import entries, find, merge, unknown
-from lix.config import Recipe, Section, explain
+from lix.core.errors import unknown
+from lix.core.registry import entries, find, merge
+from lix.runs.recipe import Recipe, Section, explain_validation
 from lix.study.jobs import Job
 
 OWN_BUSINESS = {"strategy", "workers", "threads", "accelerator"}
@@ -140,7 +141,7 @@ class Study(Section):
         try:
             study = cls.model_validate(_entries(path))
         except ValidationError as error:
-            raise ValueError(f"{path}: {explain(error, cls)}") from None
+            raise ValueError(f"{path}: {explain_validation(error, cls)}") from None
         rows = {"teacher", *(entry.name for entry in study.methods)}
         for name in [name for shown in study.pictures for name in shown.methods]:
             if name not in rows:
@@ -249,7 +250,9 @@ def _recipe(settings: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
-        raise ValueError(f"The study's settings are no recipe: {explain(error)}") from None
+        raise ValueError(
+            f"The study's settings are no recipe: {explain_validation(error)}"
+        ) from None
 
 
 def _job(recipe: Recipe, output: Path, teacher: Job | None) -> Job:

@@ -17,9 +17,9 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from lix.config import RECIPE, Recipe
-from lix.files import taken
-from lix.networks.checkpoint import BEST, LAST
+from lix.core.files import is_locked
+from lix.runs.checkpoint import BEST, LAST
+from lix.runs.recipe import RECIPE, Recipe
 from lix.training.callbacks import epochs_trained
 from lix.training.run import HISTORY, RESULT
 
@@ -174,7 +174,7 @@ def run_jobs(
 
 def _free(job: Job, done: Collection[str]) -> bool:
     """Whether its teacher is there and no other study trains it."""
-    return (job.needs is None or job.needs in done) and not taken(job.recipe.output)
+    return (job.needs is None or job.needs in done) and not is_locked(job.recipe.output)
 
 
 def _endings(
@@ -187,7 +187,7 @@ def _endings(
     for job in jobs:
         if job.name in running and (code := running[job.name].poll()) is not None:
             del running[job.name]
-            if not taken(job.recipe.output):
+            if not is_locked(job.recipe.output):
                 yield job, _failure(job, code)
         elif job.name not in failed and job.needs in lost:
             yield job, f"{job.name} needs {job.needs}, which failed."

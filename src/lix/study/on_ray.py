@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.extras import require
+from lix.core.errors import require
 from lix.study.jobs import LOG, Job, Process
 
 

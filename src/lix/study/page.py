@@ -9,10 +9,10 @@ from typing import Any
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lix.data.loading import open_dataset
+from lix.core.files import write_text
 from lix.data.sample import SegDataset
-from lix.files import write_text
-from lix.networks.checkpoint import BEST
+from lix.runs.checkpoint import BEST
+from lix.runs.data import open_dataset
 from lix.study.cross import cross_cells, crossed
 from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg

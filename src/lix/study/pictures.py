@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
 
-from lix.catalog import unknown
-from lix.data.loading import open_dataset
+from lix.core.errors import unknown
+from lix.core.types import IGNORE_INDEX
 from lix.data.sample import SegDataset
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.methods.base import Method
-from lix.methods.controller import BETA_MAX, BETA_MIN, confidence
 from lix.methods.dwld import DWLD
 from lix.methods.lix import LIX
-from lix.methods.pixels import IGNORE_INDEX
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import BEST, load_network
+from lix.methods.parts.base import Method
+from lix.methods.parts.controller import BETA_MAX, BETA_MIN, confidence
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import BEST, load_network
+from lix.runs.data import open_dataset
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.grid import Pictures
 from lix.study.store import Run

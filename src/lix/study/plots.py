@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from lix.files import replacing
+from lix.core.files import atomic_write
 from lix.study.figures import COLOURS
 from lix.study.grid import Study
 from lix.study.pictures import draw
@@ -194,6 +194,6 @@ def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
     for file in files:
         metadata = {"Date": None} if file.suffix == ".svg" else None
         # A fixed salt makes equal figures equal files.
-        with replacing(file) as part, mpl.rc_context({"svg.hashsalt": "lix"}):
+        with atomic_write(file) as part, mpl.rc_context({"svg.hashsalt": "lix"}):
             figure.savefig(part, format=file.suffix[1:], dpi=150, metadata=metadata)
     return files

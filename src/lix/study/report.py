@@ -11,9 +11,9 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix import __version__
-from lix.data.loading import open_dataset
-from lix.files import write_text
-from lix.provenance import commit
+from lix.core.files import write_text
+from lix.runs.data import open_dataset
+from lix.runs.provenance import commit
 from lix.study.figures import comparison, curves
 from lix.study.store import METRICS, Run
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
-from lix.catalog import find
-from lix.config import Distillation
-from lix.extras import require
-from lix.files import replacing
+from lix.core.errors import require
+from lix.core.files import atomic_write
+from lix.core.registry import find
+from lix.runs.recipe import Distillation
 from lix.study.grid import Planned, Study, plan
 from lix.study.store import METRICS, Run, load_run
 
@@ -91,7 +91,7 @@ def _chosen(distill: Distillation) -> dict[str, Any]:
 
 def write_tidy(study: Study, runs: Sequence[Finished], path: Path) -> None:
     """Write the tidy table as CSV."""
-    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(tidy(study, runs))
@@ -186,5 +186,5 @@ def summarise(study: Study, runs: Sequence[Finished]) -> list[Row]:
 def _kind(one: Finished) -> str:
     if one.run.method == "teacher":
         return "teacher"
-    kind: str = find("methods", one.run.method).load().kind  # type: ignore[attr-defined]
+    kind: str = find("methods", one.run.method).load().kind
     return kind

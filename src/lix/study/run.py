@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
-from lix.catalog import build_method
-from lix.data.streets import write_streets
-from lix.methods.base import FeaturePair
-from lix.networks.base import FeatureSpec
+from lix.core.types import FeatureSpec
+from lix.methods import build_method
+from lix.methods.parts.base import FeaturePair
+from lix.streets import write_streets
 from lix.study.cross import check_across, evaluate_across
 from lix.study.gpus import Spread, visible_gpus
 from lix.study.grid import Planned, Study, plan

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lix.config import RECIPE, Recipe
+from lix.runs.recipe import RECIPE, Recipe
 from lix.training.callbacks import read_history
 from lix.training.run import HISTORY, RESULT
 

@@ -9,7 +9,7 @@ from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
-from lix.files import write_text
+from lix.core.files import write_text
 from lix.study.cross import cross_cells, crossed
 from lix.study.details import class_table, cost_table, markdown_table
 from lix.study.grid import Study, plan

@@ -13,8 +13,8 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.files import replacing
-from lix.methods.base import Method
+from lix.core.files import atomic_write
+from lix.methods.parts.base import Method
 
 
 class History(L.Callback):
@@ -59,7 +59,7 @@ class History(L.Callback):
 
     def _write(self) -> None:
         """The whole file anew, so that a kill never leaves half a row."""
-        with replacing(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+        with atomic_write(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([self.HEADER, *self._rows])
 
 

@@ -11,9 +11,9 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 from rich.progress import track
 
-from lix.files import replacing
-from lix.methods.first_stage import Batch, FirstStage
-from lix.networks.weights import UNREADABLE
+from lix.core.files import atomic_write
+from lix.methods.parts.first_stage import Batch, FirstStage
+from lix.networks.parts.weights import UNREADABLE
 from lix.training.loaders import Batches, derived_seed
 from lix.training.module import SegModule
 
@@ -101,7 +101,7 @@ class Record:
     def passed(self, stage: FirstStage, loss: float) -> None:
         """Save the stage and print a line."""
         state = {"part": stage.part.state_dict(), "optimizer": stage.optimizer.state_dict()}
-        with replacing(self.path) as unfinished:
+        with atomic_write(self.path) as unfinished:
             torch.save(state | {"done": stage.done}, unfinished)
         self.batches.console.print(
             f"first stage, pass {stage.done}/{stage.passes}  loss {loss:.3f}"

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from lix.config import Recipe
-from lix.data.loading import cached, evaluation_loader
 from lix.data.sample import SegDataset
 from lix.data.transforms import Augment, to_batch
+from lix.runs.data import cached, evaluation_loader
+from lix.runs.recipe import Recipe
 
 
 def derived_seed(*numbers: int) -> int:

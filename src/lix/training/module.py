@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.config import Optim
+from lix.core.types import IGNORE_INDEX, SegOutput
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.methods.base import FeaturePair, Method
-from lix.methods.pixels import IGNORE_INDEX, mean_over_processes
-from lix.networks.base import SegNetwork, SegOutput
-from lix.networks.checkpoint import KEY, NetworkSpec
+from lix.methods.parts.base import FeaturePair, Method
+from lix.methods.parts.pixels import mean_over_processes
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import KEY, NetworkSpec
+from lix.runs.recipe import Optim
 from lix.training.loaders import derived_seed
 
 

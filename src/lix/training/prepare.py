@@ -7,17 +7,19 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lix.catalog import build_method, build_network, find
-from lix.config import Distillation, Recipe, Training
-from lix.data.damaged import open_readable
-from lix.data.loading import evaluation_loader
+from lix.core.registry import find
+from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
-from lix.data.x import encoded_channels
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
-from lix.methods.base import Method
-from lix.networks.base import SegNetwork
-from lix.networks.checkpoint import BEST, NetworkSpec, load_network
+from lix.methods import build_method
+from lix.methods.parts.base import Method
+from lix.networks import build_network
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import BEST, NetworkSpec, load_network
+from lix.runs.damaged import open_readable
+from lix.runs.data import evaluation_loader
+from lix.runs.recipe import Distillation, Recipe, Training
 from lix.training.loaders import Batches, derived_seed
 from lix.training.module import SegModule, feature_pairs
 

@@ -17,15 +17,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.config import RECIPE, Recipe
-from lix.data.loading import evaluation_loader
+from lix.core.files import folder_lock, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
-from lix.files import alone, write_text
-from lix.networks.checkpoint import BEST, LAST, load_network
-from lix.provenance import commit, hardware, peak_memory
+from lix.runs.checkpoint import BEST, LAST, load_network
+from lix.runs.data import evaluation_loader
+from lix.runs.provenance import commit, hardware, peak_memory
+from lix.runs.recipe import RECIPE, Recipe
 from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
-from lix.training.checkpoints import WholeCheckpoints, last_whole
+from lix.training.checkpoint_io import WholeCheckpoints, last_whole
 from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches
 from lix.training.module import SegModule
@@ -66,7 +66,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     _quieten()
     torch.set_num_threads(recipe.training.threads)
     module, batches = prepare(recipe, console)
-    with alone(output) if first else nullcontext():
+    with folder_lock(output) if first else nullcontext():
         checkpoint = last_whole(output, console) if resume else None
         if first:
             recipe.save(output / RECIPE)

@@ -1,0 +1,1 @@
+"""The `lix` command: flags become calls, nothing else."""

@@ -1,0 +1,249 @@
+"""The `lix` command. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import App, CycloptsError, Parameter
+from pydantic import ValidationError
+
+from lix import __version__
+from lix.cli.data import data_app
+from lix.cli.deploy import bench, export, predict
+from lix.cli.study import study_app
+from lix.core.errors import explain
+from lix.core.registry import entries, find
+from lix.runs.recipe import (
+    Augmentation,
+    Data,
+    Distillation,
+    Network,
+    Optim,
+    Recipe,
+    Training,
+    explain_validation,
+    flags,
+)
+
+app = App(
+    name="lix",
+    help="Infuse what an RGB-X teacher knows about geometry into a camera-only student.",
+    version=__version__,
+    default_parameter=Parameter(negative=(), consume_multiple=True),
+    help_format="markdown",
+    suppress_keyboard_interrupt=False,
+)
+app.meta.suppress_keyboard_interrupt = False
+app.command(data_app)
+app.command(study_app)
+
+for command in (predict, export, bench):
+    app.command(command)
+
+USER_ERRORS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)
+"""What a user's settings, files or machine can cause."""
+
+Flat = Parameter(name="*")
+Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]
+
+
+@app.command
+def demo(
+    *,
+    output: Path = Path("runs/demo"),
+    images: int = 320,
+    val_images: int = 100,
+    epochs: int = 10,
+    seed: int = 0,
+) -> None:
+    """Make street images, train teacher, plain student, KD and LIX, and write a report.
+
+    Args:
+        output: folder of everything; a second call reuses what it holds.
+        images: training images.
+        val_images: validation images.
+        epochs: of each of the four trainings.
+        seed: of images and trainings.
+    """
+    from lix.study.demo import run_demo
+
+    run_demo(output, images=images, val_images=val_images, epochs=epochs, seed=seed)
+
+
+@app.command(name="list")
+def list_entries(what: Literal["methods", "networks", "datasets"]) -> None:
+    """Name what there is, a line each."""
+    for entry in entries(what).values():
+        print(f"{entry.name:12} {entry.summary}")
+
+
+@app.command
+def cite(method: str = "lix") -> None:
+    """Print the BibTeX entry of a method's paper.
+
+    Args:
+        method: see `lix list methods`.
+    """
+    citation = find("methods", method).load().citation
+    if not citation:
+        raise ValueError(f"{method!r} is the baseline without distillation; it has no paper.")
+    print(citation)
+
+
+@app.command
+def train(
+    *,
+    role: Literal["teacher", "student"] = "student",
+    output: Path = Path("runs/run"),
+    resume: bool = False,
+    data: Data = Data(),
+    network: Network = Network(),
+    optim: Optim = Optim(),
+    augment: Augmentation = Augmentation(),
+    training: Training = Training(),
+) -> None:
+    """Train a teacher (RGB and X) or a plain student (RGB alone) from labels.
+
+    Args:
+        role: what the network sees.
+        output: folder of the run.
+        resume: continue an interrupted run.
+    """
+    from lix.training.run import fit
+
+    recipe = Recipe(
+        role=role,
+        output=output,
+        data=data,
+        network=network,
+        optim=optim,
+        augment=augment,
+        training=training,
+    )
+    fit(recipe, resume=resume)
+
+
+@app.command
+def distill(
+    *,
+    distill: Annotated[Distillation, Flat] = Distillation(),
+    output: Path = Path("runs/run"),
+    resume: bool = False,
+    data: Data = Data(),
+    network: Network = Network(),
+    optim: Optim = Optim(),
+    augment: Augmentation = Augmentation(),
+    training: Training = Training(),
+) -> None:
+    """Train an RGB-only student from labels and from what a teacher knows.
+
+    Args:
+        output: folder of the run.
+        resume: continue an interrupted run.
+    """
+    from lix.training.run import fit
+
+    recipe = Recipe(
+        distill=distill,
+        output=output,
+        data=data,
+        network=network,
+        optim=optim,
+        augment=augment,
+        training=training,
+    )
+    fit(recipe, resume=resume)
+
+
+@app.command(name="eval")
+def evaluate(
+    checkpoint: Checkpoint,
+    *,
+    split: Literal["train", "val"] = "val",
+    data: Data = Data(),
+    common: bool = False,
+    output: Path | None = None,
+) -> None:
+    """Evaluate a network; data settings not given are those of its run.
+
+    Args:
+        split: which part of the data set.
+        common: on another data set, score the classes that the network and the data both name.
+        output: JSON file for the scores and the confusion matrix.
+    """
+    from lix.evaluation.report import evaluate_checkpoint
+
+    evaluate_checkpoint(checkpoint, data, split=split, common=common, output=output)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    recipe: Annotated[Path | None, Parameter(alias="-r")] = None,
+    allow_code: bool = False,
+) -> None:
+    """Run one command.
+
+    Args:
+        recipe: YAML file with settings; flags win over it.
+        allow_code: let settings name Python code of your own, as in --network.name my_nets:build.
+    """
+    if allow_code:
+        os.environ["LIX_ALLOW_CODE"] = "1"
+        sys.path.insert(0, str(Path.cwd()))
+    words = [_hyphens(token) for token in tokens]
+    if words[:1] == ["eval"] and recipe is None:
+        recipe = _recipe_beside(words[1:])
+    if recipe is not None and words and words[0] in ("train", "distill", "eval"):
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        for flag, values in flags(Recipe.load(recipe), words[0]):
+            if flag not in given:
+                words += [flag, *values]
+    app(words, exit_on_error=False, print_error=False)
+
+
+def _recipe_beside(words: list[str]) -> Path | None:
+    """The recipe of the run that one of the words names by its folder or a checkpoint in it."""
+    for word in words:
+        for folder in (Path(word), Path(word).parent.parent):
+            if Path(word).exists() and (folder / "recipe.yaml").is_file():
+                return folder / "recipe.yaml"
+    return None
+
+
+def _hyphens(token: str) -> str:
+    """`--optim.batch_size=4` → `--optim.batch-size=4`."""
+    if not token.startswith("--"):
+        return token
+    flag, equals, value = token.partition("=")
+    return flag.replace("_", "-") + equals + value
+
+
+def main() -> None:
+    """Run the command line; what the user can mend is one sentence and exit code 1 or 2."""
+    try:
+        app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        cause = error.__cause__ or error.__context__
+        sentence = explain_validation(cause) if isinstance(cause, ValidationError) else str(error)
+        _fail(sentence, 2)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except USER_ERRORS as error:
+        if os.environ.get("LIX_DEBUG"):
+            raise
+        _fail(explain(error), 1)
+    except KeyboardInterrupt:
+        _fail(
+            "Interrupted; --resume continues a training, the same command a study or predictions.",
+            130,
+        )
+
+
+def _fail(sentence: str, code: int) -> None:
+    print(f"lix: {sentence}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,198 @@
+"""The `lix data` commands. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+from lix.runs.recipe import Data
+
+data_app = App(name="data", help="Make, check and split data sets.")
+
+
+@data_app.command
+def streets(
+    output: Path,
+    *,
+    images: int = 420,
+    val_images: int | None = None,
+    size: str = "96x320",
+    seed: int = 0,
+    world: str = "town",
+    workers: int = 1,
+) -> None:
+    """Write Procedural Streets in Virtual KITTI 2's layout.
+
+    Args:
+        output: folder to write.
+        images: number of streets, training and validation together.
+        val_images: how many of them are for validation; default: two of seven.
+        size: HEIGHTxWIDTH in pixels.
+        seed: of the first street.
+        world: palette, density and camera: `town` or `highway`.
+        workers: processes.
+    """
+    from rich.progress import Progress
+
+    from lix.streets import write_streets
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task("streets", total=images)
+        write_streets(
+            output,
+            images=images,
+            size=parse_size(size),
+            seed=seed,
+            world=world,
+            val_images=val_images,
+            workers=workers,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    print(f"{output}: {images} streets; train with --data.name vkitti2 --data.root {output}")
+
+
+@data_app.command
+def depth(
+    root: Path,
+    *,
+    engine: str = "sgbm",
+    left: str | None = None,
+    right: str | None = None,
+    output: Path | None = None,
+    model: str | None = None,
+    download: bool = False,
+    max_disparity: int | None = None,
+    fill: Annotated[bool | None, Parameter(negative="--no-fill")] = None,
+    threads: int = 1,
+) -> None:
+    """Make depth or disparity of a data set's images; a second call goes on where one ended.
+
+    Args:
+        root: the data set's folder.
+        engine: sgbm (stereo pairs, OpenCV), depth-anything (single images) or onnx (any model).
+        left: images, as in 'images/left/*.jpg', relative to the root; default: the data set's.
+        right: images of the right camera; the wildcards stand for the same text as in --left.
+        output: folder to write; default: x-ENGINE in the root.
+        model: of depth-anything a folder or a name on huggingface.co, of onnx a YAML file.
+        download: let depth-anything fetch its model.
+        max_disparity: pixels that sgbm searches; default: an eighth of the width.
+        fill: let sgbm fill holes with the background beside them (on).
+        threads: of the engine.
+    """
+    from rich.progress import Progress
+
+    from lix.tools.depth import build_engine, make_depth
+
+    options = {"model": model, "download": download or None, "threads": threads}
+    made_by = build_engine(engine, max_disparity=max_disparity, fill=fill, **options)
+    with Progress(transient=True) as bars:
+        task = bars.add_task(engine, total=None)
+        made = make_depth(
+            root,
+            made_by,
+            left=left,
+            right=right,
+            output=output,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    print(made)
+
+
+@data_app.command
+def check(
+    path: Path,
+    *,
+    name: str | None = None,
+    options: dict[str, Any] = {},  # noqa: B006
+    train: dict[str, Any] = {},  # noqa: B006
+    val: dict[str, Any] = {},  # noqa: B006
+    images: int | None = None,
+    output: Path = Path("check"),
+) -> None:
+    """Read every frame of a data set, say what is wrong with the fix, and write check.html.
+
+    The exit code is 1 if there is an error among the findings.
+
+    Args:
+        path: the data set's folder, or the YAML file that describes your own.
+        name: which data set; default: the one that has the folder's layout.
+        options: options of the loader, as in `--options.lists all`.
+        train: those for the training split alone.
+        val: those for the validation split alone.
+        images: read so many of each split, evenly spaced, instead of all.
+        output: folder for check.html, outside of the data.
+    """
+    from rich.progress import Progress
+
+    from lix.tools.check.run import check as run
+
+    data = Data(options=options, train=train, val=val)
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("reading", total=None)
+        findings = run(
+            path,
+            name=name,
+            options=data.options,
+            own={"train": data.train, "val": data.val},
+            images=images,
+            output=output,
+            console=progress.console,
+            progress=lambda done, total: progress.update(bar, completed=done, total=total),
+        )
+    if any(finding.severity == "error" for finding in findings):
+        raise SystemExit(1)
+
+
+@data_app.command
+def split(
+    path: Path,
+    output: Path,
+    *,
+    val_share: float = 0.2,
+    salt: str = "",
+    name: str | None = None,
+    options: dict[str, Any] = {},  # noqa: B006
+    force: bool = False,
+) -> None:
+    """Write train.txt and val.txt: frames by the hash of their names, sequences kept together.
+
+    Args:
+        path: the data set's folder, or the YAML file that describes your own.
+        output: folder for the lists.
+        val_share: share of validation.
+        salt: any text; another one gives another split.
+        name: which data set; default: the one that has the folder's layout.
+        options: options of the loader.
+        force: replace other lists that are there.
+    """
+    from lix.data.splits import split as divide
+    from lix.tools.check.recognise import recognise
+    from lix.tools.split import frames_of, how_to_use, write_lists
+
+    found = recognise(path, name)
+    names, sequence = frames_of(found, path, Data(options=options).options)
+    parts = divide(names, val_share, sequence=sequence, salt=salt)
+    write_lists(output, *parts, force=force)
+    for part, frames in zip(("train", "val"), parts, strict=True):
+        drives = len({sequence(frame) for frame in frames})
+        print(
+            f"{output / part}.txt: {len(frames)} frames ({len(frames) / len(names):.0%}) of "
+            f"{drives} sequence(s)"
+        )
+    if len(set(map(sequence, names))) == 1:
+        print("The names tell of no sequences: if the frames are of one video, mind neighbours.")
+    print(f"To use them {how_to_use(found, path, output)}.")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`96x320` → (96, 320).
+
+    Raises:
+        ValueError: another form.
+    """
+    height, _, width = text.lower().partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise ValueError(f"A size is written HEIGHTxWIDTH, as in 96x320; got {text!r}.")
+    return int(height), int(width)

@@ -1,0 +1,139 @@
+"""The commands of a trained student. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lix.cli.data import parse_size
+from lix.core.registry import entries
+
+Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]
+ENGINES = ", ".join(entries("backends"))
+Engine = Annotated[
+    str,
+    Parameter(
+        help=f"What computes: {ENGINES}, or auto, the engine of the file's suffix, else torch. A "
+        "checkpoint for another engine is exported first."
+    ),
+]
+
+
+def predict(
+    checkpoint: Student,
+    source: Path,
+    *,
+    output: Path = Path("predictions"),
+    size: str = "train",
+    confidence: bool = False,
+    engine: Engine = "auto",
+    threads: int = 1,
+) -> None:
+    """Segment an image, a folder of images or a video with a student: RGB is all it needs.
+
+    The same command again goes on where one ended: an image is skipped if its results were made
+    of the same image, checkpoint and options, which they carry as a hash.
+
+    Args:
+        source: image, folder or video.
+        output: folder for overlays and label images.
+        size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
+        confidence: also write a map of the highest class probability.
+        threads: of the network on the CPU.
+    """
+    from rich.progress import Progress
+
+    from lix.deploy.predict import predict as run
+
+    with Progress(transient=True) as bars:
+        task = bars.add_task(source.name, total=None)
+        done = run(
+            checkpoint,
+            source,
+            output,
+            size="train" if size == "train" else "native" if size == "native" else parse_size(size),
+            confidence=confidence,
+            engine=engine,
+            threads=threads,
+            progress=lambda done, total: bars.update(task, completed=done, total=total or None),
+        )
+    before = f"; {done.skipped} images were done before" if done.skipped else ""
+    print(f"{len(done.files)} files in {output}{before}")
+
+
+def export(
+    checkpoint: Annotated[Path, Parameter(help="Run folder, .ckpt or .safetensors file.")],
+    output: Path = Path("student.onnx"),
+    *,
+    int8: tuple[Path, ...] | None = None,
+) -> None:
+    """Export a student to ONNX, verified against PyTorch, or to safetensors.
+
+    Args:
+        output: file to write, .onnx or .safetensors.
+        int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
+            one, on the run's training images; the loss of mIoU is measured where the data are here.
+    """
+    if int8 is not None:
+        print(_quantised(checkpoint, output, int8))
+    else:
+        from lix.deploy.backend import backend, backend_of
+
+        print((backend_of(output) or backend("onnx")).write(checkpoint, output))
+
+
+def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
+    from rich.progress import Progress
+
+    from lix.deploy.quantise import quantise
+
+    if output.suffix == ".safetensors":
+        raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
+    if len(folders) > 1:
+        raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
+    with Progress(transient=True) as bars:
+        task = bars.add_task("mIoU in int8", total=None)
+        return quantise(
+            checkpoint,
+            output,
+            images=folders[0] if folders else None,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+
+
+def bench(
+    checkpoint: Student,
+    *,
+    size: str = "train",
+    batch: int = 1,
+    engine: Engine = "auto",
+    threads: int = 1,
+    runs: int = 30,
+) -> None:
+    """Measure a student's latency, throughput and memory on this machine: the network alone.
+
+    Args:
+        size: `train` (the size it was trained at) or HEIGHTxWIDTH.
+        batch: images at a time.
+        threads: of the CPU.
+        runs: number of batches that are timed.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from lix.deploy.bench import bench as run
+
+    with Progress(transient=True) as bars:
+        task = bars.add_task("runs", total=None)
+        report = run(
+            checkpoint,
+            size=None if size == "train" else parse_size(size),
+            batch=batch,
+            engine=engine,
+            threads=threads,
+            runs=runs,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    Console().print(report.table(checkpoint.name))

@@ -1,0 +1,113 @@
+"""Errors that a user can mend: what they carry, and the one sentence that is made of them."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import re
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+MAX_CHOICES_SHOWN = 60
+"""Maximum number of choices listed in an error message."""
+MAX_FOREIGN_LENGTH = 400
+"""Maximum number of characters shown of a message that another library wrote."""
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class UserError(ValueError):
+    """An error that the user can mend.
+
+    Args:
+        message: one sentence that names the file and the fix.
+        path: the file, where there is one.
+        kind: a fixed word for the kind of error, by which code can tell it from others.
+        values: the values that are wrong.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        path: Path | None = None,
+        *,
+        kind: str = "",
+        values: Sequence[object] = (),
+    ) -> None:
+        super().__init__(message)
+        self.path, self.kind, self.values = path, kind, tuple(values)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with all attributes, so that processes can pass it on."""
+        return _rebuilt, (type(self), str(self), self.path, self.kind, self.values)
+
+
+def _rebuilt(
+    cls: type[UserError], message: str, path: Path | None, kind: str, values: Sequence[object]
+) -> UserError:
+    return cls(message, path, kind=kind, values=values)
+
+
+class DataError(UserError):
+    """A file of a data set that cannot be used."""
+
+
+def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
+    """One sentence that says `name` is unknown and names the nearest choice and all of them."""
+    near = difflib.get_close_matches(name, choices, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    more = ", …" if len(choices) > MAX_CHOICES_SHOWN else ""
+    shown = ", ".join(choices[:MAX_CHOICES_SHOWN]) + more
+    return f"Unknown {kind} {name!r}.{hint} Choose from {shown}."
+
+
+def require(extra: str, *modules: str) -> None:
+    """Check that the modules of an optional extra of lix are installed.
+
+    Raises:
+        ModuleNotFoundError: one is missing; the message says how to install it.
+    """
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        raise ModuleNotFoundError(
+            f'{" and ".join(missing)} missing; install the extra with: pip install "lix[{extra}]"',
+            name=missing[0],
+        )
+
+
+def explain(error: BaseException) -> str:
+    """Say an error in one sentence; errors of the machine get their fix.
+
+    >>> explain(OSError(errno.ENOSPC, "No space left on device", "runs/a"))
+    'No space left on the disk for runs/a; free some and run the command again (with --resume).'
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_PERMISSION):
+        return _explain_disk(error)
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return "Out of memory; lower optim.batch_size or data.size."
+    if "DataLoader worker (pid" in text:
+        return (
+            "A process that loads data died, often for lack of memory; lower training.workers and "
+            "continue with --resume."
+        )
+    if "in DataLoader worker process" in text:
+        last = str(error).strip().splitlines()[-1]
+        return re.sub(r"^[\w.]*(Error|Exception): ", "", last)
+    if isinstance(error, RuntimeError):
+        return f"{text[:MAX_FOREIGN_LENGTH]} (LIX_DEBUG=1 shows where.)"
+    return text
+
+
+def _explain_disk(error: OSError) -> str:
+    if error.errno in NO_SPACE:
+        where = f" for {error.filename}" if error.filename else ""
+        return (
+            f"No space left on the disk{where}; free some and run the command again (with "
+            "--resume)."
+        )
+    return (
+        f"No permission for {error.filename or error} ({error.strerror}); change its permissions "
+        "or choose another path."
+    )

@@ -1,0 +1,96 @@
+"""Files that are written whole or not at all, and folders that one process at a time writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+LOCK = ".lock"
+"""File in a folder that its process holds locked."""
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Lend a temporary path next to `path`, which takes its place if the block ends well.
+
+    Makes the folder. Whatever was at `path` stays as it was until then, and for good if the block
+    fails.
+
+    Raises:
+        OSError: the folder or the file cannot be written; the message names it.
+    """
+    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            f"{path} cannot be written ({reason}); choose another output or make room there."
+        ) from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_lock(folder: Path) -> Iterator[None]:
+    """Keep other processes that ask the same out of a folder, until the block or the process ends.
+
+    Raises:
+        ValueError: another process is in it.
+        OSError: the folder cannot be made.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise ValueError(
+            f"Another process trains in {folder}; wait for it, or choose another --output."
+        ) from None
+    except OSError as error:
+        raise OSError(
+            f"{folder} cannot be written ({error.strerror}); choose another output."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process is in the block of `folder_lock` with this folder."""
+    if not (folder / LOCK).is_file():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def fsync(path: Path) -> None:
+    """Force a file or a folder's entries to disk, so that a power loss does not undo them."""
+    with suppress(OSError):  # some file systems and Windows cannot sync a folder
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        OSError: as `atomic_write`.
+    """
+    with atomic_write(path) as part:
+        part.write_text(text, encoding="utf-8")
+        fsync(part)

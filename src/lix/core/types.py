@@ -1,0 +1,30 @@
+"""The types that every room shares: what a network returns, and which label is ignored."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+IGNORE_INDEX = 255
+"""The label of pixels from which nothing is learned and on which nothing is scored."""
+
+
+class SegOutput(NamedTuple):
+    """What every network returns.
+
+    A named tuple, not a dataclass, so that DDP, `torch.compile` and `torch.export` see its tensors.
+    """
+
+    logits: Tensor
+    """(B, K, H, W) class scores at input resolution, before softmax."""
+    features: dict[str, Tensor]
+    """The feature maps that were asked for, NCHW, in the order asked."""
+
+
+class FeatureSpec(NamedTuple):
+    """Size of a feature map, known without a forward pass."""
+
+    channels: int
+    stride: int
+    """Input pixels per position of the map."""

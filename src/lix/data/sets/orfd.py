@@ -1,0 +1,146 @@
+"""ORFD: where an off-road vehicle can drive, 12 198 images with LiDAR depth (Min et al., 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lix.core.errors import DataError, unknown
+from lix.data.options import Folders
+from lix.data.readers import read_array, read_text, require_files
+from lix.data.sample import SegDataset, camera_matrix
+from lix.data.splits import read_list
+from lix.data.x_files import FileSource, XFiles, open_x
+
+CLASSES: dict[str, tuple[int, int, int]] = {
+    "not traversable": (90, 90, 90),
+    "traversable": (0, 200, 80),
+}
+DEPTH = XFiles(kind="depth", unit="m", scale=1 / 256, dtype="uint16")
+"""0 is invalid. OFF-Net's code divides by 256 and has 1000 in a comment; with 256 the depths of
+its example frame are 5.5 to 100 m."""
+SPLITS = {"train": "training", "val": "validation"}
+FOLDERS = ("training", "validation", "testing")
+FILES = {
+    "image_data": "{}.png",
+    "gt_image": "{}_fillcolor.png",
+    "dense_depth": "{}.png",
+    "calib": "{}.txt",
+}
+"""Folder in that of a sequence → names of its files."""
+MISSING = (
+    "unpack the compressed ORFD there (the folders on Baidu lack files), or delete the frames "
+    "from image_data"
+)
+
+
+class ORFD(SegDataset):
+    """The off-road freespace data set, as OFF-Net reads it.
+
+    A pixel is traversable where its label's blue exceeds 200; what the labels call unreachable,
+    such as the sky, is not traversable, as in OFF-Net. X is the dense depth.
+
+    Args:
+        root: folder that holds `training` and `validation`, and in these a folder per sequence.
+        split: `train` or `val`.
+        val_folder: the folder behind `val`: `validation`, or `testing`.
+        lists: folder with `train.txt` and `val.txt`, a frame id such as
+            `y0613_1242/1623721491895` a line, from `training`, `validation` and `testing`.
+        x: folders of X (`lix.data.x_files.FolderSource`) in place of the dense depth, which is
+            called `own` among them.
+
+    Raises:
+        FileNotFoundError: root or the split's folder is missing.
+        ValueError: it has no frame, a list is wrong, or labels are missing.
+    """
+
+    classes = tuple(CLASSES)
+    palette = tuple(CLASSES.values())
+    left_files: ClassVar[str | None] = "*/*/image_data/*.png"
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        split: Literal["train", "val"] = "train",
+        val_folder: Literal["validation", "testing"] = "validation",
+        lists: Path | None = None,
+        x: Folders = (),
+    ) -> None:
+        self.root = Path(root)
+        if split not in SPLITS:
+            raise ValueError(unknown("split of ORFD", split, list(SPLITS)))
+        if lists is None:
+            self._folders = self._frames([val_folder if split == "val" else SPLITS[split]])
+            self.ids = list(self._folders)
+        else:
+            present = [folder for folder in FOLDERS if (self.root / folder).is_dir()]
+            self._folders = self._frames(present or FOLDERS[:1])
+            self.ids = read_list(Path(lists) / f"{split}.txt", self._folders)
+        require_files([self.label_path(i) for i in range(len(self))], "gt_image", MISSING)
+        depth = FileSource(DEPTH, partial(self._file, "dense_depth"), MISSING)
+        self.x_sources = open_x(x, self.root, self.image_path, own=(depth,))
+
+    @classmethod
+    def recognises(cls, root: Path) -> bool:
+        return any(any(root.glob(f"{folder}/*/image_data")) for folder in SPLITS.values())
+
+    def image_path(self, index: int) -> Path:
+        return self._file("image_data", index)
+
+    def label_path(self, index: int) -> Path:
+        return self._file("gt_image", index)
+
+    def read_target(self, index: int) -> NDArray[np.uint8]:
+        path = self.label_path(index)
+        blue = read_array(path, "RGB")[..., 2]
+        if 0 < blue.max() < 100:
+            raise DataError(
+                f"{path} has no value above {blue.max()}, but where ORFD's labels are traversable "
+                "they have 255; they are not class ids, so unpack them again.",
+                path,
+            )
+        return (blue > 200).astype(np.uint8)
+
+    def intrinsics(self, index: int) -> Tensor | None:
+        path = self._file("calib", index)
+        return _camera(path) if path.is_file() else None
+
+    def _file(self, part: str, index: int) -> Path:
+        sequence, frame = self.ids[index].split("/")
+        folder = self._folders[self.ids[index]]
+        return folder / sequence / part / FILES[part].format(frame)
+
+    def _frames(self, folders: Sequence[str]) -> dict[str, Path]:
+        """Id of every frame that has an image → its folder."""
+        found: dict[str, Path] = {}
+        for folder in [self.root / name for name in folders]:
+            if not folder.is_dir():
+                raise FileNotFoundError(
+                    f"{folder} is missing; set data.root to the ORFD folder that holds training "
+                    "and validation."
+                )
+            images = sorted(folder.glob("*/image_data/*.png"))
+            if not images:
+                raise ValueError(f"{folder} has no <sequence>/image_data/*.png; unpack ORFD there.")
+            found |= {f"{image.parents[1].name}/{image.stem}": folder for image in images}
+        return found
+
+
+def _camera(path: Path) -> Tensor:
+    """Camera matrix of a file with a line `cam_K: ` and nine numbers, row by row."""
+    for line in read_text(path).splitlines():
+        key, _, values = line.partition(":")
+        if key == "cam_K":
+            try:
+                fx, _, cx, _, fy, cy, _, _, _ = map(float, values.split())
+                return camera_matrix(fx, fy, cx, cy)
+            except ValueError:
+                break
+    raise DataError(f"{path} has no line `cam_K:` with nine numbers; restore the file.", path)

@@ -1,0 +1,100 @@
+"""Splits that need no random numbers: a frame's place follows from the hash of its name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+from lix.core.errors import DataError
+from lix.data.readers import read_text
+
+
+def hashed(names: Sequence[str], salt: str = "") -> list[str]:
+    """The names in the order of their SHA-256: the same on every machine, for any order given.
+
+    >>> hashed(["a", "b", "c"])
+    ['c', 'b', 'a']
+    """
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).hexdigest())
+
+
+def sequence(name: str) -> str:
+    """What names a frame's drive: all before its trailing number, or its folder.
+
+    >>> sequence("0001TP_006690"), sequence("day/000123"), sequence("aachen_000000_000019")
+    ('0001TP', 'day', 'aachen_000000')
+    """
+    return re.sub(r"(^|[^0-9a-zA-Z]*)\d+$", "", name)
+
+
+def grouping(
+    names: Sequence[str], sequence: Callable[[str], str], moment: Callable[[str], str]
+) -> Callable[[str], str]:
+    """What to keep together in a split: sequences, or, where there is only one, moments.
+
+    >>> key = grouping(["left/1", "right/1", "left/2"], lambda _: "", lambda name: name[-1])
+    >>> key("left/1"), key("right/1")
+    ('1', '1')
+    """
+    moments = len(set(map(moment, names)))
+    is_one = len(set(map(sequence, names))) == 1
+    return moment if is_one and 1 < moments < len(names) else sequence
+
+
+def split(
+    names: Sequence[str],
+    val_share: float,
+    *,
+    sequence: Callable[[str], str] = sequence,
+    salt: str = "",
+) -> tuple[list[str], list[str]]:
+    """Training and validation names; those of one sequence stay together.
+
+    Args:
+        names: of frames.
+        val_share: share of validation, in (0, 1), which whole sequences seldom meet exactly; at
+            least one goes to either side.
+        sequence: name → what names its drive, or another key (`grouping`); does not matter where
+            that is one for all.
+        salt: another one gives another split.
+
+    Raises:
+        ValueError: a share out of range, or fewer than two names.
+
+    >>> split(["a_1", "a_2", "b_1", "b_2"], 0.5)
+    (['a_1', 'a_2'], ['b_1', 'b_2'])
+    """
+    if not 0 < val_share < 1:
+        raise ValueError(f"val_share is {val_share}; give a share between 0 and 1.")
+    names = sorted(set(names))
+    if len(names) < 2:
+        raise ValueError("A split needs at least two frames.")
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(sequence(name), []).append(name)
+    if len(groups) == 1:
+        groups = {name: [name] for name in names}
+    order, val = hashed(list(groups), salt), list[str]()
+    for group in order:
+        halfway = len(val) + len(groups[group]) / 2
+        if halfway <= val_share * len(names) and len(val) + len(groups[group]) < len(names):
+            val += groups[group]
+    val = val or groups[min(order, key=lambda group: len(groups[group]))]
+    return sorted(set(names) - set(val)), sorted(val)
+
+
+def read_list(path: Path, known: Collection[str]) -> list[str]:
+    """Names of a list, one a line.
+
+    Raises:
+        DataError: the file is missing or empty, or a name is not known.
+    """
+    lines = (line.strip() for line in read_text(path).splitlines())
+    names, present = [line for line in lines if line], set(known)
+    unknown = [name for name in names if name not in present]
+    if unknown or not names:
+        fault = f"lists {unknown[0]!r}, which is no frame here" if unknown else "lists no frame"
+        raise DataError(f"{path} {fault}; write names as `lix data split` does.", path)
+    return names

@@ -1,0 +1,1 @@
+"""What several networks share, and what is done to any network."""

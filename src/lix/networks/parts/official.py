@@ -1,0 +1,112 @@
+"""Weights in the authors' own format, for the networks whose layers can be matched by name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from lix.networks.mfnet import MFNet
+from lix.networks.parts.base import SegNetwork
+from lix.networks.parts.weights import read_weights
+from lix.networks.sne_roadseg import SNERoadSeg
+
+COUNTER = ".num_batches_tracked"
+"""Old PyTorch did not save these counts of batch norm, and inference does not use them."""
+
+
+class Loaded(NamedTuple):
+    """What became of the parameters and buffers."""
+
+    matched: tuple[str, ...]
+    """Ours that the file filled."""
+    missing: tuple[str, ...]
+    """Ours that the file does not have: they stay as they were."""
+    other_shape: tuple[str, ...]
+    """Ours that the file has in another shape: they stay as they were."""
+    unused: tuple[str, ...]
+    """The file's that this network has no place for."""
+
+    def __str__(self) -> str:
+        total = len(self.matched) + len(self.missing) + len(self.other_shape)
+        lines = [f"{len(self.matched)} of {total} tensors loaded"]
+        for what in ("missing", "other_shape", "unused"):
+            names = getattr(self, what)
+            if names:
+                more = ", …" if len(names) > 4 else ""
+                shown = ", ".join(names[:4])
+                lines.append(f"{what.replace('_', ' ')}: {len(names)} ({shown}{more})")
+        return "; ".join(lines)
+
+
+def load_official(network: SegNetwork, path: Path | str) -> Loaded:
+    """Fill a network from a checkpoint of haqishen/MFNet-pytorch or hlwang1124/SNE-RoadSeg.
+
+    Their heads are norm and activation too: build the network with `head="official"` to take all.
+
+    Args:
+        network: MFNet or SNE-RoadSeg, teacher or student; changed in place.
+        path: local file; it is read as tensors alone.
+
+    Returns:
+        What matched; print it.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: another network, a damaged file, or nothing in it that fits.
+    """
+    rename = RULES.get(type(network))
+    if rename is None:
+        known = " and ".join(cls.__name__ for cls in RULES)
+        raise ValueError(f"Official checkpoints are known for {known} only.")
+    found = {rename(name): value for name, value in read_weights(Path(path)).items()}
+    wanted = network.state_dict()
+    same = {k for k, v in wanted.items() if k in found and found[k].shape == v.shape}
+    if not same:
+        raise ValueError(f"Nothing in {path} fits {type(network).__name__}; check the file.")
+    network.load_state_dict({k: found[k] for k in same}, strict=False)
+    return Loaded(
+        matched=tuple(k for k in wanted if k in same),
+        missing=tuple(k for k in wanted if k not in found and not k.endswith(COUNTER)),
+        other_shape=tuple(k for k in wanted if k in found and k not in same),
+        unused=tuple(k for k in found if k not in wanted),
+    )
+
+
+def _mfnet(name: str) -> str:
+    """`conv4_rgb.conv2_left.bn.weight` → `rgb_encoder.stages.3.plain.1.1.weight`."""
+    name = re.sub(r"\.conv\.(?=weight|bias)", ".0.", name)
+    name = re.sub(r"\.bn\.", ".1.", name)
+    name = re.sub(r"^decode1\.", "head.", name)
+    found = re.match(r"conv(\d)(?:_(\d))?_(rgb|inf)\.(?:conv(\d)_(left|right)\.)?", name)
+    if not found:
+        return name
+    stage, block, stream, pair, side = found.groups()
+    place = f"{'rgb' if stream == 'rgb' else 'x'}_encoder.stages.{int(stage) - 1}."
+    if block:
+        place += f"{int(block) - 1}."
+    if pair:
+        place += f"{'plain' if side == 'left' else 'dilated'}.{int(pair) - 1}."
+    return place + name[found.end() :]
+
+
+def _sne_roadseg(name: str) -> str:
+    """`up3_1.bn1.bias` → `decoder.ups.2_2.1.bias`, `encoder_another_layer2.0` → `x_encoder…`."""
+    if found := re.match(r"encoder_(rgb|another)_(conv1|bn1|layer\d)\.", name):
+        stream, part = found.groups()
+        level = {"conv1": "0.0", "bn1": "0.1", "layer1": "1.1"}.get(part) or part[-1]
+        encoder = "rgb_encoder" if stream == "rgb" else "x_encoder"
+        return f"{encoder}.stages.{level}.{name[found.end() :]}"
+    if found := re.match(r"conv(\d)_(\d)\.(conv|bn)(\d)\.", name):
+        i, j, layer, which = found.groups()
+        inner = f"{int(which) - 1}.{'0' if layer == 'conv' else '1'}"
+        return f"decoder.nodes.{i}_{j}.{inner}.{name[found.end() :]}"
+    if found := re.match(r"(?:up(\d)_(\d)|final)\.(conv|bn)1\.", name):
+        below, j, layer = found.groups()
+        place = f"ups.{int(below) - 1}_{int(j) + 1}" if below else "head"
+        return f"decoder.{place}.{'0' if layer == 'conv' else '1'}.{name[found.end() :]}"
+    return name
+
+
+RULES: dict[type[SegNetwork], Callable[[str], str]] = {MFNet: _mfnet, SNERoadSeg: _sne_roadseg}

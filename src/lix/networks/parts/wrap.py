@@ -1,0 +1,258 @@
+"""Any `nn.Module` with the face of a `SegNetwork`: its features by name, or by a callable."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lix.core.errors import unknown
+from lix.core.types import FeatureSpec
+from lix.networks.parts.base import FeatureTaps, SegNetwork
+
+Forward = Callable[[nn.Module, Tensor, Tensor | None], tuple[Any, Mapping[str, Tensor]]]
+
+
+def wrap(
+    module: nn.Module,
+    features: Mapping[str, str] | None = None,
+    *,
+    x_channels: int = 0,
+    size_divisor: int = 1,
+    forward: Forward | None = None,
+    call: Callable[[nn.Module, Tensor, Tensor | None], Any] | None = None,
+    logits: Callable[[Any], Tensor] | None = None,
+    select: Mapping[str, Callable[[Any], Tensor]] | None = None,
+    probe: tuple[int, int] = (64, 128),
+) -> SegNetwork:
+    """Make a teacher or student of any module.
+
+    Args:
+        module: the network; it stays the same object, its parameters are the wrapper's.
+        features: our name → the name of a submodule (`backbone.layer4`), whose output is the map,
+            or `NAME:input` for its first input.
+        x_channels: channels of X; 0 for a student.
+        size_divisor: of the image's height and width.
+        forward: (module, image, x) → (output, maps by name), instead of `features`.
+        call: (module, image, x) → output; default `module(image)`, or `module(image, x)`.
+        logits: output → logits; default: the tensor itself, its `logits`, `"out"` or first part.
+        select: name of a feature → what turns its submodule's output into a map (B, C, h, w).
+        probe: height and width of an image of zeros; it and one of twice the height show the maps'
+            sizes.
+
+    Returns:
+        A `SegNetwork`. Logits smaller than the image are up-sampled bilinearly. Images are RGB in
+        [0, 1]: what the module wants beyond that belongs into `call`.
+
+    Raises:
+        ValueError: no such submodule, one that is called twice or not at all, or one whose output
+            is no map or is changed in place by a later layer; a module that does not take what it
+            is given; arguments that exclude each other.
+
+    >>> net = wrap(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 5, 1)), {"first": "0"})
+    >>> net.num_classes, net.feature_specs
+    (5, {'first': FeatureSpec(channels=8, stride=2)})
+    """
+    if size_divisor < 1:
+        raise ValueError(f"size_divisor is {size_divisor}; give 1 or more.")
+    if forward is None:
+        places, turned = dict(features or {}), dict(select or {})
+        for place in places.values():
+            _submodule(module, place)
+        for name in turned:
+            if name not in places:
+                raise ValueError(unknown("feature in select", name, list(places) or ["(none)"]))
+        forward = _Hooked(places, call or _call, turned)
+    elif features or call or select:
+        raise ValueError(
+            "forward= runs the module and returns its maps; drop features, call and "
+            "select beside it."
+        )
+    return Wrapped(module, forward, logits or _logits, x_channels, size_divisor, probe)
+
+
+class Wrapped(SegNetwork):
+    """What `wrap` returns."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        run: Forward,
+        logits: Callable[[Any], Tensor],
+        x_channels: int,
+        size_divisor: int,
+        probe: tuple[int, int],
+    ) -> None:
+        super().__init__()
+        self.module, self._run, self._logits = module, run, logits
+        self.x_channels, self.size_divisor = x_channels, size_divisor
+        self._measure(probe)
+
+    def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
+        output, maps = self._run(self.module, image, x) if taps.wanted else self._bare(image, x)
+        for name in self.feature_specs if taps.wanted else ():
+            if name not in maps:
+                raise ValueError(f"forward= returned no map {name!r}; return all maps each time.")
+            taps(name, maps[name])
+        logits = self._logits(output)
+        if logits.shape[-2:] == image.shape[-2:]:
+            return logits
+        return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
+
+    def _bare(self, image: Tensor, x: Tensor | None) -> tuple[Any, Mapping[str, Tensor]]:
+        """Without hooks where nobody wants a map."""
+        if isinstance(self._run, _Hooked):
+            return self._run.call(self.module, image, x), {}
+        return self._run(self.module, image, x)
+
+    def _get_name(self) -> str:
+        return type(self.module).__name__
+
+    def encoder_parameters(self) -> int:
+        """Of the whole module: where its encoder ends is not known."""
+        return sum(p.numel() for p in self.module.parameters())
+
+    @torch.no_grad()
+    def _measure(self, probe: tuple[int, int]) -> None:
+        """Find the number of classes and the sizes of the maps from two images of zeros."""
+        height, width = (-(-side // self.size_divisor) * self.size_divisor for side in probe)
+        modes = {m: m.training for m in self.module.modules()}
+        self.module.eval()
+        try:
+            output, maps = self._try(height, width)
+            taller = self._try(2 * height, width)[1] if maps else {}
+        finally:
+            for m, training in modes.items():
+                m.training = training
+        logits = self._logits(output)
+        if not isinstance(logits, Tensor) or logits.ndim != 4:
+            raise ValueError("The output holds no logits (B, K, h, w); say where with logits=.")
+        self.num_classes = logits.shape[1]
+        self.feature_specs = {n: _spec(n, f, height, width) for n, f in maps.items()}
+        for name, f in taller.items():
+            if _spec(name, f, 2 * height, width) != self.feature_specs[name]:
+                raise _no_map(name, maps[name], height, width)
+        self.default_features = tuple(maps)
+
+    def _try(self, height: int, width: int) -> tuple[Any, Mapping[str, Tensor]]:
+        like = next((p for p in self.module.parameters() if p.is_floating_point()), torch.zeros(1))
+        image = like.new_zeros(1, 3, height, width)
+        x = image.new_zeros(1, self.x_channels, height, width) if self.x_channels else None
+        try:
+            return self._run(self.module, image, x)
+        except (RuntimeError, TypeError, AttributeError, LookupError, AssertionError) as error:
+            reason = " ".join(str(error).split())[:160]
+            given = tuple(image.shape) if x is None else (tuple(image.shape), tuple(x.shape))
+            raise ValueError(
+                f"{self._get_name()} does not run on {given} ({reason}); set x_channels, say with "
+                "call= how it is called, or with probe= another size."
+            ) from error
+
+
+class _Hooked:
+    """Runs a module with hooks that live for the call alone: copies and exceptions leave none."""
+
+    def __init__(
+        self,
+        places: Mapping[str, str],
+        call: Callable[[nn.Module, Tensor, Tensor | None], Any],
+        select: Mapping[str, Callable[[Any], Tensor]],
+    ) -> None:
+        self.places, self.call, self.select = places, call, select
+
+    def __call__(
+        self, module: nn.Module, image: Tensor, x: Tensor | None
+    ) -> tuple[Any, Mapping[str, Tensor]]:
+        kept: dict[str, list[Tensor]] = {name: [] for name in self.places}
+        versions: list[tuple[str, Tensor, int]] = []
+
+        def keep(name: str, f: Any) -> None:
+            selected = self.select[name](f) if name in self.select else f
+            kept[name].append(selected)
+            if isinstance(selected, Tensor) and not selected.is_inference():
+                versions.append((name, selected, selected._version))
+
+        with self._hooks(module, keep):
+            output = self.call(module, image, x)
+        for name, found in kept.items():
+            if len(found) != 1:
+                raise ValueError(
+                    f"{self.places[name]!r} is called {len(found)} times in a pass, so it gives no "
+                    f"one map {name!r}; name another submodule, or write forward=."
+                )
+        for name, f, version in versions:
+            if f._version != version:
+                raise ValueError(
+                    f"The map {name!r} of {self.places[name]!r} is changed in place by a later "
+                    "layer (often a ReLU); name that layer or the block around both."
+                )
+        return output, {name: found[0] for name, found in kept.items()}
+
+    @contextmanager
+    def _hooks(self, module: nn.Module, keep: Callable[[str, Any], None]) -> Iterator[None]:
+        handles = []
+        try:
+            for name, place in self.places.items():
+                handles.append(_hook(_submodule(module, place), name, place, keep))
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _hook(submodule: nn.Module, name: str, place: str, keep: Callable[[str, Any], None]) -> Any:
+    if place.endswith(":input"):
+        return submodule.register_forward_pre_hook(
+            lambda _, given, named: keep(name, next(iter((*given, *named.values())), None)),
+            with_kwargs=True,
+        )
+    return submodule.register_forward_hook(lambda _, _given, output: keep(name, output))
+
+
+def _submodule(module: nn.Module, place: str) -> nn.Module:
+    path = place.removesuffix(":input")
+    names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
+    if path not in names:
+        near = difflib.get_close_matches(path, names, n=3)
+        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
+        known = ", ".join(name for name in names if "." not in name)
+        raise ValueError(f"The module has no {path!r}{hint or '.'} Its children are {known}.")
+    return module.get_submodule(path)
+
+
+def _spec(name: str, f: object, height: int, width: int) -> FeatureSpec:
+    if not isinstance(f, Tensor) or f.ndim != 4:
+        what = tuple(f.shape) if isinstance(f, Tensor) else type(f).__name__
+        raise ValueError(
+            f"The feature {name!r} is {what}, not a map (B, C, h, w); make one with select=."
+        )
+    strides = {round(height / f.shape[2]), round(width / f.shape[3])}
+    if len(strides) > 1 or 0 in strides:
+        raise _no_map(name, f, height, width)
+    return FeatureSpec(f.shape[1], strides.pop())
+
+
+def _no_map(name: str, f: Tensor, height: int, width: int) -> ValueError:
+    return ValueError(
+        f"The feature {name!r} is {tuple(f.shape)} for an image of {height}x{width}: no map in "
+        "NCHW order; turn it into one with select=."
+    )
+
+
+def _call(module: nn.Module, image: Tensor, x: Tensor | None) -> Any:
+    return module(image) if x is None else module(image, x)
+
+
+def _logits(output: Any) -> Tensor:
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping) and "out" in output:
+        return output["out"]
+    if hasattr(output, "logits"):
+        return output.logits
+    return output[0] if isinstance(output, Sequence) else output

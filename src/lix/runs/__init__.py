@@ -1,0 +1,1 @@
+"""The run folder, its recipe and its checkpoints."""

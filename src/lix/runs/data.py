@@ -1,0 +1,67 @@
+"""The section `data` of a recipe → a data set, and batches of it to evaluate on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch.utils.data import DataLoader, Dataset
+
+from lix.core.registry import merge
+from lix.data import build_dataset
+from lix.data.cache import Cache
+from lix.data.sample import SegDataset
+from lix.data.transforms import resize, to_batch
+from lix.runs.recipe import Data
+
+
+def open_dataset(data: Data, split: Literal["train", "val"]) -> SegDataset:
+    """The data set of a recipe.
+
+    Raises:
+        ValueError: the recipe names no root, or what the data set raises.
+    """
+    if data.root is None:
+        raise ValueError("Set data.root to the folder of the data set.")
+    options = merge(data.options, data.train if split == "train" else data.val)
+    return build_dataset(data.name, data.root, split=split, **options)
+
+
+def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
+    """The data set, or where the recipe names a cache its samples there."""
+    if data.cache is None:
+        return dataset
+    return Cache(dataset, data.cache, data.size, [data.name, data.options, data.train, data.val])
+
+
+class EvaluationSet(Dataset[dict[str, Any]]):
+    """Samples resized and nothing else."""
+
+    def __init__(self, dataset: SegDataset, data: Data, *, with_x: bool) -> None:
+        self.dataset, self.data, self.with_x = cached(dataset, data), data, with_x
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.dataset.read(index, with_x=self.with_x)
+        return to_batch(resize(sample, self.data.size), self.data.x)
+
+
+def evaluation_loader(
+    data: Data,
+    dataset: SegDataset,
+    *,
+    with_x: bool,
+    batch_size: int = 8,
+    workers: int = 0,
+    indices: Sequence[int] | None = None,
+) -> DataLoader[dict[str, Any]]:
+    """Resized samples in order; all of them or those of `indices`."""
+    return DataLoader(
+        EvaluationSet(dataset, data, with_x=with_x),
+        batch_size=batch_size,
+        sampler=range(len(dataset)) if indices is None else indices,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )

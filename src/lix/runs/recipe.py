@@ -1,0 +1,331 @@
+"""Settings of a run. A YAML recipe holds them by section; flags override it.
+
+Loads pydantic alone, so that `lix --help` stays fast.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_type_hints
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from lix.core.errors import unknown
+from lix.core.files import write_text
+from lix.core.registry import entries, find
+from lix.data.options import ENCODINGS
+
+
+def _parsed(value: object) -> object:
+    """Options given as flags are text: read them as YAML would, `true` → True, `0.5` → 0.5."""
+    if isinstance(value, dict):
+        return {str(key).replace("-", "_"): _parsed(inner) for key, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value) if "e" in value.lower() else yaml.safe_load(value)  # 1e-3 is no YAML
+    except ValueError:
+        return yaml.safe_load(value)
+
+
+Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
+
+
+def _encoding(value: str) -> str:
+    parts = value.split("+")
+    for part in parts:
+        if part not in ENCODINGS:
+            raise ValueError(unknown("encoding of X", part, ENCODINGS))
+    if len(set(parts)) < len(parts):
+        raise ValueError(f"{value} names a part twice")
+    return value
+
+
+class Section(BaseModel):
+    """A group of settings; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(Section):
+    """The data set."""
+
+    name: str = "vkitti2"
+    """Which loader: see `lix list datasets`."""
+    root: Path | None = None
+    """Its folder, or the YAML file that describes your own."""
+    size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
+    """Height and width that the network sees."""
+    x: Annotated[str, AfterValidator(_encoding)] = "log"
+    """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
+    cache: Path | None = None
+    """Folder for decoded images at `size`, filled as they are read: later epochs are faster."""
+    skip_damaged: bool = False
+    """Read every frame at the start, and leave out, counted, those that are missing or damaged."""
+    options: Options = {}
+    """Options of the loader, for both splits."""
+    train: Options = {}
+    """Options of the loader for the training split."""
+    val: Options = {}
+    """Options of the loader for the validation split."""
+
+
+class Network(Section):
+    """The network."""
+
+    name: str = "mfnet"
+    """Which: see `lix list networks`."""
+    options: Options = {}
+    """Options of the network, such as `head: official`."""
+
+
+class Optim(Section):
+    """The optimiser; the defaults are the paper's."""
+
+    name: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(default=5e-3, gt=0)
+    """Learning rate."""
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    """Of SGD."""
+    weight_decay: float = Field(default=5e-4, ge=0)
+    schedule: Literal["constant", "poly"] = "constant"
+    """`poly` lowers the learning rate to 0 over the epochs, with power 0.9."""
+    batch_size: int = Field(default=8, ge=1)
+    """Images per step and process."""
+    accumulate: int = Field(default=1, ge=1)
+    """Steps whose gradients are averaged before an update."""
+
+
+class Augmentation(Section):
+    """The paper's augmentation of training images."""
+
+    scale: tuple[float, float] = (0.75, 1.5)
+    """Range of the random zoom."""
+    flip: float = Field(default=0.5, ge=0, le=1)
+    """Probability of a horizontal flip."""
+    photometric: float = Field(default=0.5, ge=0, le=1)
+    """Probability of each colour and photometric distortion."""
+
+
+class Training(Section):
+    """The course of training."""
+
+    epochs: int = Field(default=500, ge=1)
+    patience: int = Field(default=50, ge=1)
+    """Stop after so many epochs without a better validation mIoU."""
+    evaluate_every: int = Field(default=1, ge=1)
+    """Epochs from one validation to the next; `epochs` must be a multiple of it."""
+    seed: int = Field(default=0, ge=0)
+    max_class_weight: float = Field(default=1, ge=1)
+    """Pixels of a class that fills less than 1/K of a batch weigh 1/(K · its share) in the
+    cross-entropy, up to this; 1: all weigh the same, as in the paper."""
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = Field(default=1, ge=1)
+    """Processes; more than one trains with DDP."""
+    strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
+    """How the processes start; `auto` is `ddp` where there are several."""
+    sync_batchnorm: bool = False
+    """Let several GPUs share the statistics of the network's batch norms, as one batch would."""
+    threads: int = Field(default=1, ge=1)
+    """CPU threads of each process; more than one is slower on few cores."""
+    channels_last: bool = False
+    """Keep maps as NHWC in memory: faster on many machines, for networks that do not mind."""
+
+    @model_validator(mode="after")
+    def _ends_evaluated(self) -> Training:
+        if self.epochs % self.evaluate_every:
+            raise ValueError(
+                f"epochs {self.epochs} is no multiple of evaluate_every {self.evaluate_every}, so "
+                "the last epochs would not be evaluated; change one of them"
+            )
+        return self
+
+    workers: int = Field(default=0, ge=0)
+    """Extra processes that load data, each."""
+
+
+class Distillation(Section):
+    """What is distilled, from whom, and how."""
+
+    method: str = "lix"
+    """Distillation method: see `lix list methods`."""
+    teacher: Path | None = None
+    """Run folder or checkpoint of the teacher."""
+    preset: str | None = None
+    """Named options of the method, such as `paper`."""
+    options: Options = {}
+    """Options of the method, as in `--options.temperature 4`."""
+    features: tuple[str, ...] = ()
+    """Student feature maps that feature distillation compares; default: the network's choice."""
+    teacher_features: tuple[str, ...] = ()
+    """The teacher's, in the same order."""
+
+
+RECIPE = "recipe.yaml"
+"""Name of a run's recipe in its folder."""
+
+
+class Recipe(Section):
+    """All settings of one run."""
+
+    output: Path = Path("runs/run")
+    """Folder of the run."""
+    role: Literal["teacher", "student"] = "student"
+    """A teacher sees RGB and X, a student RGB alone."""
+    distill: Distillation | None = None
+    """None: the network learns from labels alone."""
+    data: Data = Data()
+    network: Network = Network()
+    optim: Optim = Optim()
+    augment: Augmentation = Augmentation()
+    training: Training = Training()
+
+    def absolute(self) -> Recipe:
+        """The same with absolute paths, so that a run can be used from any folder."""
+        root, distill = self.data.root, self.distill
+        cache, own = self.data.cache, ("options", "train", "val")
+        data = self.data.model_copy(
+            update={
+                "root": root.absolute() if root else None,
+                "cache": cache.absolute() if cache else None,
+                **{key: absolute_options(self.data.name, getattr(self.data, key)) for key in own},
+            }
+        )
+        if distill and distill.teacher:
+            distill = distill.model_copy(update={"teacher": distill.teacher.absolute()})
+        changed = {"output": self.output.absolute(), "data": data, "distill": distill}
+        return self.model_copy(update=changed)
+
+    def save(self, path: Path) -> None:
+        """Write the recipe as YAML; `-r` reads it back."""
+        write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: a wrong entry; one sentence that names the file and the entry.
+        """
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} is missing; name a recipe such as recipes/streets.yaml."
+            )
+        try:
+            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain_validation(error)}") from None
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is no valid YAML: {error}") from None
+
+
+def absolute_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a data set with absolute paths; what is wrong stays as it is."""
+    if name not in entries("datasets"):
+        return dict(options)
+    hints = get_type_hints(find("datasets", name).load().__init__, include_extras=True)
+
+    def placed(value: object) -> object:
+        if isinstance(value, list | tuple):
+            return [placed(inner) for inner in value]
+        if not isinstance(value, Path):
+            return value
+        return str(value if value == Path("own") else value.absolute())
+
+    found = dict(options)
+    for key, value in options.items():
+        if "Path" in str(hints.get(key)):
+            try:
+                typed = TypeAdapter(hints[key]).validate_python(value)
+            except ValidationError:
+                continue
+            found[key] = placed(typed)
+    return found
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel] | None = None) -> str:
+    """The first complaint of a pydantic error about a model as one sentence with the fix."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        *sections, key = map(str, first["loc"])
+        fields = _fields(model or Recipe, sections)
+        near = difflib.get_close_matches(key, fields, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
+    if first["type"] == "value_error":
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    return f"{where}: {first['msg']}, got {first['input']!r}."
+
+
+def _fields(model: type[BaseModel], sections: list[str]) -> list[str]:
+    for name in sections:
+        if name not in model.model_fields:
+            continue  # an index or a key of a mapping
+        pending: list[Any] = [model.model_fields[name].annotation]
+        while pending:
+            annotation = pending.pop()
+            if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+                model = annotation
+                break
+            pending += get_args(annotation)
+    return list(model.model_fields)
+
+
+def flags(recipe: Recipe, command: str) -> list[tuple[str, list[str]]]:
+    """The settings that a recipe file made, as flags of `train`, `distill` or `eval`.
+
+    >>> flags(Recipe(data=Data(size=(48, 160))), "eval")
+    [('--data.size', ['48', '160'])]
+    """
+    sections = {"train": Recipe.model_fields.keys() - {"distill"}, "eval": {"data"}}
+    wanted = sections.get(command, Recipe.model_fields.keys() - {"role"})
+    found = []
+    for name in sorted(recipe.model_fields_set & wanted):
+        prefix = "--" if name == "distill" else f"--{name}"
+        found += _flags(prefix, getattr(recipe, name))
+    return found
+
+
+def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
+    if isinstance(value, Section):
+        inner = {name: getattr(value, name) for name in value.model_fields_set}
+    elif isinstance(value, dict):
+        inner = value
+    elif value is None or value == ():
+        return []
+    else:
+        values = value if isinstance(value, tuple) else [value]
+        return [
+            (
+                prefix,
+                [
+                    v if isinstance(v, str) else json.dumps(v, default=str).strip('"')
+                    for v in values
+                ],
+            )
+        ]
+    joint = "" if prefix == "--" else "."
+    found: list[tuple[str, list[str]]] = []
+    for key in sorted(inner):
+        flag = f"{prefix}{joint}{key}".replace("_", "-")
+        if isinstance(value, Section) and isinstance(inner[key], bool):
+            found += [(flag, [])] if inner[key] else []  # a switch, off unless it is named
+        else:
+            found += _flags(flag, inner[key])
+    return found

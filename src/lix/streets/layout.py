@@ -1,0 +1,98 @@
+"""Virtual KITTI 2's folders and files."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+from PIL import Image
+
+from lix.core.files import atomic_write
+from lix.streets.labels import COLOURS
+from lix.streets.plan import Plan
+from lix.streets.render import Frame
+
+_RECORD = "streets.json"
+_QUALITY = 95
+_MODALITIES = {"rgb": "rgb_{:05d}.jpg", "depth": "depth_{:05d}.png",
+               "classSegmentation": "classgt_{:05d}.png"}  # fmt: skip
+
+
+def frame_paths(root: Path, plan: Plan, index: int, camera: int) -> dict[str, Path]:
+    """Paths of one frame's files by modality."""
+    frames = root / plan.scene / plan.variation(index) / "frames"
+    return {
+        modality: frames / modality / f"Camera_{camera}" / name.format(index)
+        for modality, name in _MODALITIES.items()
+    }
+
+
+def write_frame(root: Path, plan: Plan, index: int, frame: Frame) -> None:
+    """Write one camera's files, each complete or not at all."""
+    arrays: dict[str, NDArray[Any]] = {
+        "rgb": frame.rgb,
+        "depth": frame.depth,
+        "classSegmentation": frame.classes,
+    }
+    for modality, path in frame_paths(root, plan, index, frame.camera).items():
+        _write(path, _encode(arrays[modality], path.suffix))
+
+
+def claim(root: Path, plan: Plan) -> None:
+    """Mark a folder as the place of a plan's streets.
+
+    Raises:
+        ValueError: If the folder holds streets of another plan, or another data set.
+    """
+    record = root / _RECORD
+    if record.exists():
+        found = json.loads(record.read_text())
+        other = [f"{k} {found.get(k)!r}" for k, v in plan.record().items() if found.get(k) != v]
+        if other:
+            raise ValueError(
+                f"{root} holds other streets ({', '.join(other)}); choose another folder, "
+                "or the same arguments to go on with these."
+            )
+    elif any(root.glob("Scene*")):
+        raise ValueError(f"{root} holds another data set; choose another folder for the streets.")
+    else:
+        _write(record, (json.dumps(plan.record(), indent=2) + "\n").encode())
+
+
+def write_lists(root: Path, plan: Plan) -> None:
+    """Write train.txt, val.txt and, beside the frames, colors.txt and intrinsic.txt."""
+    variations = [plan.variation(index) for index in range(plan.images)]
+    ids = [f"{plan.scene}/{v}/Camera_0/{i:05d}" for i, v in enumerate(variations)]
+    split = plan.images - plan.val_images
+    _write_lines(root / "train.txt", ids[:split])
+    _write_lines(root / "val.txt", ids[split:])
+    colours = [f"{name} {r} {g} {b}" for name, (r, g, b) in COLOURS.items()]
+    u, v = (plan.width - 1) / 2, (plan.height - 1) / 2
+    matrix = f"{plan.focal:.7g} {plan.focal:.7g} {u:g} {v:g}"
+    for variation in sorted(set(variations)):
+        folder = root / plan.scene / variation
+        _write_lines(folder / "colors.txt", ["Category r g b", *colours])
+        frames = [index for index, name in enumerate(variations) if name == variation]
+        lines = [f"{index} {camera} {matrix}" for index in frames for camera in (0, 1)]
+        header = "frame cameraID K[0,0] K[1,1] K[0,2] K[1,2]"
+        _write_lines(folder / "intrinsic.txt", [header, *lines])
+
+
+def _encode(array: NDArray[Any], suffix: str) -> bytes:
+    buffer = BytesIO()
+    image = Image.fromarray(array)
+    if suffix == ".jpg":
+        image.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+    else:
+        image.save(buffer, "PNG", compress_level=3)
+    return buffer.getvalue()
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    _write(path, "".join(line + "\n" for line in lines).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    with atomic_write(path) as part:
+        part.write_bytes(content)

@@ -1,0 +1,1 @@
+"""Tools that inspect or make data: `lix data check`, `depth` and `split`."""

@@ -1,0 +1,118 @@
+"""Findings about files, sizes and cameras."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from lix.tools.check.finding import Finding
+from lix.tools.check.frame import Size
+from lix.tools.check.survey import FaultGroup, Survey
+from lix.tools.check.tallies import SMALL, SplitTally
+from lix.tools.check.wording import counted
+
+
+def about_files(survey: Survey) -> Iterator[Finding]:
+    """What cannot be opened or read, and what is odd about sizes and cameras."""
+    if survey.is_sample:
+        splits = survey.splits.values()
+        counts = ", ".join(f"{split.read} of {split.frames} in {split.name}" for split in splits)
+        yield Finding(
+            "note",
+            "sample",
+            f"Only some frames were read ({counts}), evenly spaced; rare faults and copies can be "
+            "among the others, so check without --images before a long training.",
+        )
+    for name, message in survey.unopened.items():
+        yield Finding("error", "split", f"{name} cannot be opened: {message}")
+    for name, messages in survey.missing_x.items():
+        for message in messages:
+            yield Finding("error", "missing-x", f"{name}: {message}")
+    yield from map(_fault, survey.faults.values())
+    for split in survey.splits.values():
+        yield from _about_images(split)
+    yield from _about_sizes(survey)
+    yield from _about_cameras(survey)
+
+
+def _fault(group: FaultGroup) -> Finding:
+    """What the first file's error says, and which files share it."""
+    text = group.message
+    if group.count > 1:
+        others = ", ".join(frame.name for frame in group.first[1:])
+        end = ", …" if group.count > len(group.first) else "."
+        text += f" The same goes for {group.count - 1} more: {others}{end}"
+        if len(group.strangers) > 1:
+            text += f" All of them together have {', '.join(group.strangers)}."
+    return Finding("error", group.part, text, frames=tuple(group.first))
+
+
+def _about_images(split: SplitTally) -> Iterator[Finding]:
+    if split.turned.count:
+        yield Finding(
+            "warning",
+            "orientation",
+            f"Viewers turn {counted(split.turned.count, 'image')}, as the EXIF orientation says "
+            f"(first {split.turned.names}), but training uses the pixels as stored; turn pixels, "
+            "labels and X alike, the images with PIL.ImageOps.exif_transpose.",
+            (split.name,),
+            tuple(split.turned.first),
+        )
+    if split.small.count:
+        yield Finding(
+            "warning",
+            "small",
+            f"Height or width is less than {SMALL} pixels in {split.small.count} of "
+            f"{counted(split.images, 'image')} (first {split.small.names}), and networks see them "
+            "32 times smaller; use the images before they were scaled down.",
+            (split.name,),
+            tuple(split.small.first),
+        )
+
+
+def _about_sizes(survey: Survey) -> Iterator[Finding]:
+    sizes: Counter[Size] = Counter()
+    for split in survey.splits.values():
+        sizes += split.sizes
+    if len(sizes) > 1:
+        (height, width), most = sizes.most_common(1)[0]
+        yield Finding(
+            "note",
+            "sizes",
+            f"The images have {len(sizes)} sizes, most often {height}x{width} ({most} of "
+            f"{sizes.total()}); all are resized to data.size, so choose one of that shape.",
+        )
+    upright = sum(count for (height, width), count in sizes.items() if height > width)
+    if 0 < upright < sizes.total():
+        yield Finding(
+            "warning",
+            "upright",
+            f"Of {counted(sizes.total(), 'image')} {upright} stand upright and the others do not, "
+            "and resizing to one data.size distorts either kind; turn them, or crop all to one "
+            "shape.",
+        )
+
+
+def _about_cameras(survey: Survey) -> Iterator[Finding]:
+    for split in survey.splits.values():
+        blind = split.read - split.cameras
+        if blind and any(x.kind in ("depth", "disparity") for x in split.x):
+            which = "all frames" if blind == split.read else f"{blind} of {split.read} frames"
+            yield Finding(
+                "note",
+                "intrinsics",
+                f"Camera intrinsics are missing for {which}, and `data.x: normal` needs them; give "
+                "them as docs/data.md says, or train with `data.x: log`.",
+                (split.name,),
+            )
+        if split.off_centre.count:
+            yield Finding(
+                "warning",
+                "principal-point",
+                f"The principal point is far from the middle of the image in "
+                f"{counted(split.off_centre.count, 'frame')} (first {split.off_centre.names}), as "
+                "if fx, fy, cx, cy were those of another size; scale them as the images were "
+                "scaled.",
+                (split.name,),
+                tuple(split.off_centre.first),
+            )

@@ -1,0 +1,113 @@
+"""Findings about labels that hold no wrong value and yet may be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lix.core.types import IGNORE_INDEX
+from lix.tools.check.finding import Finding
+from lix.tools.check.survey import Survey
+from lix.tools.check.tallies import SplitTally
+from lix.tools.check.wording import percent
+
+MOST = 0.98
+"""A class with more of the pixels leaves too little for the others."""
+MUCH = 0.5
+"""More ignored pixels than that are worth a question."""
+
+
+def about_labels(survey: Survey) -> Iterator[Finding]:
+    """Ignored pixels, and classes that are everywhere or nowhere."""
+    for split in survey.splits.values():
+        if split.labels:
+            yield from _about_split(split, survey.classes)
+    yield from _about_absent(survey)
+
+
+def _about_split(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Finding]:
+    ignored = split.share(IGNORE_INDEX)
+    if ignored == 1:
+        text = "All labels are ignored, so nothing can be learnt; correct `ignore` or the labels."
+        yield Finding("error", "all-ignored", text, (split.name,))
+        return
+    yield from _about_one_class(split, classes)
+    if ignored > MUCH:
+        yield Finding(
+            "warning",
+            "ignored",
+            f"{percent(ignored)} of all pixels are ignored; if that is more than you left "
+            "unlabelled, some values under `ignore` are classes.",
+            (split.name,),
+        )
+
+
+def _about_one_class(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Finding]:
+    where, present = (split.name,), [i for i in range(len(classes)) if split.pixels[i]]
+    most = max(present, key=split.share)
+    name, share = classes[most], split.share(most)
+    if len(classes) == 2 and len(present) == 1 and split.pixels[IGNORE_INDEX]:
+        yield Finding(
+            "error",
+            "binary",
+            f"The labels are {name} or 255, which is ignored; if they are masks of 0 and 255, "
+            "write `classes: {0: …, 255: …}` with the name of either value.",
+            where,
+        )
+    elif split.one_value.count == split.labels:
+        yield Finding(
+            "error",
+            "one-value",
+            f"Each of the {split.labels} label images has one value alone "
+            f"({', '.join(classes[i] for i in present)}), as if the regions had not been exported; "
+            "export the labels again, as one class index a pixel.",
+            where,
+            tuple(split.one_value.first),
+        )
+    elif share > MOST:
+        yield Finding(
+            "warning",
+            "one-class",
+            f"{name} has {percent(share, 1)} of all labelled pixels, so a network that always "
+            f"says {name} looks good; make sure that the other classes were exported.",
+            where,
+        )
+
+
+def _about_absent(survey: Survey) -> Iterator[Finding]:
+    """Classes that do not occur in a split, or in none."""
+    splits = {name: split for name, split in survey.splits.items() if split.labels}
+    absent = {
+        name: {i for i in range(len(survey.classes)) if not split.pixels[i]}
+        for name, split in splits.items()
+    }
+    if not splits or any(len(ids) == len(survey.classes) for ids in absent.values()):
+        return
+
+    def names(ids: set[int]) -> str:
+        return ", ".join(survey.classes[i] for i in sorted(ids))
+
+    scope = "in the frames read" if survey.is_sample else "in any label"
+    nowhere = set.intersection(*absent.values())
+    if nowhere:
+        yield Finding(
+            "warning",
+            "absent",
+            f"Classes that never occur {scope}: {names(nowhere)}; if you labelled them, correct "
+            "the values or colours in the table of classes, else leave them out.",
+        )
+    train = absent.get("train", nowhere) - nowhere
+    if train:
+        yield Finding(
+            "warning",
+            "absent-train",
+            f"Classes that occur in val but never in train: {names(train)}; they cannot be learnt, "
+            "so split again with `lix data split`.",
+        )
+    val = absent.get("val", nowhere) - nowhere
+    if val:
+        yield Finding(
+            "note",
+            "absent-val",
+            f"Classes that occur in train but never in val: {names(val)}; their IoU stays unknown, "
+            "so split again with `lix data split`, or mind it when you compare.",
+        )

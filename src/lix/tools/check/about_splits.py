@@ -1,0 +1,73 @@
+"""Findings about copies, and about what training and validation share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lix.tools.check.finding import Finding
+from lix.tools.check.survey import Survey
+from lix.tools.check.wording import counted
+
+SHOWN = 3
+"""So many sequences and instants are named."""
+
+
+def about_splits(survey: Survey) -> Iterator[Finding]:
+    """Images that occur twice, and drives and instants that do on both sides."""
+    for (split, other), group in survey.copies.items():
+        frames = tuple(group.first)
+        if split == other:
+            yield Finding(
+                "warning",
+                "copies",
+                f"Copies of other images, pixel by pixel: {group.count} ({group.names}); remove "
+                "them, or they count twice.",
+                (split,),
+                frames,
+            )
+        else:
+            yield Finding(
+                "error",
+                "leak",
+                f"{split} and {other} share {counted(group.count, 'image')}, pixel by pixel "
+                f"({group.names}), so scores on {other} mean nothing; remove them from one of the "
+                "two, or split again with `lix data split`.",
+                frames=frames,
+            )
+    yield from _about_sequences(survey)
+    yield from _about_moments(survey)
+
+
+def _about_sequences(survey: Survey) -> Iterator[Finding]:
+    if set(survey.splits) != {"train", "val"}:
+        return
+    train, val = (survey.splits[split].sequences for split in ("train", "val"))
+    shared = sorted(name for name in train.keys() & val.keys() if train[name] + val[name] > 2)
+    if shared and len(train | val) > 1:
+        yield Finding(
+            "warning",
+            "sequences",
+            f"By their names, frames of {len(shared)} of the {len(val)} sequences in val are in "
+            f"train too ({_named(shared)}); neighbours look nearly the same, so scores flatter: "
+            "keep sequences together with `lix data split`, unless you repeat a published split.",
+        )
+
+
+def _about_moments(survey: Survey) -> Iterator[Finding]:
+    if set(survey.splits) != {"train", "val"}:
+        return
+    train, val = (survey.splits[split].moments for split in ("train", "val"))
+    shared = sorted(train & val)
+    if shared:
+        yield Finding(
+            "warning",
+            "moments",
+            f"By their names, frames in train and in val show the same {len(shared)} of the "
+            f"{counted(len(val), 'instant')} in val ({_named(shared)}), as other cameras or other "
+            "weather do, so scores flatter: keep them together with `lix data split`, unless you "
+            "repeat a published split.",
+        )
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

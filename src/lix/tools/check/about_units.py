@@ -1,0 +1,169 @@
+"""Findings about the range of X, with the mistake in its unit, scale or kind that explains it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import product
+
+from lix.data.encode import FAR, NEAR
+from lix.data.x_files import UNITS, XFiles
+from lix.tools.check.finding import Finding
+from lix.tools.check.tallies import XTally
+from lix.tools.check.wording import number, percent
+
+USUAL = 15.0
+"""Metres; the median depth of streets is near that."""
+PLAUSIBLE = (1.5, 150.0)
+"""Metres between which a median depth is believed."""
+FARTHEST, NEAREST = 500.0, 0.3
+"""Metres beyond which no median depth is believed."""
+RELATIVE = 1.01
+"""What never exceeds this is relative depth rather than metres."""
+SCALES = (1.0, 1 / 256)
+"""Those of most files."""
+CODE = 0.02
+"""A larger share of the pixels at the very largest depth is no measurement."""
+LEAST = 0.005
+"""Disparity of nearly all pixels, as a share of the width, below which it is too small."""
+
+
+def about_units(x: XTally, width: int) -> Iterator[Finding]:
+    """What is wrong with the range of an X that has valid pixels.
+
+    Args:
+        x: one X of a split.
+        width: of the images, in pixels.
+    """
+    if x.kind == "depth":
+        yield from _depth(x)
+    elif x.kind == "disparity":
+        yield from _disparity(x, width)
+    elif x.kind == "normal":
+        yield from _normal(x)
+    elif x.kind == "channels":
+        yield from _channels(x)
+
+
+def _depth(x: XTally) -> Iterator[Finding]:
+    (median,) = x.percentiles(50)
+    is_relative = x.high <= RELATIVE
+    says, fixes = f"The median depth is {number(median)} m", _fixes(median, x.description)
+    if NEAR <= median <= FAR and not is_relative:
+        if fixes and median > PLAUSIBLE[1]:
+            text = f"{says}, farther than in most scenes; if it is not so far, set {fixes}."
+            yield Finding("warning", "depth-unit", text)
+    elif median > FARTHEST or median < NEAREST or is_relative:
+        fix = f"set {fixes}" if fixes else "correct the unit and scale of its description"
+        if is_relative:
+            fix += "; or, if it is relative, in [0, 1] and 1 is near, set `kind: inverse_depth`"
+        far = "far" if median > FARTHEST else "near"
+        yield Finding("error", "depth-unit", f"{says}, too {far} for any scene; {fix}.")
+    else:
+        yield Finding(
+            "error",
+            "depth-range",
+            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone; "
+            f"{f'set {fixes}' if fixes else 'correct the unit or scale'}, or scale the depth of "
+            f"so {'large' if median > FAR else 'small'} a scene into that range.",
+        )
+    yield from _code(x)
+
+
+def _code(x: XTally) -> Iterator[Finding]:
+    """A gap below the largest depth, which many pixels have."""
+    at_most = x.quantiles.share_above(0.995 * x.high)
+    (below,) = x.percentiles(max(0.0, 99 - 100 * at_most))
+    if at_most > CODE and x.high > 2 * below:
+        yield Finding(
+            "note",
+            "depth-code",
+            f"{percent(at_most)} of the valid pixels have the largest depth, {number(x.high)} m; "
+            'if that means sky or "not measured", add its value on disk to `invalid`.',
+        )
+
+
+def _fixes(median: float, files: XFiles | None) -> str:
+    """The changes of a description that make the median believable, the best first.
+
+    Args:
+        median: metres by the description as it is.
+        files: the description; None: not known, so nothing to change.
+    """
+    if files is None or not files.scale:
+        return ""
+    per_metre = UNITS | {"m": 1}
+    unit = files.unit or "m"
+    stored = (median * per_metre[unit] - files.offset) / files.scale
+    found = []
+    for other, scale in product(("m", "cm", "mm"), {files.scale, *SCALES}):
+        metres = (stored * scale + files.offset) / per_metre[other]
+        if PLAUSIBLE[0] <= metres <= PLAUSIBLE[1] and not 0.5 < metres / median < 2:
+            changes = []
+            if other != unit:
+                changes.append(f"`unit: {other}`" + (f" instead of `{unit}`" if files.unit else ""))
+            if scale != files.scale:
+                had = f" instead of `{_fraction(files.scale)}`" if files.scale != 1 else ""
+                changes.append(f"`scale: {_fraction(scale)}`" + had)
+            distance = abs(math.log(metres / USUAL))
+            text = f"{' and '.join(changes)} (then it is {number(metres)} m)"
+            found.append((len(changes), distance, text))
+    found.sort()
+    return " or ".join(text for changes, _, text in found if changes == found[0][0])
+
+
+def _fraction(scale: float) -> str:
+    """A number as the user writes it: 1/256 rather than 0.00390625."""
+    below = 1 / scale
+    return f"1/{below:.0f}" if below > 1.5 and abs(below - round(below)) < 1e-6 else f"{scale:g}"
+
+
+def _disparity(x: XTally, width: int) -> Iterator[Finding]:
+    most, nearly_all = x.percentiles(99, 90)
+    if width and most > width:
+        yield Finding(
+            "error",
+            "disparity-scale",
+            f"The disparity reaches {number(most)} px in images that are {width} px wide, which "
+            "cannot be; `scale: 1/256` was forgotten, or it is depth: set `kind: depth` and its "
+            "unit.",
+        )
+    elif width and nearly_all < min(1.0, LEAST * width):
+        yield Finding(
+            "error",
+            "disparity-scale",
+            f"Nine of ten disparities are below {number(nearly_all)} px, so nothing is near; "
+            "`scale: 1/256` was applied twice, or they are shares of the width (set `scale: "
+            f"{width}`) or relative (set `kind: inverse_depth`).",
+        )
+
+
+def _normal(x: XTally) -> Iterator[Finding]:
+    low, median, high = x.percentiles(1, 50, 99)
+    if low > 0.95 and high < 1.05:
+        return
+    if median > 2:
+        fix = "they look like 8-bit pictures of normals: set `scale: 2/255` and `offset: -1`"
+        fix = fix if x.high <= 255 else "set the scale and offset that make them so"
+    elif x.low >= 0:
+        fix = "without negative parts they look like (n + 1) / 2: set `scale: 2` and `offset: -1`"
+    else:
+        fix = "divide each by its length, and list under `invalid` what is none"
+    yield Finding(
+        "error",
+        "normal-length",
+        f"The normals have lengths from {number(low)} to {number(high)} (1st to 99th percentile) "
+        f"but must have 1; {fix}.",
+    )
+
+
+def _channels(x: XTally) -> Iterator[Finding]:
+    if x.low >= -1e-3 and x.high <= 1 + 1e-3:
+        return
+    largest = next((top for top in (255, 65535) if 2 < x.high <= top and x.low >= 0), None)
+    fix = f"set `scale: 1/{largest}`" if largest else "set the scale and offset that make them so"
+    yield Finding(
+        "error",
+        "channels-range",
+        f"The channels go from {number(x.low)} to {number(x.high)} but must lie in [0, 1]; {fix}.",
+    )

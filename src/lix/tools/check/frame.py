@@ -1,0 +1,166 @@
+"""What is learnt from one frame, whose arrays are then let go."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+from torch import Tensor
+
+from lix.data.modalities import X
+from lix.data.readers import read_rgb
+from lix.data.sample import SegDataset
+from lix.data.x_files import XSource
+
+Size = tuple[int, int]
+"""(H, W)."""
+
+SAMPLE = 16384
+"""Percentiles of X are made of about so many pixels of a frame, evenly spaced."""
+GRADED = ("depth", "disparity", "inverse_depth")
+"""Kinds that tell near from far."""
+ENOUGH = 10
+"""So many valid pixels a part of an image needs to have a median."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why a part of a frame cannot be used."""
+
+    part: str
+    """`image`, `label`, `camera` or a kind of X."""
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class XFacts:
+    """About one X of a frame."""
+
+    pixels: int
+    valid: int
+    low: float
+    """Of all valid values; infinite where there is none."""
+    high: float
+    sample: NDArray[np.float32]
+    """Some valid values; of normals, their lengths."""
+    slope: float
+    """Median of the lowest quarter of the rows over that of the middle one; NaN: not known."""
+
+
+@dataclass
+class FrameFacts:
+    """About one frame; None for what could not be read."""
+
+    index: int
+    size: Size | None = None
+    digest: bytes | None = None
+    """Hash of the decoded pixels and their shape."""
+    is_turned: bool = False
+    """A viewer turns the image, as its EXIF orientation says, and lix does not."""
+    labels: NDArray[np.int64] | None = None
+    """(256,) pixels by train id."""
+    x: list[XFacts | None] = field(default_factory=list)
+    camera: tuple[float, float] | None = None
+    """Principal point cx, cy."""
+    faults: list[Fault] = field(default_factory=list)
+
+    @contextmanager
+    def noting(self, part: str, path: Path) -> Iterator[None]:
+        """Keep what goes wrong with a part as a fault."""
+        try:
+            yield
+        except (ValueError, OSError) as error:
+            named = getattr(error, "path", None) or path
+            self.faults.append(Fault(part, named, str(error)))
+
+    def compare(self, part: str, size: Size, path: Path) -> None:
+        """Note a part that has another size than the image."""
+        if self.size is None or size == self.size:
+            return
+        fix = "turn one of them by 90°" if size == self.size[::-1] else "make them the same size"
+        sizes = "{}x{} but the image is {}x{}".format(*size, *self.size)
+        message = f"{path}: the {part} is {sizes} (height x width); {fix}."
+        self.faults.append(Fault(part, path, message))
+
+
+def read_frame(dataset: SegDataset, sources: Sequence[XSource], index: int) -> FrameFacts:
+    """Read all parts of a frame, whatever is wrong with some of them.
+
+    Args:
+        dataset: the frame's.
+        sources: of its X.
+        index: the frame.
+    """
+    facts = FrameFacts(index)
+    path = dataset.image_path(index)
+    with facts.noting("image", path):
+        image = np.ascontiguousarray(np.asarray(read_rgb(path)).transpose(1, 2, 0))
+        facts.size = image.shape[0], image.shape[1]
+        digest = hashlib.blake2b(b"%d %d" % facts.size, digest_size=16)
+        digest.update(image.data)
+        facts.digest = digest.digest()
+        facts.is_turned = _is_turned(path)
+    label = dataset.label_path(index)
+    with facts.noting("label", label):
+        target = dataset.read_target(index)
+        facts.labels = np.bincount(target.ravel(), minlength=256)
+        facts.compare("label", (target.shape[0], target.shape[1]), label)
+    for source in sources:
+        facts.x.append(_read_x(facts, source, index))
+    with facts.noting("camera", path):
+        matrix = dataset.intrinsics(index)
+        facts.camera = None if matrix is None else (float(matrix[0, 2]), float(matrix[1, 2]))
+    return facts
+
+
+def _read_x(facts: FrameFacts, source: XSource, index: int) -> XFacts | None:
+    """None where there is no file: a whole split's missing files are said together."""
+    kind, path = source.spec.kind, source.path(index)
+    if not path.is_file():
+        return None
+    with facts.noting(kind, path):
+        x = source.read(index)
+        facts.compare(kind, (x.shape[-2], x.shape[-1]), path)
+        return x_facts(kind, x)
+    return None
+
+
+def x_facts(kind: str, x: X) -> XFacts:
+    """What there is to know about an X."""
+    values: NDArray[np.float32] = x.as_subclass(Tensor).float().numpy()
+    finite = np.asarray(np.isfinite(values).all(axis=0))
+    present = values[:, finite]
+    stride = max(1, int(np.sqrt(finite.size / SAMPLE)))
+    thin, thin_finite = values[:, ::stride, ::stride], finite[::stride, ::stride]
+    sample = thin[:, thin_finite]
+    return XFacts(
+        pixels=finite.size,
+        valid=present.shape[1],
+        low=float(present.min(initial=np.inf)),
+        high=float(present.max(initial=-np.inf)),
+        sample=np.linalg.norm(sample, axis=0) if kind == "normal" else sample.ravel(),
+        slope=_slope(thin[0], thin_finite) if kind in GRADED else np.nan,
+    )
+
+
+def _slope(values: NDArray[np.float32], finite: NDArray[np.bool_]) -> float:
+    rows = len(values)
+    bands = slice(rows * 3 // 4, rows), slice(rows * 3 // 8, rows * 5 // 8)
+    lowest, middle = (values[band][finite[band]] for band in bands)
+    if min(lowest.size, middle.size) < ENOUGH:
+        return np.nan
+    return float(np.median(lowest) / max(float(np.median(middle)), 1e-6))
+
+
+def _is_turned(path: Path) -> bool:
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        return False
+    with Image.open(path) as file:
+        return bool(file.getexif().get(ExifTags.Base.Orientation, 1) != 1)

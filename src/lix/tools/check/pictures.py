@@ -1,0 +1,126 @@
+"""Example frames as pictures inside a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import matplotlib as mpl
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from lix.core.types import IGNORE_INDEX
+from lix.data.modalities import X
+from lix.data.readers import read_rgb
+from lix.data.sample import SegDataset
+from lix.data.x_files import XSource
+from lix.tools.check.wording import number, percent
+
+Picture = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+
+WIDEST = 480
+"""Pixels that a picture in the page is wide at the most."""
+INVALID = (150, 160, 175)
+"""Colour of X where nothing was measured: none of the heat map's."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One part of a frame."""
+
+    title: str
+    image: str = ""
+    """Data address; empty where the part cannot be read."""
+    caption: str = ""
+
+
+def panels(dataset: SegDataset, index: int) -> list[Panel]:
+    """RGB, labels over RGB, and each X of a frame; a part that cannot be read says why."""
+    rgb: list[Picture] = []
+
+    def image() -> Panel:
+        rgb.append(np.asarray(read_rgb(dataset.image_path(index))).transpose(1, 2, 0))
+        return Panel("RGB", address(rgb[0], "JPEG"), f"{rgb[0].shape[0]}x{rgb[0].shape[1]}")
+
+    def labels() -> Panel:
+        target = dataset.read_target(index)
+        picture = overlay(target, dataset.palette, rgb[0] if rgb else None)
+        ignored = float((target == IGNORE_INDEX).mean())
+        return Panel("labels", address(picture, "JPEG"), f"{percent(ignored)} ignored (dark)")
+
+    made = [_tried("RGB", image), _tried("labels", labels)]
+    return made + [_tried("X", partial(_x, source, index)) for source in dataset.x_sources]
+
+
+def _x(source: XSource, index: int) -> Panel:
+    kind = source.spec.kind
+    picture, caption = heat(kind, source.read(index))
+    return Panel(kind.replace("_", " "), address(picture, "PNG"), caption)
+
+
+def _tried(title: str, make: Callable[[], Panel]) -> Panel:
+    try:
+        return make()
+    except (ValueError, OSError) as error:
+        return Panel(title, caption=str(error))
+
+
+def overlay(
+    target: NDArray[np.uint8],
+    palette: tuple[tuple[int, int, int], ...],
+    rgb: Picture | None,
+) -> Picture:
+    """Labels in their colours over the image, ignored pixels dark; alone if the sizes differ."""
+    table = np.zeros((256, 3), np.uint8)
+    table[: len(palette)] = palette
+    coloured = table[target]
+    if rgb is None or rgb.shape[:2] != target.shape:
+        return coloured
+    blended: Picture = (0.4 * rgb + 0.6 * coloured).astype(np.uint8)
+    return blended
+
+
+def heat(kind: str, x: X) -> tuple[Picture, str]:
+    """X as a picture, bright = large, and its range.
+
+    Between the 1st and the 99th percentile, depth and disparity by their logarithm. Normals, and
+    three channels, are the picture's colours.
+    """
+    values: NDArray[np.float32] = x.as_subclass(Tensor).float().numpy()
+    finite = np.isfinite(values).all(axis=0)
+    picture = np.full((*finite.shape, 3), INVALID, np.uint8)
+    if not finite.any():
+        return picture, "no valid pixel"
+    shown = values if len(values) == 3 else values[:1]
+    low, high = np.percentile(shown[:, finite], (1, 99))
+    if kind == "normal":
+        colours = (shown[:, finite] + 1) / 2
+    else:
+        is_scale = kind in ("depth", "disparity") and low > 0
+        scaled = np.log(shown[:, finite]) if is_scale else shown[:, finite]
+        ends = np.log([low, high]) if is_scale else np.array([low, high])
+        colours = (scaled - ends[0]) / max(float(ends[1] - ends[0]), 1e-12)
+        if len(shown) == 1:
+            colours = mpl.colormaps["magma"](colours[0].clip(0, 1))[:, :3].T
+    picture[finite] = (255 * colours.clip(0, 1)).T.astype(np.uint8)
+    unit = {"depth": " m", "disparity": " px"}.get(kind, "")
+    return picture, f"{number(low)} to {number(high)}{unit}, {percent(finite.mean())} valid"
+
+
+def address(picture: Picture, form: str) -> str:
+    """A picture, made smaller if it is large, as a data address."""
+    small = Image.fromarray(picture)
+    if small.width > WIDEST:
+        size = WIDEST, max(1, round(small.height * WIDEST / small.width))
+        small = small.resize(
+            size, Image.Resampling.BOX if form == "JPEG" else Image.Resampling.NEAREST
+        )
+    stream = io.BytesIO()
+    small.save(stream, form, quality=85)
+    return f"data:image/{form.lower()};base64,{base64.b64encode(stream.getvalue()).decode()}"

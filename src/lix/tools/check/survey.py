@@ -1,0 +1,190 @@
+"""The frames of a data set, read and added up, in memory that does not grow with their number.
+
+Of each image a hash of 16 bytes is kept, to find copies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+
+from lix.data.sample import SegDataset
+from lix.data.x_files import XSource
+from lix.tools.check.frame import Fault, FrameFacts, read_frame
+from lix.tools.check.tallies import Frame, Group, SplitTally, XTally
+
+STRANGERS = 12
+"""About so many values that are no class are named."""
+WINDOW = 32
+"""So many frames are read ahead."""
+
+
+@dataclass
+class FaultGroup(Group):
+    """Files that have the same fault."""
+
+    part: str = ""
+    message: str = ""
+    """About the first."""
+    strangers: dict[str, None] = field(default_factory=dict)
+    """Labels or colours that are no class, in any of the files; the first of them."""
+
+
+@dataclass
+class Survey:
+    """All there is to know about a data set before it is judged."""
+
+    name: str
+    """Of the loader."""
+    root: Path
+    classes: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    splits: dict[str, SplitTally] = field(default_factory=dict)
+    unopened: dict[str, str] = field(default_factory=dict)
+    """Split → why it cannot be opened."""
+    missing_x: dict[str, list[str]] = field(default_factory=dict)
+    """Split → sentences about files of X that are missing."""
+    faults: dict[tuple[str, str], FaultGroup] = field(default_factory=dict)
+    """By part and message without its paths and numbers."""
+    copies: dict[tuple[str, str], Group] = field(default_factory=dict)
+    """Images that are the same, by the splits of the original and the copy."""
+    seconds: float = 0.0
+
+    @property
+    def read(self) -> int:
+        """Frames that were read."""
+        return sum(split.read for split in self.splits.values())
+
+    @property
+    def is_sample(self) -> bool:
+        """Whether not all frames were read."""
+        return any(split.read < split.frames for split in self.splits.values())
+
+    def shown(self, path: Path | str) -> str:
+        """A path, or text with paths, without the data set's folder."""
+        folder = self.root if self.root.is_dir() else self.root.parent
+        if folder == Path():
+            return str(path)
+        return re.sub(rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}", "", str(path))
+
+    def add_fault(self, frame: Frame, fault: Fault) -> None:
+        """Put a fault to those that differ in path and numbers alone."""
+        bare = fault.message.replace(str(fault.path), "")
+        key = fault.part, re.sub(r"\d[\d.]*(, (\d[\d.]*|…))*", "0", bare)
+        new = FaultGroup(part=fault.part, message=self.shown(fault.message))
+        group = self.faults.setdefault(key, new)
+        group.add(replace(frame, name=self.shown(fault.path)))
+        if len(group.strangers) < STRANGERS:
+            group.strangers.update(dict.fromkeys(_strangers(fault.message)))
+
+
+def _strangers(message: str) -> list[str]:
+    """The values of which `lix.data.labels` says that they are no class.
+
+    >>> _strangers("a.png has the label 7, 9, which is no class; …")
+    ['7', '9']
+    """
+    found = re.search(r"has the (?:label|colour) (.+?)(?:, …)?, which is no class", message)
+    return re.findall(r"\([^)]*\)|-?\d+", found[1]) if found else []
+
+
+def survey(
+    name: str,
+    root: Path,
+    datasets: Mapping[str, SegDataset],
+    *,
+    images: int | None = None,
+    progress: Callable[[int, int], object] | None = None,
+) -> Survey:
+    """Read a data set.
+
+    Args:
+        name: of the loader.
+        root: the data set's folder or file.
+        datasets: split → the opened data set.
+        images: of each split so many evenly spaced frames; None: all.
+        progress: called with the number of frames read and of all.
+    """
+    started = time.perf_counter()
+    first = next(iter(datasets.values()))
+    result = Survey(name, root, first.classes, first.palette)
+    chosen = {split: spaced(len(dataset), images) for split, dataset in datasets.items()}
+    total, done = sum(map(len, chosen.values())), 0
+    originals: dict[bytes, Frame] = {}
+    for split, dataset in datasets.items():
+        for frame, facts in _read(result, split, dataset, chosen[split]):
+            for fault in facts.faults:
+                result.add_fault(frame, fault)
+            _find_copy(result, originals, frame, facts)
+            done += 1
+            if progress:
+                progress(done, total)
+    result.seconds = time.perf_counter() - started
+    return result
+
+
+def _read(
+    result: Survey, split: str, dataset: SegDataset, indices: Sequence[int]
+) -> Iterator[tuple[Frame, FrameFacts]]:
+    """Count the frames of a split."""
+    sources = _sources(result, split, dataset)
+    x = [XTally(*source.spec, getattr(source, "files", None)) for source in sources]
+    tally = SplitTally(split, len(dataset), x=x)
+    tally.sequences.update(map(dataset.sequence, dataset.ids))
+    tally.moments.update({dataset.moment(name) for name in dataset.ids} - {*dataset.ids})
+    result.splits[split] = tally
+    for facts in _facts(dataset, sources, indices):
+        frame = Frame(split, facts.index, dataset.ids[facts.index])
+        tally.add(frame, facts)
+        yield frame, facts
+
+
+def spaced(length: int, count: int | None) -> list[int]:
+    """At most `count` evenly spaced indices of `length`.
+
+    >>> spaced(10, 3)
+    [0, 3, 6]
+    """
+    shown = length if count is None else min(count, length)
+    return [i * length // shown for i in range(shown)]
+
+
+def _sources(result: Survey, split: str, dataset: SegDataset) -> list[XSource]:
+    """The sources of X that tell what it is and where its files are."""
+    sources = []
+    for source in dataset.x_sources:
+        try:
+            source.require(range(len(dataset)))
+        except ValueError as error:
+            result.missing_x.setdefault(split, []).append(result.shown(str(error)))
+        with suppress(ValueError):
+            sources += [source] if source.spec and source.path(0) else []
+    return sources
+
+
+def _facts(
+    dataset: SegDataset, sources: Sequence[XSource], indices: Sequence[int]
+) -> Iterator[FrameFacts]:
+    """The frames in order, read by a few threads: decoding images lets others run."""
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        for start in range(0, len(indices), WINDOW):
+            window = indices[start : start + WINDOW]
+            yield from pool.map(partial(read_frame, dataset, sources), window)
+
+
+def _find_copy(
+    result: Survey, originals: dict[bytes, Frame], frame: Frame, facts: FrameFacts
+) -> None:
+    if facts.digest is None:
+        return
+    original = originals.setdefault(facts.digest, frame)
+    if original is not frame:
+        pair = replace(frame, name=f"{original.name} = {frame.name}")
+        result.copies.setdefault((original.split, frame.split), Group()).add(pair)

@@ -1,0 +1,98 @@
+"""What an engine is, and which there are."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lix.core.errors import unknown
+from lix.data.x_files import XFiles
+
+ENGINES = {
+    "sgbm": "lix.tools.depth.sgbm:SGBM",
+    "depth-anything": "lix.tools.depth.depth_anything:DepthAnything",
+    "onnx": "lix.tools.depth.onnx:OnnxModel",
+}
+"""Names → classes, which are imported when they are used."""
+
+DISPARITY = XFiles(kind="disparity", scale=1 / 256, invalid=(0,), dtype="uint16")
+"""As KITTI stores it."""
+DEPTH = XFiles(kind="depth", scale=1 / 256, invalid=(0,), dtype="uint16")
+"""Metres, as KITTI stores it."""
+INVERSE_DEPTH = XFiles(kind="inverse_depth", scale=1 / 65535, invalid=(0,), dtype="uint16")
+"""Each image has its own scale and shift."""
+STORED = {"disparity": DISPARITY, "depth": DEPTH, "inverse_depth": INVERSE_DEPTH}
+"""How each kind is written; values beyond 65535 are stored as 65535."""
+
+
+class Engine(Protocol):
+    """Makes X of an image or of a rectified stereo pair."""
+
+    @property
+    def name(self) -> str:
+        """Its key in `ENGINES`."""
+
+    @property
+    def files(self) -> XFiles:
+        """How its values are stored; `kind` is one of `STORED`."""
+
+    @property
+    def stereo(self) -> bool:
+        """Whether it needs the right image."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What its values depend on, in JSON's types; a folder of X holds those of one setting."""
+
+    def __call__(
+        self, left: NDArray[np.uint8], right: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.float32]:
+        """X of the left image.
+
+        Args:
+            left: (H, W, 3) RGB.
+            right: of the same shape; given to stereo engines alone.
+
+        Returns:
+            (H, W) in pixels, metres or, for inverse depth, any unit; NaN = invalid.
+
+        Raises:
+            ValueError: the engine cannot take this image; one sentence that does not name it.
+        """
+
+
+def build_engine(name: str, **options: Any) -> Engine:
+    """Build an engine by name.
+
+    Args:
+        name: a key of `ENGINES`.
+        options: of its constructor; those that are None are left out.
+
+    Raises:
+        ValueError: unknown name or option, one that is missing, or what the engine says of them.
+        ModuleNotFoundError: the extra `depth` is not installed.
+
+    >>> build_engine("sgbm", fill=False).files.kind
+    'disparity'
+    """
+    if name not in ENGINES:
+        raise ValueError(unknown("engine", name, list(ENGINES)))
+    module, _, attribute = ENGINES[name].partition(":")
+    engine = getattr(import_module(module), attribute)
+    given = {option: value for option, value in options.items() if value is not None}
+    parameters = inspect.signature(engine).parameters
+    for option in given:
+        if option not in parameters:
+            raise ValueError(unknown(f"option of {name}", option, list(parameters)))
+    for option, parameter in parameters.items():
+        if parameter.default is parameter.empty and option not in given:
+            raise ValueError(f"The engine {name} needs --{option}; see `lix data depth --help`.")
+    if given.get("threads", 1) < 1:
+        raise ValueError(f"An engine runs in 1 thread or more, not {given['threads']}.")
+    built: Engine = engine(**given)
+    return built

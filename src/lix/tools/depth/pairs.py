@@ -1,0 +1,110 @@
+"""Which images depth is made of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from lix.core.registry import entries
+from lix.data.sample import SegDataset
+
+WILDCARDS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
+TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])")
+
+
+class Pair(NamedTuple):
+    """An image and, for stereo, its right partner, which may be missing."""
+
+    left: Path
+    right: Path | None
+
+
+class Patterns(NamedTuple):
+    """Glob patterns relative to a data set's folder."""
+
+    left: str
+    right: str | None
+
+
+def choose_patterns(
+    root: Path, left: str | None = None, right: str | None = None, *, stereo: bool
+) -> Patterns:
+    """The user's patterns, or those of the data set that the folder holds.
+
+    Raises:
+        ValueError: no data set is recognised, or the patterns do not fit the engine.
+    """
+    if right is not None and not stereo:
+        raise ValueError("This engine looks at one image alone; leave --right out.")
+    if left is None:
+        known = _known_patterns(root)
+        if known is None:
+            raise ValueError(
+                f"{root} holds no data set that lix knows the images of; name them with --left"
+                f"{' and --right' if stereo else ''}, as in --left 'images/left/*.jpg'."
+            )
+        left, right = known.left, right or known.right
+    if not stereo:
+        return Patterns(left, None)
+    if right is None:
+        raise ValueError(
+            "A stereo engine needs right images; name them with --right, as in --right "
+            "'images/right/*.jpg', or choose another engine."
+        )
+    if TOKEN.findall(left) != TOKEN.findall(right):
+        raise ValueError(
+            f"--left {left} and --right {right} differ in their wildcards; a pair is two files for "
+            "which the same wildcards stand for the same text."
+        )
+    return Patterns(left, right)
+
+
+def find_pairs(root: Path, patterns: Patterns, output: Path) -> list[Pair]:
+    """Images that fit, sorted; folders of X and hidden files are left out.
+
+    Raises:
+        ValueError: none fits, or a pattern that is no path below the root.
+    """
+    regular = re.compile("".join(map(_regular, TOKEN.split(patterns.left))))
+    without = {output.resolve(), *(path.parent.resolve() for path in root.glob("*/x.yaml"))}
+    try:
+        fitting = sorted(root.glob(patterns.left))
+    except (ValueError, NotImplementedError):
+        raise ValueError(
+            f"--left {patterns.left!r} is no pattern; write one relative to {root}, as in "
+            "'images/*.jpg'."
+        ) from None
+    pairs = []
+    for path in fitting:
+        name = path.relative_to(root).as_posix()
+        found = regular.fullmatch(name)
+        hidden = path.name.startswith(".") or not without.isdisjoint(path.resolve().parents)
+        if found is None or hidden or not path.is_file():
+            continue
+        right = patterns.right and root / _insert(patterns.right, found.groups())
+        pairs.append(Pair(path, right or None))
+    if not pairs:
+        raise ValueError(f"No image fits {root / patterns.left}; correct the root or --left.")
+    return pairs
+
+
+def _known_patterns(root: Path) -> Patterns | None:
+    for entry in entries("datasets").values():
+        dataset = cast("type[SegDataset]", entry.load())
+        if dataset.left_files is not None and dataset.recognises(root):
+            return Patterns(dataset.left_files, dataset.right_files)
+    return None
+
+
+def _regular(token: str) -> str:
+    """A token of a glob pattern as a regular expression."""
+    if TOKEN.fullmatch(token) is None:
+        return re.escape(token)
+    return WILDCARDS.get(token) or f"({token.replace('[!', '[^')})"
+
+
+def _insert(pattern: str, texts: tuple[str, ...]) -> str:
+    """The pattern with texts in place of its wildcards."""
+    remaining = iter(texts)
+    return "".join(next(remaining) if TOKEN.fullmatch(t) else t for t in TOKEN.split(pattern))

@@ -1,0 +1,82 @@
+"""Whole checkpoints: written beside the older one, read back, and only then in its place."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from rich.console import Console
+
+from lix.core.files import atomic_write, fsync
+from lix.runs.checkpoint import BEST, KEY, LAST
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's files, so that a power loss or a full disk never costs the older checkpoint."""
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write, force to disk, compare size and SHA-256 with what was meant, and replace.
+
+        Raises:
+            OSError: the disk is full or wrote something else; the older file is untouched.
+        """
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        meant = buffer.getbuffer()
+        with atomic_write(Path(path)) as part:
+            part.write_bytes(meant)
+            fsync(part)
+            found = part.read_bytes()
+            if len(found) != len(meant) or _digest(found) != _digest(meant):
+                raise OSError("the disk returned other bytes than were written")
+        fsync(Path(path).parent)
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.sha256(content).digest()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint of a training has all its parts, with the checksums they were given."""
+    try:
+        with zipfile.ZipFile(path) as parts:
+            if parts.testzip() is not None:
+                return False
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception:  # noqa: BLE001 - damage may look like anything
+        return False
+    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
+
+
+def last_whole(output: Path, console: Console) -> Path | None:
+    """The checkpoint that a run goes on from: its last one, or if that is damaged its best one.
+
+    Removes what a kill left half written.
+
+    Raises:
+        ValueError: there are checkpoints and all are damaged.
+    """
+    for part in (output / LAST).parent.glob(f".*{LAST.suffix}"):
+        part.unlink()
+    found = [output / name for name in (LAST, BEST) if (output / name).is_file()]
+    for path in found:
+        if is_whole(path):
+            if path != found[0]:
+                console.print(
+                    f"[yellow]warning:[/] {found[0]} is damaged or foreign; going on from the "
+                    "best one."
+                )
+            return path
+    if found:
+        raise ValueError(
+            f"{found[0]} is damaged or foreign, and so is every other checkpoint of the run; "
+            f"delete {found[0].parent} to train anew."
+        )
+    return None

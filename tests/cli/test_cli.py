@@ -1,0 +1,335 @@
+"""The command line as a user meets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lix.cli.app import main
+from lix.cli.data import parse_size
+from lix.core.registry import entries
+from lix.runs.checkpoint import load_network
+from lix.runs.recipe import Recipe
+from lix.training.callbacks import read_history
+from tests.conftest import RANK_VARIABLES
+
+SMALL = {
+    "data": {"name": "vkitti2", "size": [32, 64]},
+    "optim": {"batch_size": 4, "lr": 0.02},
+    "training": {"epochs": 1, "accelerator": "cpu"},
+}
+
+
+def lix(*arguments: object) -> int:
+    """Run `lix` in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lix", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as leave:
+            return int(leave.code or 0)
+    return 0
+
+
+@pytest.fixture(scope="module")
+def recipe(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    settings = {**SMALL, "data": {**SMALL["data"], "root": str(streets)}}
+    settings["training"] = {**SMALL["training"], "channels_last": True}
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+@pytest.fixture(scope="module")
+def runs(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A teacher and a LIX student."""
+    folder = tmp_path_factory.mktemp("runs")
+    teacher, student = folder / "teacher", folder / "lix"
+    assert lix("train", "-r", recipe, "--role", "teacher", "--output", teacher) == 0
+    taught = ("--method", "lix", "--teacher", teacher, "--output", student)
+    assert lix("distill", "-r", recipe, *taught, "--options.dwld.controller", "budget") == 0
+    return folder
+
+
+def test_help_is_fast_because_it_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from lix.cli.app import app; app(['--help'], exit_on_error=False, "
+        "result_action='return_value'); "
+        "heavy = {'torch', 'torchvision', 'lightning', 'numpy', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "distill" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", ["demo", "train", "distill", "eval", "predict", "export", "bench", "list", "data"]
+)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix(command, "--help") == 0
+    assert "Usage: lix" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"), [("methods", "dkd"), ("networks", "mfnet"), ("datasets", "vkitti2")]
+)
+def test_list(what: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("list", what) == 0
+    assert any(line.startswith(expected) for line in capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize("method", [m for m in entries("methods") if m != "none"])
+def test_cite(method: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("cite", method) == 0
+    citation = capsys.readouterr().out
+    assert re.match(r"@(article|inproceedings)\{\w+,\n", citation)
+    assert {"title", "author", "year"} <= set(re.findall(r"^  (\w+) +=", citation, re.MULTILINE))
+
+
+def test_the_baseline_has_no_paper(capsys: pytest.CaptureFixture[str]) -> None:
+    assert lix("cite", "none") == 1
+    assert "it has no paper" in capsys.readouterr().err
+
+
+def test_flags_win_over_the_recipe_and_all_is_saved(runs: Path) -> None:
+    saved = yaml.safe_load((runs / "lix" / "recipe.yaml").read_text())
+    assert saved["training"]["channels_last"] is True
+    assert saved["distill"]["options"] == {"dwld": {"controller": "budget"}}
+    assert saved["data"]["size"] == [32, 64]
+    assert saved["optim"]["lr"] == 0.02
+    assert saved["optim"]["momentum"] == 0.9
+
+
+def test_eval_uses_the_settings_of_the_run(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("eval", runs / "lix", "--output", tmp_path / "scores.json") == 0
+    result = json.loads((runs / "lix" / "result.json").read_text())
+    again = json.loads((tmp_path / "scores.json").read_text())
+    assert again["confusion"] == result["confusion"]
+    assert f"mIoU {100 * result['mIoU']:.2f} %" in capsys.readouterr().out
+
+
+def test_predict_needs_rgb_alone(runs: Path, streets: Path, tmp_path: Path) -> None:
+    image = next(streets.rglob("rgb_*.jpg"))
+    assert lix("predict", runs / "lix", image, "--output", tmp_path) == 0
+    label = np.asarray(Image.open(tmp_path / f"{image.stem}_label.png"))
+    assert label.shape == (48, 96)
+    assert label.max() < 14
+
+
+def test_export_prints_the_difference(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("export", runs / "lix", tmp_path / "student.onnx") == 0
+    assert (tmp_path / "student.onnx").is_file()
+    assert "difference" in capsys.readouterr().out
+
+
+def test_streets_command(tmp_path: Path) -> None:
+    arguments = ("--images", 3, "--size", "32x64", "--seed", 5, "--world", "highway")
+    assert lix("data", "streets", tmp_path / "s", *arguments) == 0
+    assert len(list((tmp_path / "s").rglob("rgb_*.jpg"))) == 6
+
+
+WRONG = {
+    ("trian",): 'Did you mean "train"',
+    ("train", "--data.rot", "x"): "Did you mean --data.root",
+    ("train", "--optim.lr", "-1"): "greater than 0",
+    ("train", "--optim.name", "sdg"): "'sgd' or 'adamw'",
+    ("train", "--data.root", "/nowhere"): "/nowhere is missing",
+    ("train",): "Set data.root",
+    ("train", "-r", "/nowhere.yaml"): "/nowhere.yaml is missing",
+    ("distill", "--data.root", "ROOT"): "needs a teacher",
+    ("distill", "--data.root", "ROOT", "--teacher", "/nowhere"): "is missing; name a run folder",
+    ("eval", "/nowhere"): "is missing; name a run folder",
+    ("predict", "/nowhere", "/nowhere"): "is missing",
+    ("data", "streets", "OUT", "--world", "twon"): "town",
+    ("data", "streets", "OUT", "--size", "big"): "HEIGHTxWIDTH",
+}
+
+
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.items(), ids=lambda x: str(x)[:40])
+def test_wrong_input_is_one_sentence(
+    arguments: tuple[str, ...],
+    expected: str,
+    streets: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places = {"ROOT": str(streets), "OUT": str(tmp_path / "out")}
+    assert lix(*[places.get(a, a) for a in arguments]) in (1, 2)
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "Traceback" not in said
+    assert said.strip().splitlines()[-1].startswith("lix: ")
+    assert not list(tmp_path.iterdir()), "a refused command left something behind"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("data: {siz: [1, 2]}", "unknown entry 'data.siz'. Did you mean 'size'"),
+        ("optim: {lr: fast}", "optim.lr"),
+        ("data: [", "no valid YAML"),
+    ],
+)
+def test_wrong_recipe_names_file_and_entry(
+    content: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(content)
+    assert lix("train", "-r", path) == 1
+    said = capsys.readouterr().err
+    assert expected in said
+    assert "wrong.yaml" in said
+
+
+def test_unknown_method_and_option_name_the_nearest(
+    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
+    assert lix(*common, "--method", "dwdl") == 1
+    assert "Did you mean 'dwld'" in capsys.readouterr().err
+    assert lix(*common, "--method", "kd", "--options.temprature", 4) == 1
+    assert "Did you mean 'temperature'" in capsys.readouterr().err
+
+
+def test_options_are_checked_and_numbers_understood(
+    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
+    assert lix(*common, "--method", "kd", "--options.temperature", "hot") == 1
+    assert "Wrong option of kd, 'hot'" in capsys.readouterr().err
+    assert lix(*common, "--options.dwld.contoller", "joint") == 1
+    assert "Did you mean 'controller'" in capsys.readouterr().err
+    assert lix(*common, "--method", "kd", "--options.weight", "1e-3", "--optim.lr=0.5") == 0
+    saved = yaml.safe_load((tmp_path / "r" / "recipe.yaml").read_text())
+    assert saved["distill"]["options"] == {"weight": 0.001}
+    assert saved["optim"]["lr"] == 0.5
+
+
+def test_eval_of_a_checkpoint_uses_the_settings_of_its_run(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lix("eval", "--split", "val", runs / "lix" / "checkpoints" / "best.ckpt") == 0
+    result = json.loads((runs / "lix" / "result.json").read_text())
+    assert f"mIoU {100 * result['mIoU']:.2f} %" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text", ["96", "96x", "x320", "ax3", "96,320"])
+def test_parse_size_refuses(text: str) -> None:
+    with pytest.raises(ValueError, match="HEIGHTxWIDTH"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("method", ["none", "lix"])
+def test_two_processes_take_half_the_steps_and_count_every_image_once(
+    method: str, recipe: Path, runs: Path, tmp_path: Path
+) -> None:
+    """Real processes, as users start them: autograd does not survive a fork."""
+    command = ["distill", "--method", method, "--teacher", runs / "teacher"]
+    two = ["--training.devices", "2", "--optim.batch-size", "2", "--output", tmp_path / "run"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lix", *map(str, [*command, "-r", recipe, *two])],
+        env={k: v for k, v in os.environ.items() if k not in RANK_VARIABLES},
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    last = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 4
+    history = read_history(tmp_path / "run" / "history.csv")
+    validated = [value for _, name, value in history if name == "val_mIoU"]
+    assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
+
+
+OWN = """
+import lix, torch
+
+def build(num_classes, x_channels, width=8):
+    first, second = torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.Conv2d(width, num_classes, 1)
+    return lix.wrap(torch.nn.Sequential(first, second), {"first": "0"}, size_divisor=2)
+"""
+
+
+def test_own_network_is_trained_only_with_leave(
+    recipe: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "my_networks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("LIX_ALLOW_CODE", "")
+    own = ("train", "-r", recipe, "--network.name", "my_networks:build", "--output", "run")
+    assert lix(*own) == 1
+    assert "run again with --allow-code" in capsys.readouterr().err
+    assert lix(*own, "--network.options.width", "4", "--allow-code") == 0
+    assert lix("eval", "run", "--allow-code") == 0
+    assert lix("export", "run", "own.onnx", "--allow-code") == 0
+    assert lix("--allow-code", "train", "-r", recipe, "--network.name", "my_networks:nothing") == 1
+    assert "cannot be imported" in capsys.readouterr().err
+
+
+def test_export_to_safetensors_and_back(runs: Path, tmp_path: Path, streets: Path) -> None:
+    file = tmp_path / "student.safetensors"
+    assert lix("export", runs / "lix", file) == 0
+    network, spec = load_network(file)
+    original, _ = load_network(runs / "lix")
+    image = torch.rand(1, 3, 32, 64)
+    torch.testing.assert_close(network(image).logits, original(image).logits)
+    assert len(spec.palette) == spec.build().num_classes
+    picture = next(streets.rglob("rgb_*.jpg"))
+    assert lix("predict", file, picture, "--output", tmp_path / "seen") == 0
+    assert lix("export", runs / "teacher", file) == 1
+
+
+def test_several_features_are_named_in_one_flag(
+    recipe: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taught = ("distill", "-r", recipe, "--method", "at", "--teacher", runs / "teacher")
+    maps = ("--features", "enc3", "enc4", "--teacher-features", "enc3", "dec3")
+    assert lix(*taught, *maps, "--output", tmp_path / "run") == 0
+    assert Recipe.load(tmp_path / "run" / "recipe.yaml").distill.teacher_features == (
+        "enc3",
+        "dec3",
+    )
+    assert (
+        lix("distill", "-r", tmp_path / "run" / "recipe.yaml", "--output", tmp_path / "again") == 0
+    )
+
+
+def test_teacher_of_normals_teaches_another_family(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = ("--network.name", "sne_roadseg", "--network.options.backbone", "resnet18")
+    small = ("-r", recipe, "--data.x", "normal")
+    assert lix("train", *small, *own, "--role", "teacher", "--output", tmp_path / "teacher") == 0
+    assert load_network(tmp_path / "teacher")[0].x_channels == 3
+    student = ("--network.name", "offnet", "--network.options.backbone", "b0")
+    taught = ("distill", *small, *student, "--method", "nst", "--teacher", tmp_path / "teacher")
+    maps = ("--features", "enc1", "enc2", "--teacher-features", "enc2", "enc3")
+    assert lix(*taught, *maps, "--output", tmp_path / "student") == 0
+    assert lix("export", tmp_path / "student", tmp_path / "student.onnx") == 0
+    assert lix("train", "-r", recipe, "--data.x", "normals", "--output", tmp_path / "x") == 2
+    assert "Did you mean 'normal'?" in capsys.readouterr().err

@@ -1,0 +1,346 @@
+"""The user's own images: pairing, units, labels, and every mistake as one sentence."""
+
+from __future__ import annotations
+
+import builtins
+import math
+import pickle
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from lix.data.modalities import KINDS, Depth
+from lix.data.sets.folder import Folder
+
+SIZE = (4, 6)
+LABELS = np.arange(24, dtype=np.uint8).reshape(SIZE) % 3
+MILLIMETRES = (np.arange(24, dtype=np.uint16).reshape(SIZE)) * 500
+FILES = {"image": "{}/*.png", "label": "{}/labels/*.png", "x": "{}/depth/*.png"}
+
+
+def described(split: str) -> dict[str, str]:
+    return {part: pattern.format(split) for part, pattern in FILES.items()}
+
+
+def description(**changes: Any) -> dict[str, Any]:
+    return {
+        "classes": ["road", "car", "other"],
+        "x": {"kind": "depth", "scale": 0.001},
+        "train": described("train"),
+        "val": described("val"),
+    } | changes
+
+
+def save(path: Path, array: NDArray[Any], mode: str | None = None) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".npy":
+        np.save(path, array)
+    else:
+        image = Image.fromarray(array)
+        (image.convert(mode) if mode else image).save(path)
+    return path
+
+
+def describe(folder: Path, **changes: Any) -> Path:
+    (folder / "lix.yaml").write_text(yaml.safe_dump(description(**changes)))
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for split, count in (("train", 3), ("val", 2)):
+        for index in range(count):
+            name = f"{index:02d}.png"
+            save(tmp_path / split / name, np.full((*SIZE, 3), index, np.uint8))
+            save(tmp_path / split / "labels" / name, (LABELS + index) % 3)
+            save(tmp_path / split / "depth" / name, MILLIMETRES + np.uint16(index))
+    return describe(tmp_path)
+
+
+def plain(x: Tensor | None) -> Tensor:
+    assert x is not None
+    return x.as_subclass(Tensor)
+
+
+def test_reads_what_the_yaml_says(root: Path) -> None:
+    train, val = Folder(root), Folder(root / "lix.yaml", split="val")
+    assert (train.ids, val.ids) == (["00", "01", "02"], ["00", "01"])
+    assert train.classes == ("road", "car", "other")
+    assert (train.x, train.x_kind) == ((("depth", 1),), "depth")
+    sample = train.read(1, with_x=True)
+    assert (sample.id, sample.intrinsics) == ("01", None)
+    assert (sample.image == 1).all()
+    assert sample.target.dtype == torch.int64
+    assert np.array_equal(sample.target.numpy(), (LABELS + 1) % 3)
+    assert isinstance(sample.x[0], Depth)
+    np.testing.assert_allclose(plain(sample.x[0])[0].numpy(), (MILLIMETRES + 1) / 1000, rtol=1e-6)
+    assert plain(train.read(0, with_x=True).x[0])[0, 0, 0].isnan()  # 0 = not measured
+
+
+def test_without_x_nothing_of_x_is_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    really_open = builtins.open
+
+    def spy(file: Any, *args: Any, **kwargs: Any) -> Any:
+        opened.append(str(file))
+        return really_open(file, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "open", spy)
+    before = Folder(root).read(0, with_x=False)
+    assert before.x == ()
+    assert [name for name in opened if "labels" in name]
+    assert not [name for name in opened if "depth" in name]
+    shutil.rmtree(root / "train" / "depth")
+    after = Folder(root).read(0, with_x=False)
+    assert torch.equal(after.image, before.image)
+    assert torch.equal(after.target, before.target)
+    with pytest.raises(ValueError, match=r"No file fits .*depth.\*\.png"):
+        Folder(root).read(0, with_x=True)
+
+
+def test_images_elsewhere_and_root_in_the_yaml(root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(root / "train", elsewhere / "train")
+    shutil.rmtree(root / "train")
+    assert len(Folder(root, images=elsewhere)) == 3
+    assert len(Folder(describe(root, root="elsewhere"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "patterns", "ids"),
+    [
+        (["a/1.jpg", "b/1.jpg"], ["a/1.png", "b/1.png"], ("im/*/*.jpg", "la/*/*.png"), "a/1 b/1"),
+        (["a/1.jpg", "2.jpg"], ["a/1.png", "2.png"], ("im/**/*.jpg", "la/**/*.png"), "2 a/1"),
+        (["1.jpg", "2.png"], ["1.png", "2.png"], ("im/*.*", "la/*.png"), "1 2"),
+        (["1.jpg", "2.png"], ["1.png", "2.png"], ("im/*", "la/*"), "1 2"),
+        (["1_rgb.png", "2_rgb.png"], ["1_ids.png", "2_ids.png"],
+         ("im/*_rgb.png", "la/*_ids.png"), "1 2"),
+        (["x/1_im.png"], ["x/1_gt.png", "x/9_gt.png"], ("im/*/*_im.png", "la/*/*_gt.png"), "x/1"),
+        (["f1.png", "f2.png"], ["g1.png", "g2.png"], ("im/f?.png", "la/g[0-9].png"), "1 2"),
+        (["1.left.png"], ["1.png"], ("im/*.left.png", "la/*.png"), "1"),
+    ],
+)  # fmt: skip
+def test_partners_share_what_the_wildcards_stand_for(
+    tmp_path: Path, images: list[str], labels: list[str], patterns: tuple[str, str], ids: str
+) -> None:
+    for name in images:
+        save(tmp_path / "im" / name, np.zeros((*SIZE, 3), np.uint8))
+    for name in labels:
+        save(tmp_path / "la" / name, LABELS)
+    files = dict(zip(("image", "label"), patterns, strict=True))
+    data = Folder(describe(tmp_path, x=None, train=files, val=files))
+    assert data.ids == ids.split()
+    assert (data.x, data.x_kind) == ((), None)
+    for index in range(len(data)):
+        data.read(index, with_x=False)
+
+
+def test_images_without_partner_are_counted(root: Path) -> None:
+    (root / "train/labels/01.png").unlink()
+    (root / "train/depth/02.png").unlink()
+    with pytest.raises(ValueError, match=r"1 of 3 images have no partner in .*labels.*, first 01;"):
+        Folder(root)
+    save(root / "train/labels/01.png", LABELS)
+    with pytest.raises(ValueError, match=r"1 of 3 images have no partner in .*depth.*, first 02;"):
+        Folder(root).read(0, with_x=True)
+
+
+def test_two_files_for_one_name(root: Path) -> None:
+    save(root / "train" / "00.jpg", np.zeros((*SIZE, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"00\.jpg and .*00\.png both fit .* as '00'"):
+        Folder(describe(root, train=described("train") | {"image": "train/*.*"}))
+
+
+def test_ignored_values_and_labels_of_other_types(root: Path) -> None:
+    path = root / "train/labels/00.png"
+    describe(root, ignore=[7, 1000])
+    save(path, np.array([[0, 1, 2, 7, 255, 1000]], np.uint16).repeat(4, 0))
+    expected = [0, 1, 2, 255, 255, 255]
+    assert Folder(root).read(0, with_x=False).target[0].tolist() == expected
+    save(path, LABELS > 0)  # one bit
+    assert np.array_equal(Folder(root).read(0, with_x=False).target.numpy(), LABELS > 0)
+    painted = Image.fromarray(LABELS)
+    painted.putpalette([200, 0, 0, 0, 200, 0, 0, 0, 200])  # as VOC stores its indices
+    painted.save(path)
+    assert np.array_equal(Folder(root).read(0, with_x=False).target.numpy(), LABELS)
+
+
+@pytest.mark.parametrize("value", [3, 99, 254])
+def test_label_out_of_range(root: Path, value: int) -> None:
+    save(root / "train/labels/00.png", np.full(SIZE, value, np.uint8))
+    with pytest.raises(ValueError, match=rf"00\.png has the label {value}, which is no class; "):
+        Folder(root).read(0, with_x=False)
+
+
+def test_negative_label(root: Path) -> None:
+    labels = np.zeros(SIZE, np.int32)
+    labels[0, 0] = -1
+    files = described("train") | {"label": "train/labels/*.tiff"}
+    for index in range(3):
+        save(root / f"train/labels/{index:02d}.tiff", labels)
+    with pytest.raises(ValueError, match="has the label -1"):
+        Folder(describe(root, train=files)).read(0, with_x=False)
+    sample = Folder(describe(root, train=files, ignore=[-1])).read(0, with_x=False)
+    assert sample.target[0, 0] == 255
+
+
+PALETTE = [[0, 0, 0], [128, 64, 128], [0, 0, 142]]
+
+
+def test_labels_in_colours(root: Path) -> None:
+    path = root / "train/labels/00.png"
+    colours = np.array([*PALETTE, [9, 9, 9]], np.uint8)[np.arange(24).reshape(SIZE) % 4]
+    save(path, colours)
+    with pytest.raises(ValueError, match=r"00\.png holds no class indices.*`palette`"):
+        Folder(root).read(0, with_x=False)
+    with pytest.raises(ValueError, match=r"has the colour \(9, 9, 9\), .*`ignore` in the YAML"):
+        Folder(describe(root, palette=PALETTE)).read(0, with_x=False)
+    data = Folder(describe(root, palette=PALETTE, ignore=[[9, 9, 9]]))
+    assert data.read(0, with_x=False).target[0].tolist() == [0, 1, 2, 255, 0, 1]
+    assert data.read(1, with_x=False).target.max() == 2  # indices are still indices
+    assert data.palette == tuple(map(tuple, PALETTE))
+
+
+def test_default_palette_tells_classes_apart(root: Path) -> None:
+    data = Folder(describe(root, classes=[f"class {i}" for i in range(40)]))
+    assert len(set(data.palette)) == 40
+
+
+def test_intrinsics(root: Path) -> None:
+    intrinsics = Folder(describe(root, intrinsics=[1, 2, 3, 4])).read(0, with_x=False).intrinsics
+    assert intrinsics is not None
+    assert intrinsics.tolist() == [[1, 0, 3], [0, 2, 4], [0, 0, 1]]
+
+
+def x_of(root: Path, stored: NDArray[Any], suffix: str = ".npy", **x: Any) -> Tensor:
+    for index in range(3):
+        save(root / f"train/own/{index:02d}{suffix}", stored)
+    files = described("train") | {"x": f"train/own/*{suffix}"}
+    return plain(Folder(describe(root, x=x, train=files)).read(0, with_x=True).x[0])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_x(root: Path, kind: str) -> None:
+    channels = KINDS[kind].channels or 2
+    stored = np.random.default_rng(0).random((*SIZE, channels)).astype(np.float64) + 0.5
+    stored[0, 0], stored[0, 1] = math.nan, math.inf
+    x = x_of(root, stored, kind=kind, channels=2 if kind == "channels" else 1)
+    assert x.shape == (channels, *SIZE)
+    assert x.dtype == torch.float32
+    assert x[:, 0, :2].isnan().all()
+    assert x[:, 1:].isfinite().all()
+    if kind != "inverse_depth":
+        np.testing.assert_allclose(x[:, 1:].numpy(), stored[1:].transpose(2, 0, 1), rtol=1e-6)
+    first = (
+        x_of(root, stored.transpose(2, 0, 1), kind=kind, channels=2) if kind == "channels" else x
+    )
+    assert torch.equal(first.nan_to_num(-1), x.nan_to_num(-1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero_is_invalid"),
+    [("depth", True), ("disparity", True), ("inverse_depth", False), ("channels", False)],
+)
+def test_what_zero_on_disk_means(root: Path, kind: str, zero_is_invalid: bool) -> None:
+    stored = np.arange(24, dtype=np.uint16).reshape(SIZE)
+    x = x_of(root, stored, ".png", kind=kind, scale=1 / 256)
+    assert bool(x[0, 0, 0].isnan()) == zero_is_invalid
+    other = x_of(root, stored, ".png", kind=kind, scale=1 / 256, invalid=[5, 6])
+    invalid = other[0].isnan().flatten().nonzero().flatten().tolist()
+    assert set(invalid) - {0} == {5, 6}
+
+
+def test_normals_in_eight_bits(root: Path) -> None:
+    stored = np.full((*SIZE, 3), 255, np.uint8)
+    stored[..., 0] = 0
+    x = x_of(root, stored, ".png", kind="normal", scale=2 / 255, offset=-1)
+    torch.testing.assert_close(x[:, 0, 0], torch.tensor([-1.0, 1.0, 1.0]))
+
+
+@pytest.mark.parametrize(
+    ("stored", "x"),
+    [
+        (np.ones((*SIZE, 3), np.float32), {"kind": "depth"}),
+        (np.ones(SIZE, np.float32), {"kind": "normal"}),
+        (np.ones((*SIZE, 2), np.float32), {"kind": "channels", "channels": 5}),
+        (np.ones((1, 1, *SIZE), np.float32), {"kind": "depth"}),
+        (np.full(SIZE, "a"), {"kind": "depth"}),
+    ],
+)
+def test_x_of_another_shape(root: Path, stored: NDArray[Any], x: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"00\.npy holds .* of shape .* channel\(s\) of numbers"):
+        x_of(root, stored, **x)
+
+
+def test_x_of_another_size(root: Path) -> None:
+    with pytest.raises(ValueError, match="the X is 2x3 but the image is 4x6"):
+        x_of(root, np.ones((2, 3), np.float32), kind="depth")
+
+
+def test_split_without_x(root: Path) -> None:
+    val = described("val")
+    del val["x"]
+    data = Folder(describe(root, val=val), split="val")
+    assert (data.x, data.x_kind) == ((), None)
+    with pytest.raises(ValueError, match="has no X, and a teacher needs it"):
+        data.read(0, with_x=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"clases": []}, r"Unknown entry 'clases'\. Did you mean 'classes'\? Choose from root"),
+        ({"train": {"imag": "*.png"}}, "Unknown entry train 'imag'. Did you mean 'image'"),
+        ({"train": described("train") | {"lable": "a"}}, "entry train 'lable'.*'label'"),
+        ({"x": {"kind": "depth", "units": "mm"}}, "Unknown entry x 'units'. .*Choose from kind"),
+        ({"x": {"kind": "depth", "unit": "px"}}, "x: depth is not measured in px; write m, cm, mm"),
+        ({"x": {"kind": "deep"}}, r"x\.kind: .*'depth'.*, got 'deep'\."),
+        ({"x": {"kind": "depth", "scale": "mm"}}, r"x\.scale: .*got 'mm'"),
+        ({"x": None}, "describe it under `x`"),
+        ({"classes": ["one"]}, "classes: .*at least 2"),
+        ({"classes": [f"{i}" for i in range(255)]}, "classes: .*at most 254"),
+        ({"palette": [[0, 0, 0]]}, "there are 3 classes but 1 colours"),
+        ({"palette": [[0, 0, 256]] * 3}, r"palette\.0\.2: .*less than or equal to 255, got 256"),
+        ({"intrinsics": [1, 2, 3]}, "intrinsics"),
+        ({"train": described("train") | {"image": "/data/*.png"}}, "relative to `root`, got"),
+        ({"train": described("train") | {"image": "train/*.bmp"}}, "No file fits .*bmp; correct"),
+        ({"root": "nowhere"}, "No file fits .*nowhere"),
+    ],
+)  # fmt: skip
+def test_wrong_yaml_is_one_sentence(root: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
+        Folder(describe(root, **changes))
+    assert "\n" not in str(error.value)
+    assert "Value error" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["a: [", "", "- a", "text", "\xff".encode("latin-1")])
+def test_no_yaml(root: Path, content: str | bytes) -> None:
+    path = root / "lix.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"lix\.yaml") as error:
+        Folder(root)
+    assert "\n" not in str(error.value)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"lix\.yaml is missing; describe"):
+        Folder(root)
+
+
+def test_unknown_split(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"Unknown split 'test'\. Choose from train, val"):
+        Folder(root, split="test")  # type: ignore[arg-type]
+
+
+def test_travels_to_worker_processes(root: Path) -> None:
+    data = Folder(root)
+    data.read(0, with_x=True)
+    after = pickle.loads(pickle.dumps(data)).read(0, with_x=True)
+    assert np.array_equal(after.target.numpy(), LABELS)

@@ -1,0 +1,63 @@
+"""Labels that are wrong, though every value is a class."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.tools.check.cases import Fault, every, set_to
+from tests.tools.check.conftest import HEIGHT, Make
+
+FAULTS = [
+    Fault(
+        "one-value",
+        "error",
+        r"^train \(val alike\): Each of the 5 label images has one value alone \(road\)",
+        every("label", set_to(0)),
+        also=("absent",),
+    ),
+    Fault(
+        "one-class",
+        "warning",
+        r"road has 99.0 % of all labelled pixels",
+        every("label", lambda a: np.where(np.arange(HEIGHT)[:, None] < 1, a, 0).astype(np.uint8)),
+    ),
+    Fault(
+        "binary",
+        "error",
+        r"The labels are road or 255, which is ignored; .*`classes: \{0: …, 255: …\}`",
+        every("label", lambda a: np.where(a, 255, 0).astype(np.uint8)),
+        {"classes": ["road", "free"]},
+        also=("ignored", "absent"),
+    ),
+    Fault(
+        "ignored",
+        "warning",
+        r"75 % of all pixels are ignored",
+        every("label", set_to(255, np.s_[16:])),
+    ),
+    Fault("all-ignored", "error", r"All labels are ignored", every("label", set_to(255))),
+    Fault(
+        "absent",
+        "warning",
+        r"^Classes that never occur in any label: sky;",
+        every("label", lambda a: a % 2),
+    ),
+    Fault(
+        "absent-train",
+        "warning",
+        r"^Classes that occur in val but never in train: sky;",
+        every("label", lambda a: a % 2, "train"),
+    ),
+    Fault(
+        "absent-val",
+        "note",
+        r"^Classes that occur in train but never in val: sky;",
+        every("label", lambda a: a % 2, "val"),
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_found(fault: Fault, make: Make) -> None:
+    fault.assert_found(make)
