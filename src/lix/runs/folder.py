@@ -1,0 +1,80 @@
+"""The run folder: the one place that knows the names of what a run leaves on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: the folder; need not exist yet.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def of(cls, path: Path | str) -> RunFolder:
+        """The run that a path names by its folder or by one of its checkpoints."""
+        path = Path(path)
+        return cls(path if path.is_dir() else path.parent.parent)
+
+    @property
+    def recipe(self) -> Path:
+        """The resolved settings."""
+        return self.path / "recipe.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of all weights."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the epoch with the best validation mIoU."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint of the last epoch, from which a resume continues."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def teacher_stage(self) -> Path:
+        """What a two-stage method has trained on the teacher before the student."""
+        return self.checkpoints / "teacher_stage.ckpt"
+
+    @property
+    def history(self) -> Path:
+        """A row for each epoch and quantity."""
+        return self.path / "history.csv"
+
+    @property
+    def result(self) -> Path:
+        """Scores of the best checkpoint, and what the run cost; written last."""
+        return self.path / "result.json"
+
+    @property
+    def log(self) -> Path:
+        """What the training printed, if a study started it."""
+        return self.path / "log.txt"
+
+    @property
+    def error(self) -> Path:
+        """Why the run failed when a study last tried it."""
+        return self.path / "error.txt"
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has a result."""
+        return self.result.is_file()
+
+    @property
+    def usable(self) -> bool:
+        """Whether the run has a result and weights: a result may be kept without them."""
+        return self.finished and self.best.is_file()
