@@ -16,11 +16,11 @@ import yaml
 from PIL import Image
 
 from lix.cli.app import main
-from lix.cli.data import parse_size
+from lix.cli.arguments import parse_size
 from lix.core.registry import entries
 from lix.runs.checkpoint import load_network
+from lix.runs.history import read_history
 from lix.runs.recipe import Recipe
-from lix.training.callbacks import read_history
 from tests.conftest import RANK_VARIABLES
 
 SMALL = {
@@ -186,7 +186,7 @@ def test_wrong_input_is_one_sentence(
     [
         ("data: {siz: [1, 2]}", "unknown entry 'data.siz'. Did you mean 'size'"),
         ("optim: {lr: fast}", "optim.lr"),
-        ("data: [", "no valid YAML"),
+        ("data: [", "not valid YAML"),
     ],
 )
 def test_wrong_recipe_names_file_and_entry(

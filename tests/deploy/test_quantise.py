@@ -114,7 +114,7 @@ def test_loss_is_unknown_where_the_data_are_not(student, photo, tmp_path, capsys
     assert lix("export", student, tmp_path / "a.onnx", "--int8", tmp_path / "in") == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "calibrated on 1 images; its loss of mIoU is not known, as" in said
-    assert "recipe.yaml, which tells of the data, is missing" in said
+    assert "recipe.yaml, which names the data, is missing" in said
     assert (tmp_path / "a.onnx").is_file()
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from lix.cli.app import main
 from lix.runs.recipe import Recipe
-from lix.training.run import fit
+from lix.training.fit import fit
 
 Lix = Callable[..., tuple[int, str]]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lix.runs.checkpoint import LAST
+from lix.runs.folder import RunFolder
 from lix.runs.recipe import Recipe
-from lix.training.run import FIRST_STAGE, RESULT, fit
+from lix.training.fit import fit
 
 
 def train(path: Path) -> None:
@@ -35,7 +35,7 @@ def train(path: Path) -> None:
 
 
 def progress(output: Path) -> int:
-    files = [output / kept for kept in (LAST, FIRST_STAGE)]
+    files = [RunFolder(output).last, RunFolder(output).teacher_stage]
     return max(file.stat().st_mtime_ns if file.is_file() else 0 for file in files)
 
 
@@ -45,8 +45,10 @@ def main() -> None:
     torch.set_num_threads(1)
     kills = resumes = 0
     longest = 1.5
-    while not (output / RESULT).is_file():
-        resumes += any((output / kept).is_file() for kept in (LAST, FIRST_STAGE))
+    while not RunFolder(output).finished:
+        resumes += any(
+            kept.is_file() for kept in (RunFolder(output).last, RunFolder(output).teacher_stage)
+        )
         child = os.fork()
         if child == 0:
             train(path)

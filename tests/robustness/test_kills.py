@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
+from lix.runs.history import read_history
 from lix.runs.recipe import Recipe
-from lix.training.callbacks import read_history
-from lix.training.run import fit
+from lix.training.fit import fit
 
 SMALL: dict[str, Any] = {
     "data": {"size": [32, 64]},

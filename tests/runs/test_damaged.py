@@ -15,7 +15,7 @@ from lix.data.cache import Cache
 from lix.evaluation.report import evaluate_checkpoint
 from lix.runs.damaged import without_damaged
 from lix.runs.recipe import Data, Recipe
-from lix.training.run import fit
+from lix.training.fit import fit
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+from lix.runs.folder import RunFolder
 from lix.streets import write_streets
 from lix.study.grid import Study, plan
 from lix.study.run import run_study
 from lix.study.store import METRICS
-from lix.training.run import HISTORY, RESULT
 
 STUDY = Study.model_validate(
     {
@@ -44,7 +44,7 @@ def output(tmp_path: Path) -> Path:
         folder.mkdir(parents=True)
         run.job.recipe.save(folder / "recipe.yaml")
         value = FINAL[run.method][run.seed]
-        with (folder / HISTORY).open("w", newline="") as file:
+        with RunFolder(folder).history.open("w", newline="") as file:
             writer = csv.writer(file)
             writer.writerow(("epoch", "quantity", "value"))
             for epoch, offset in enumerate((-0.3, -0.2, 0.01, -0.01)):
@@ -63,7 +63,7 @@ def output(tmp_path: Path) -> Path:
             "commit": "abc1234",
             "hardware": "a machine",
         }
-        (folder / RESULT).write_text(json.dumps(result))
+        RunFolder(folder).result.write_text(json.dumps(result))
     return tmp_path
 
 

@@ -12,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from lix.cli.app import app
-from lix.runs.checkpoint import BEST
 from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
 from lix.study.grid import Study, plan
 from lix.study.page import write_page
@@ -77,7 +76,7 @@ def test_students_whose_weights_are_gone_are_named(
     shutil.copytree(real_output / "runs", tmp_path / "runs")
     runs = plan(real_study, tmp_path)
     lost, seen = next(p for p in runs if (p.data, p.method) == ("town", "none")), "highway"
-    (lost.job.recipe.output / BEST).unlink()
+    lost.job.folder.best.unlink()
     lost.cross_file(real_study, seen).unlink()
     console = Console(file=io.StringIO(), width=1000)
     evaluate_across(real_study, runs, console)

@@ -10,7 +10,7 @@ import ray
 from rich.console import Console
 
 from lix.runs.recipe import Recipe
-from lix.study.jobs import ERROR, LOG, Bars, Job, run_jobs
+from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.on_ray import connect
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -41,9 +41,9 @@ def test_jobs_run_where_ray_wants_and_failures_are_told(
         ray.shutdown()
     assert list(failed) == ["bad"]
     assert "lix: no." in failed["bad"]
-    assert (tmp_path / "bad" / ERROR).is_file()
+    assert (tmp_path / "bad" / "error.txt").is_file()
     assert jobs[2].finished
-    assert (tmp_path / "good" / LOG).read_text().strip() == "1"
+    assert (tmp_path / "good" / "log.txt").read_text().strip() == "1"
 
 
 def test_trainings_share_the_gpus_of_a_cluster(
@@ -65,6 +65,6 @@ def test_trainings_share_the_gpus_of_a_cluster(
         assert [task.wait() for task in tasks] == [0, 0, 0]
     finally:
         ray.shutdown()
-    on = [(job.recipe.output / LOG).read_text() for job in jobs]
+    on = [job.folder.log.read_text() for job in jobs]
     assert set(on[:2]) <= {"0", "1"}
     assert on[2] not in {"0", "1"}

@@ -16,7 +16,7 @@ from rich.console import Console
 import lix.study.run
 from lix.core.files import folder_lock
 from lix.study.grid import Study, plan
-from lix.study.jobs import ERROR, Job
+from lix.study.jobs import Job
 from lix.study.run import run_study
 
 STUDY = Study.model_validate(
@@ -118,10 +118,10 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPa
     assert len(failed) == 2
     assert all("lix: this is why." in sentence for sentence in failed.values())
     assert "a mfnet at seed 0: The training" in said
-    notes = list(Path("out/runs").glob(f"*/{ERROR}"))
+    notes = list(Path("out/runs").glob("*/error.txt"))
     assert len(notes) == 2
     assert run(monkeypatch, Fake())[0] == {}
-    assert not list(Path("out/runs").glob(f"*/{ERROR}"))
+    assert not list(Path("out/runs").glob("*/error.txt"))
 
 
 def test_students_of_a_teacher_that_failed_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_a_shard_does_not_wait_for_a_teacher_that_failed_in_another(
     class Elsewhere(Fake):
         def __call__(self, job: Job) -> Fake.Process:
             teacher.mkdir(parents=True, exist_ok=True)
-            (teacher / ERROR).write_text("lix: no.")
+            (teacher / "error.txt").write_text("lix: no.")
             return super().__call__(job)
 
     failed, _ = run(monkeypatch, Elsewhere(), shard=(2, 2))
@@ -195,8 +195,8 @@ def test_a_shard_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None
     teacher = next(r.job for r in plan(STUDY, Path("out")) if r.method == "teacher")
     folder = teacher.recipe.output
     folder.mkdir(parents=True)
-    (folder / ERROR).write_text("lix: no.")
-    os.utime(folder / ERROR, (1, 1))  # of an earlier try
+    (folder / "error.txt").write_text("lix: no.")
+    os.utime(folder / "error.txt", (1, 1))  # of an earlier try
     looked = []
 
     def later(_: float) -> None:
@@ -208,7 +208,7 @@ def test_a_shard_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None
     failed, said = run(monkeypatch, Fake(), shard=(2, 2))
     assert not failed
     assert said.count("Waiting for a mfnet teacher seed 0, which another process has to train") == 1
-    assert f"its last try failed, see {folder / ERROR}" in said
+    assert f"its last try failed, see {folder / 'error.txt'}" in said
 
 
 def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,8 @@ import torch
 from rich.console import Console
 
 import lix.training.checkpoint_io
-from lix.runs.checkpoint import BEST, KEY, LAST
+from lix.runs.checkpoint import KEY
+from lix.runs.folder import RunFolder
 from lix.training.checkpoint_io import WholeCheckpoints, is_whole, last_whole
 
 CONTENT = {"weights": torch.arange(100.0), "state_dict": {}, "loops": {}, KEY: {}}
@@ -19,68 +20,68 @@ CONTENT = {"weights": torch.arange(100.0), "state_dict": {}, "loops": {}, KEY: {
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    for name in (LAST, BEST):
+    for name in ("checkpoints/last.ckpt", "checkpoints/best.ckpt"):
         WholeCheckpoints().save_checkpoint(CONTENT, tmp_path / name)
     return tmp_path
 
 
 def test_what_is_saved_is_read_back(saved: Path) -> None:
-    assert is_whole(saved / LAST)
-    read = torch.load(saved / LAST, weights_only=True)
+    assert is_whole(RunFolder(saved).last)
+    read = torch.load(RunFolder(saved).last, weights_only=True)
     assert torch.equal(read["weights"], CONTENT["weights"])
 
 
 @pytest.mark.parametrize("where", [0.1, 0.5, 0.9])
 def test_damage_is_seen(saved: Path, where: float) -> None:
-    content = bytearray((saved / LAST).read_bytes())
-    (saved / LAST).write_bytes(content[: int(where * len(content))])
-    assert not is_whole(saved / LAST)
+    content = bytearray(RunFolder(saved).last.read_bytes())
+    RunFolder(saved).last.write_bytes(content[: int(where * len(content))])
+    assert not is_whole(RunFolder(saved).last)
     start = content.index(CONTENT["weights"].numpy().tobytes())
     content[start + int(where * 400)] ^= 1
-    (saved / LAST).write_bytes(content)
-    assert not is_whole(saved / LAST)
+    RunFolder(saved).last.write_bytes(content)
+    assert not is_whole(RunFolder(saved).last)
 
 
 def test_any_flipped_bit_is_seen_or_does_no_harm(saved: Path) -> None:
-    whole = (saved / LAST).read_bytes()
+    whole = RunFolder(saved).last.read_bytes()
     for place in range(0, len(whole), 7):
         content = bytearray(whole)
         content[place] ^= 1 << place % 8
-        (saved / LAST).write_bytes(content)
-        if is_whole(saved / LAST):
-            read = torch.load(saved / LAST, weights_only=True)
+        RunFolder(saved).last.write_bytes(content)
+        if is_whole(RunFolder(saved).last):
+            read = torch.load(RunFolder(saved).last, weights_only=True)
             assert torch.equal(read["weights"], CONTENT["weights"])
 
 
 def test_another_file_of_torch_is_foreign(saved: Path) -> None:
-    torch.save({"weight": torch.zeros(3)}, saved / LAST)
-    assert not is_whole(saved / LAST)
+    torch.save({"weight": torch.zeros(3)}, RunFolder(saved).last)
+    assert not is_whole(RunFolder(saved).last)
 
 
 def test_a_failed_write_leaves_the_older_one(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = (saved / LAST).read_bytes()
+    before = RunFolder(saved).last.read_bytes()
 
     def lying_disk(path: Path) -> None:
         path.write_bytes(path.read_bytes()[:-1])
 
     monkeypatch.setattr(lix.training.checkpoint_io, "fsync", lying_disk)
     with pytest.raises(OSError, match="the disk returned other bytes"):
-        WholeCheckpoints().save_checkpoint({"weights": torch.zeros(3)}, saved / LAST)
-    assert (saved / LAST).read_bytes() == before
-    assert {f.name for f in (saved / LAST).parent.iterdir()} == {"last.ckpt", "best.ckpt"}
+        WholeCheckpoints().save_checkpoint({"weights": torch.zeros(3)}, RunFolder(saved).last)
+    assert RunFolder(saved).last.read_bytes() == before
+    assert {f.name for f in RunFolder(saved).last.parent.iterdir()} == {"last.ckpt", "best.ckpt"}
 
 
 def test_a_run_goes_on_from_the_last_whole_one(saved: Path) -> None:
     said: Any = io.StringIO()
     console = Console(file=said, width=200)
-    half = (saved / LAST).with_name(".last.77.ckpt")
+    half = RunFolder(saved).last.with_name(".last.77.ckpt")
     half.touch()
-    assert last_whole(saved, console) == saved / LAST
+    assert last_whole(RunFolder(saved), console) == RunFolder(saved).last
     assert not half.exists()
-    (saved / LAST).write_bytes(b"half")
-    assert last_whole(saved, console) == saved / BEST
+    RunFolder(saved).last.write_bytes(b"half")
+    assert last_whole(RunFolder(saved), console) == RunFolder(saved).best
     assert "last.ckpt is damaged or foreign; going on from the best one." in said.getvalue()
-    (saved / BEST).write_bytes(b"")
+    RunFolder(saved).best.write_bytes(b"")
     with pytest.raises(ValueError, match="every other checkpoint of the run; delete"):
-        last_whole(saved, console)
-    assert last_whole(saved / "empty", console) is None
+        last_whole(RunFolder(saved), console)
+    assert last_whole(RunFolder(saved / "empty"), console) is None

@@ -13,10 +13,11 @@ import torch
 from rich.console import Console
 
 from lix.methods.parts.first_stage import Batch
-from lix.training.callbacks import read_history
+from lix.runs.folder import RunFolder
+from lix.runs.history import read_history
 from lix.training.first_stage import TeacherBatches
-from lix.training.run import FIRST_STAGE, fit
-from tests.training.test_run import recipe, weights
+from lix.training.fit import fit
+from tests.training.test_fit import recipe, weights
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +64,8 @@ def test_first_stage_is_shown_and_resumed_to_the_last_bit(
 
 def test_damaged_first_stage_is_one_sentence(streets: Path, teacher: Path, tmp_path: Path) -> None:
     settings = {"distill": {"method": "maskd", "teacher": teacher}, "training": {"epochs": 1}}
-    (tmp_path / "run" / FIRST_STAGE).parent.mkdir(parents=True)
-    (tmp_path / "run" / FIRST_STAGE).write_bytes(b"half a file")
+    RunFolder(tmp_path / "run").teacher_stage.parent.mkdir(parents=True)
+    RunFolder(tmp_path / "run").teacher_stage.write_bytes(b"half a file")
     with pytest.raises(ValueError, match="is damaged; delete it"):
         fit(recipe(streets, tmp_path / "run", **settings))
 
@@ -109,11 +110,3 @@ def test_patience_and_warnings_know_that_hints_come_first(
     result = json.loads((run / "result.json").read_text())
     assert result["epochs"] == 4
     assert not any("teaches nothing" in sentence for sentence in result["warnings"])
-
-
-def test_hints_must_leave_epochs_for_the_labels(
-    streets: Path, teacher: Path, tmp_path: Path
-) -> None:
-    distill = {"method": "fitnet", "teacher": teacher, "options": {"hint_epochs": 2}}
-    with pytest.raises(ValueError, match="lower its hint_epochs"):
-        fit(recipe(streets, tmp_path / "run", distill=distill))

@@ -14,19 +14,10 @@ from lix import __version__
 from lix.cli.data import data_app
 from lix.cli.deploy import bench, export, predict
 from lix.cli.study import study_app
+from lix.cli.train import distill, evaluate, train
 from lix.core.errors import explain
 from lix.core.registry import entries, find
-from lix.runs.recipe import (
-    Augmentation,
-    Data,
-    Distillation,
-    Network,
-    Optim,
-    Recipe,
-    Training,
-    explain_validation,
-    flags,
-)
+from lix.runs.recipe import explain_validation
 
 app = App(
     name="lix",
@@ -40,14 +31,12 @@ app.meta.suppress_keyboard_interrupt = False
 app.command(data_app)
 app.command(study_app)
 
-for command in (predict, export, bench):
+for command in (train, distill, predict, export, bench):
     app.command(command)
+app.command(evaluate, name="eval")
 
 USER_ERRORS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)
 """What a user's settings, files or machine can cause."""
-
-Flat = Parameter(name="*")
-Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]
 
 
 @app.command
@@ -93,125 +82,20 @@ def cite(method: str = "lix") -> None:
     print(citation)
 
 
-@app.command
-def train(
-    *,
-    role: Literal["teacher", "student"] = "student",
-    output: Path = Path("runs/run"),
-    resume: bool = False,
-    data: Data = Data(),
-    network: Network = Network(),
-    optim: Optim = Optim(),
-    augment: Augmentation = Augmentation(),
-    training: Training = Training(),
-) -> None:
-    """Train a teacher (RGB and X) or a plain student (RGB alone) from labels.
-
-    Args:
-        role: what the network sees.
-        output: folder of the run.
-        resume: continue an interrupted run.
-    """
-    from lix.training.run import fit
-
-    recipe = Recipe(
-        role=role,
-        output=output,
-        data=data,
-        network=network,
-        optim=optim,
-        augment=augment,
-        training=training,
-    )
-    fit(recipe, resume=resume)
-
-
-@app.command
-def distill(
-    *,
-    distill: Annotated[Distillation, Flat] = Distillation(),
-    output: Path = Path("runs/run"),
-    resume: bool = False,
-    data: Data = Data(),
-    network: Network = Network(),
-    optim: Optim = Optim(),
-    augment: Augmentation = Augmentation(),
-    training: Training = Training(),
-) -> None:
-    """Train an RGB-only student from labels and from what a teacher knows.
-
-    Args:
-        output: folder of the run.
-        resume: continue an interrupted run.
-    """
-    from lix.training.run import fit
-
-    recipe = Recipe(
-        distill=distill,
-        output=output,
-        data=data,
-        network=network,
-        optim=optim,
-        augment=augment,
-        training=training,
-    )
-    fit(recipe, resume=resume)
-
-
-@app.command(name="eval")
-def evaluate(
-    checkpoint: Checkpoint,
-    *,
-    split: Literal["train", "val"] = "val",
-    data: Data = Data(),
-    common: bool = False,
-    output: Path | None = None,
-) -> None:
-    """Evaluate a network; data settings not given are those of its run.
-
-    Args:
-        split: which part of the data set.
-        common: on another data set, score the classes that the network and the data both name.
-        output: JSON file for the scores and the confusion matrix.
-    """
-    from lix.evaluation.report import evaluate_checkpoint
-
-    evaluate_checkpoint(checkpoint, data, split=split, common=common, output=output)
-
-
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    recipe: Annotated[Path | None, Parameter(alias="-r")] = None,
     allow_code: bool = False,
 ) -> None:
     """Run one command.
 
     Args:
-        recipe: YAML file with settings; flags win over it.
         allow_code: let settings name Python code of your own, as in --network.name my_nets:build.
     """
     if allow_code:
         os.environ["LIX_ALLOW_CODE"] = "1"
         sys.path.insert(0, str(Path.cwd()))
-    words = [_hyphens(token) for token in tokens]
-    if words[:1] == ["eval"] and recipe is None:
-        recipe = _recipe_beside(words[1:])
-    if recipe is not None and words and words[0] in ("train", "distill", "eval"):
-        given = {word.partition("=")[0] for word in words if word.startswith("--")}
-        for flag, values in flags(Recipe.load(recipe), words[0]):
-            if flag not in given:
-                words += [flag, *values]
-    app(words, exit_on_error=False, print_error=False)
-
-
-def _recipe_beside(words: list[str]) -> Path | None:
-    """The recipe of the run that one of the words names by its folder or a checkpoint in it."""
-    for word in words:
-        for folder in (Path(word), Path(word).parent.parent):
-            if Path(word).exists() and (folder / "recipe.yaml").is_file():
-                return folder / "recipe.yaml"
-    return None
+    app([_hyphens(token) for token in tokens], exit_on_error=False, print_error=False)
 
 
 def _hyphens(token: str) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from lix.cli.arguments import parse_size
 from lix.runs.recipe import Data
 
 data_app = App(name="data", help="Make, check and split data sets.")
@@ -184,15 +185,3 @@ def split(
     if len(set(map(sequence, names))) == 1:
         print("The names tell of no sequences: if the frames are of one video, mind neighbours.")
     print(f"To use them {how_to_use(found, path, output)}.")
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`96x320` → (96, 320).
-
-    Raises:
-        ValueError: another form.
-    """
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit()):
-        raise ValueError(f"A size is written HEIGHTxWIDTH, as in 96x320; got {text!r}.")
-    return int(height), int(width)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lix.cli.data import parse_size
+from lix.cli.arguments import parse_size
 from lix.core.registry import entries
 
 Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]

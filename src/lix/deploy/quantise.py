@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lix.core.errors import require
+from lix.core.errors import UserError, require
 from lix.core.files import atomic_write
 from lix.data.sample import SegDataset
 from lix.deploy.backend import open_student
@@ -21,9 +21,9 @@ from lix.deploy.pictures import find_pictures, read_picture
 from lix.deploy.student import Segmenter, Student
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.runs.checkpoint import checkpoint_file
 from lix.runs.data import evaluation_loader, open_dataset
-from lix.runs.recipe import RECIPE, Data, Recipe
+from lix.runs.folder import RunFolder
+from lix.runs.recipe import Data, Recipe
 
 IMAGES = 64
 """At most so many calibrate, evenly spaced."""
@@ -91,8 +91,8 @@ def quantise(
         _quantise(exported, part, batches)
         try:
             data, dataset = _split(checkpoint, student, "val")
-        except ValueError as error:
-            return QuantisationReport(output, len(batches), None, None, str(error))
+        except UserError as error:
+            return QuantisationReport(output, len(batches), None, None, str(error.values[0]))
         loader = evaluation_loader(data, dataset, with_x=False)
         before, after = _miou([student, open_student(part, device="cpu")], loader, progress)
     return QuantisationReport(output, len(batches), before, after)
@@ -144,9 +144,9 @@ def _folder(images: Path, output: Path) -> Iterator[Pixels]:
 def _training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
     try:
         _, dataset = _split(checkpoint, student, "train")
-    except ValueError as error:
+    except UserError as error:
         raise ValueError(
-            f"There is nothing to calibrate on, as {error}; name a folder of RGB images: "
+            f"There is nothing to calibrate on, as {error.values[0]}; name a folder of RGB images: "
             "--int8 FOLDER"
         ) from None
     samples = (dataset.read(i, with_x=False) for i in _spaced(len(dataset)))
@@ -163,19 +163,23 @@ def _split(
     """Settings and data set of the run.
 
     Raises:
-        ValueError: they are not there; the message fits after "as".
+        UserError: they are not there; its `values` hold the reason as a clause.
     """
-    recipe = checkpoint_file(checkpoint).parent.parent / RECIPE
+    recipe = RunFolder.of(checkpoint).recipe
     if not recipe.is_file():
-        raise ValueError(f"{recipe}, which tells of the data, is missing")
+        raise _no_data(f"{recipe}, which names the data, is missing")
     try:
         data = Recipe.load(recipe).data.model_copy(update={"size": student.spec.size})
         dataset = open_dataset(data, split)
     except (ValueError, OSError) as error:
-        raise ValueError(f"the data are not here ({str(error).rstrip('.')})") from None
+        raise _no_data(f"the data are not here ({str(error).rstrip('.')})") from None
     if dataset.classes != student.spec.classes:
-        raise ValueError(f"{data.root} has other classes than the student")
+        raise _no_data(f"{data.root} has other classes than the student")
     return data, dataset
+
+
+def _no_data(reason: str) -> UserError:
+    return UserError(f"The student's data cannot be read: {reason}.", values=[reason])
 
 
 @torch.inference_mode()

@@ -16,9 +16,8 @@ from torch import Tensor
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.networks.parts.weights import UNREADABLE
+from lix.runs.folder import RunFolder
 
-BEST = Path("checkpoints") / "best.ckpt"
-LAST = Path("checkpoints") / "last.ckpt"
 KEY, PREFIX = "lix", "network."
 """Where a training checkpoint holds the `NetworkSpec`, and what its weights' names begin with."""
 
@@ -63,7 +62,7 @@ def checkpoint_file(path: Path | str) -> Path:
     Raises:
         FileNotFoundError: nothing there.
     """
-    file = Path(path) / BEST if Path(path).is_dir() else Path(path)
+    file = RunFolder(path).best if Path(path).is_dir() else Path(path)
     if not file.is_file():
         raise FileNotFoundError(
             f"{file} is missing; name a run folder whose training has finished an epoch, "

@@ -1,10 +1,9 @@
-"""What a result was made with."""
+"""What made a result: commit, hardware and memory, for `result.json` and reports."""
 
 from __future__ import annotations
 
 import os
 import platform
-import resource
 import subprocess
 import sys
 from functools import cache
@@ -48,10 +47,16 @@ def hardware() -> str:
 
 
 def peak_memory() -> float:
-    """MB that this process took at most: on the GPU if there is one, else of main memory."""
+    """Peak memory of this process in MB: on the GPU if there is one, else main memory."""
     import torch
 
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
+    if sys.platform == "win32":
+        import psutil
+
+        return psutil.Process().memory_info().peak_wset / 1e6
+    import resource
+
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / (1e6 if sys.platform == "darwin" else 1e3)

@@ -1,12 +1,11 @@
-"""Settings of a run. A YAML recipe holds them by section; flags override it.
+"""Settings of a run, by section: a YAML recipe holds them, and flags win over it.
 
-Loads pydantic alone, so that `lix --help` stays fast.
+Loads neither torch nor NumPy, so that `lix --help` stays fast.
 """
 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -25,7 +24,7 @@ from pydantic import (
 
 from lix.core.errors import unknown
 from lix.core.files import write_text
-from lix.core.registry import entries, find
+from lix.core.registry import entries, find, merge
 from lix.data.options import ENCODINGS
 
 
@@ -96,11 +95,13 @@ class Optim(Section):
     """The optimiser; the defaults are the paper's."""
 
     name: Literal["sgd", "adamw"] = "sgd"
+    """Optimiser."""
     lr: float = Field(default=5e-3, gt=0)
     """Learning rate."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
-    """Of SGD."""
+    """Momentum of SGD."""
     weight_decay: float = Field(default=5e-4, ge=0)
+    """Weight decay of all parameters."""
     schedule: Literal["constant", "poly"] = "constant"
     """`poly` lowers the learning rate to 0 over the epochs, with power 0.9."""
     batch_size: int = Field(default=8, ge=1)
@@ -124,38 +125,32 @@ class Training(Section):
     """The course of training."""
 
     epochs: int = Field(default=500, ge=1)
+    """Passes over the training images."""
     patience: int = Field(default=50, ge=1)
-    """Stop after so many epochs without a better validation mIoU."""
+    """Epochs without a better validation mIoU after which training stops."""
     evaluate_every: int = Field(default=1, ge=1)
     """Epochs from one validation to the next; `epochs` must be a multiple of it."""
     seed: int = Field(default=0, ge=0)
+    """Seed of weights, order of images, augmentation and dropout."""
     max_class_weight: float = Field(default=1, ge=1)
-    """Pixels of a class that fills less than 1/K of a batch weigh 1/(K · its share) in the
-    cross-entropy, up to this; 1: all weigh the same, as in the paper."""
+    """Largest weight of a rare class in the cross-entropy: its pixels weigh 1/(K · its share of the
+    batch), at least 1 and at most this; 1: all weigh the same, as in the paper."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    """Numerical precision, as Lightning names it."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    """Kind of device; `auto` takes a GPU if there is one."""
     devices: int = Field(default=1, ge=1)
-    """Processes; more than one trains with DDP."""
+    """Number of processes; more than one trains with DDP."""
     strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
-    """How the processes start; `auto` is `ddp` where there are several."""
+    """How the processes start; `auto` is `ddp` if there are several."""
     sync_batchnorm: bool = False
-    """Let several GPUs share the statistics of the network's batch norms, as one batch would."""
+    """Share the statistics of the network's batch norms between GPUs, as one batch would."""
     threads: int = Field(default=1, ge=1)
     """CPU threads of each process; more than one is slower on few cores."""
     channels_last: bool = False
-    """Keep maps as NHWC in memory: faster on many machines, for networks that do not mind."""
-
-    @model_validator(mode="after")
-    def _ends_evaluated(self) -> Training:
-        if self.epochs % self.evaluate_every:
-            raise ValueError(
-                f"epochs {self.epochs} is no multiple of evaluate_every {self.evaluate_every}, so "
-                "the last epochs would not be evaluated; change one of them"
-            )
-        return self
-
+    """Keep maps as NHWC in memory: often faster; needs a network that supports channels-last."""
     workers: int = Field(default=0, ge=0)
-    """Extra processes that load data, each."""
+    """Extra processes that load data, for each training process."""
 
 
 class Distillation(Section):
@@ -172,27 +167,38 @@ class Distillation(Section):
     features: tuple[str, ...] = ()
     """Student feature maps that feature distillation compares; default: the network's choice."""
     teacher_features: tuple[str, ...] = ()
-    """The teacher's, in the same order."""
+    """The teacher's maps, in the same order; default: `features`, or the teacher's choice."""
 
 
-RECIPE = "recipe.yaml"
-"""Name of a run's recipe in its folder."""
-
-
-class Recipe(Section):
-    """All settings of one run."""
+class Settings(Section):
+    """The settings that every run has, with and without distillation."""
 
     output: Path = Path("runs/run")
     """Folder of the run."""
-    role: Literal["teacher", "student"] = "student"
-    """A teacher sees RGB and X, a student RGB alone."""
-    distill: Distillation | None = None
-    """None: the network learns from labels alone."""
     data: Data = Data()
     network: Network = Network()
     optim: Optim = Optim()
     augment: Augmentation = Augmentation()
     training: Training = Training()
+
+
+class Recipe(Settings):
+    """All settings of one run."""
+
+    role: Literal["teacher", "student"] = "student"
+    """A teacher sees RGB and X, a student RGB only."""
+    distill: Distillation | None = None
+    """What is distilled; None: the network learns from labels only."""
+
+    @model_validator(mode="after")
+    def _evaluates_the_last_epoch(self) -> Recipe:
+        epochs, every = self.training.epochs, self.training.evaluate_every
+        if epochs % every:
+            raise ValueError(
+                f"training.epochs {epochs} is not a multiple of training.evaluate_every {every}, "
+                "so the last epochs would not be evaluated; change one of them"
+            )
+        return self
 
     def absolute(self) -> Recipe:
         """The same with absolute paths, so that a run can be used from any folder."""
@@ -215,23 +221,37 @@ class Recipe(Section):
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
 
     @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe.
+    def load(cls, path: Path, **changes: Any) -> Recipe:
+        """Read a recipe; settings by section, such as those of flags, win over it.
 
         Raises:
             FileNotFoundError: no such file.
             ValueError: a wrong entry; one sentence that names the file and the entry.
         """
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} is missing; name a recipe such as recipes/streets.yaml."
-            )
         try:
-            return cls.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+            return cls.model_validate(merge(read_recipe(path), changes))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_validation(error)}") from None
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is no valid YAML: {error}") from None
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """What a recipe file says, as it stands.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is not YAML, or does not hold sections.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/streets.yaml.")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(found, dict):
+        raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
+            f"{path} holds no sections; write `data:` and so on, as in recipes/streets.yaml."
+        )
+    return found
 
 
 def absolute_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -285,47 +305,3 @@ def _fields(model: type[BaseModel], sections: list[str]) -> list[str]:
                 break
             pending += get_args(annotation)
     return list(model.model_fields)
-
-
-def flags(recipe: Recipe, command: str) -> list[tuple[str, list[str]]]:
-    """The settings that a recipe file made, as flags of `train`, `distill` or `eval`.
-
-    >>> flags(Recipe(data=Data(size=(48, 160))), "eval")
-    [('--data.size', ['48', '160'])]
-    """
-    sections = {"train": Recipe.model_fields.keys() - {"distill"}, "eval": {"data"}}
-    wanted = sections.get(command, Recipe.model_fields.keys() - {"role"})
-    found = []
-    for name in sorted(recipe.model_fields_set & wanted):
-        prefix = "--" if name == "distill" else f"--{name}"
-        found += _flags(prefix, getattr(recipe, name))
-    return found
-
-
-def _flags(prefix: str, value: object) -> list[tuple[str, list[str]]]:
-    if isinstance(value, Section):
-        inner = {name: getattr(value, name) for name in value.model_fields_set}
-    elif isinstance(value, dict):
-        inner = value
-    elif value is None or value == ():
-        return []
-    else:
-        values = value if isinstance(value, tuple) else [value]
-        return [
-            (
-                prefix,
-                [
-                    v if isinstance(v, str) else json.dumps(v, default=str).strip('"')
-                    for v in values
-                ],
-            )
-        ]
-    joint = "" if prefix == "--" else "."
-    found: list[tuple[str, list[str]]] = []
-    for key in sorted(inner):
-        flag = f"{prefix}{joint}{key}".replace("_", "-")
-        if isinstance(value, Section) and isinstance(inner[key], bool):
-            found += [(flag, [])] if inner[key] else []  # a switch, off unless it is named
-        else:
-            found += _flags(flag, inner[key])
-    return found

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from lix.deploy.predict import predict
-from lix.runs.recipe import RECIPE, Augmentation, Data, Distillation, Optim, Recipe, Training
+from lix.runs.recipe import Augmentation, Data, Distillation, Optim, Recipe, Training
 from lix.streets import write_streets
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.report import write_report
@@ -86,7 +86,7 @@ def demo_jobs(output: Path, streets: Path, *, epochs: int, seed: int) -> list[Jo
 
 def _check_reusable(jobs: list[Job]) -> None:
     for job in jobs:
-        saved = job.recipe.output / RECIPE
+        saved = job.folder.recipe
         if saved.is_file() and Recipe.load(saved) != job.recipe:
             raise ValueError(
                 f"{job.recipe.output} was trained with other settings; choose another --output "

@@ -18,15 +18,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lix.core.files import is_locked
-from lix.runs.checkpoint import BEST, LAST
-from lix.runs.recipe import RECIPE, Recipe
-from lix.training.callbacks import epochs_trained
-from lix.training.run import HISTORY, RESULT
+from lix.runs.folder import RunFolder
+from lix.runs.history import epochs_done
+from lix.runs.recipe import Recipe
 
 POLL_SECONDS = 0.5
-LOG = "log.txt"
-ERROR = "error.txt"
-"""In a run folder: why the run failed when it was last tried."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +35,30 @@ class Job:
     """Name of the job that must be finished first."""
 
     @property
+    def folder(self) -> RunFolder:
+        """Where the training puts its files."""
+        return RunFolder(self.recipe.output)
+
+    @property
     def finished(self) -> bool:
-        return (self.recipe.output / RESULT).is_file()
+        return self.folder.finished
 
     @property
     def usable(self) -> bool:
-        """Whether others can be taught by it: a result that was kept without weights cannot."""
-        return self.finished and (self.recipe.output / BEST).is_file()
+        """Whether others can learn from it: a result that was kept without weights cannot."""
+        return self.folder.usable
 
     @property
     def epochs_done(self) -> int:
-        return epochs_trained(self.recipe.output / HISTORY)
+        return epochs_done(self.folder.history)
 
     def command(self) -> list[str]:
         """`lix train` or `lix distill` with the job's recipe, resuming what there is."""
-        output = self.recipe.output
-        output.mkdir(parents=True, exist_ok=True)
-        if not (output / LAST).is_file():  # else the folder's own recipe goes on
-            self.recipe.absolute().save(output / RECIPE)
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        if not self.folder.last.is_file():  # else the folder's own recipe goes on
+            self.recipe.absolute().save(self.folder.recipe)
         command = "distill" if self.recipe.distill else "train"
-        recipe = str((output / RECIPE).absolute())
+        recipe = str(self.folder.recipe.absolute())
         return [sys.executable, "-m", "lix", command, "-r", recipe, "--resume"]
 
     @property
@@ -88,7 +88,7 @@ def start_here(job: Job, environment: Mapping[str, str] | None = None) -> Proces
         environment: variables that it gets beside those of this process and its own.
     """
     command = job.command()
-    with (job.recipe.output / LOG).open("ab") as log:
+    with job.folder.log.open("ab") as log:
         return subprocess.Popen(
             command,
             stdout=log,
@@ -200,7 +200,7 @@ def _obstacle(job: Job, done: Collection[str]) -> str:
 
 def _failed(others: Sequence[Job], started: float, failed: Collection[str]) -> set[str]:
     """Names of the jobs that failed here, or since the start where others run them."""
-    notes = {job.name: job.recipe.output / ERROR for job in others}
+    notes = {job.name: job.folder.error for job in others}
     new = {n for n, note in notes.items() if note.is_file() and note.stat().st_mtime > started}
     return new | set(failed)
 
@@ -237,11 +237,11 @@ def _done(jobs: Sequence[Job]) -> set[str]:
 
 def _failure(job: Job, code: int) -> str | None:
     """Why a job that ended has failed; kept in its folder until it succeeds."""
-    note = job.recipe.output / ERROR
+    note = job.folder.error
     if code == 0 and job.finished:
         note.unlink(missing_ok=True)
         return None
-    log = job.recipe.output / LOG
+    log = job.folder.log
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     last = " ".join(text.strip().splitlines()[-1:])
     sentence = f"The training {job.name!r} failed: {last or f'exit code {code}'} (see {log})."

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from lix.core.errors import require
-from lix.study.jobs import LOG, Job, Process
+from lix.study.jobs import Job, Process
 
 
 def connect(
@@ -50,7 +50,7 @@ def connect(
     train = ray.remote(max_retries=0)(_train)
 
     def start(job: Job) -> Process:
-        log = str(job.recipe.output.absolute() / LOG)
+        log = str(job.folder.log.absolute())
         task = train.options(**_needs(job, cpus, gpus))
         return _Task(task.remote(job.command(), job.environment, log))
 

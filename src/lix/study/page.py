@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.core.files import write_text
 from lix.data.sample import SegDataset
-from lix.runs.checkpoint import BEST
 from lix.runs.data import open_dataset
+from lix.runs.folder import RunFolder
 from lix.study.cross import cross_cells, crossed
 from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
@@ -83,7 +83,7 @@ def _pictures(
 ) -> tuple[list[dict[str, str]], dict[str, tuple[int, int, int]]]:
     """RGB, X, labels and predictions of the first seed of each method, and the classes' colours."""
     first = {method: group[0].run for method, group in by_method(runs).items()}
-    first = {m: run for m, run in first.items() if (run.folder / BEST).is_file()}
+    first = {m: run for m, run in first.items() if RunFolder(run.folder).best.is_file()}
     if not first:
         return [], {}
     try:

@@ -20,12 +20,13 @@ from lix.methods.lix import LIX
 from lix.methods.parts.base import Method
 from lix.methods.parts.controller import BETA_MAX, BETA_MIN, confidence
 from lix.networks.parts.base import SegNetwork
-from lix.runs.checkpoint import BEST, load_network
+from lix.runs.checkpoint import load_network
 from lix.runs.data import open_dataset
+from lix.runs.folder import RunFolder
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.grid import Pictures
 from lix.study.store import Run
-from lix.training.prepare import load_method
+from lix.training.build import load_method
 
 Row = dict[str, Picture]
 """Pictures of one frame, by title."""
@@ -74,7 +75,7 @@ def draw(shown: Pictures, runs: Mapping[str, Run]) -> Figure:
         ValueError: an unknown class, no method with logits, or data that are not here.
     """
     wanted = shown.methods or tuple(runs)
-    missing = [m for m in wanted if m not in runs or not (runs[m].folder / BEST).is_file()]
+    missing = [m for m in wanted if m not in runs or not RunFolder(runs[m].folder).best.is_file()]
     if missing:
         raise ValueError(
             f"The pictures of {shown.kind} need checkpoints of {', '.join(missing)}, which are not "

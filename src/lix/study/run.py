@@ -18,7 +18,7 @@ from lix.streets import write_streets
 from lix.study.cross import check_across, evaluate_across
 from lix.study.gpus import Spread, visible_gpus
 from lix.study.grid import Planned, Study, plan
-from lix.study.jobs import ERROR, Job, Process, Watcher, run_jobs
+from lix.study.jobs import Job, Process, Watcher, run_jobs
 
 Shard = tuple[int, int]
 """Which part of how many, from 1."""
@@ -145,7 +145,7 @@ class Overall(Watcher):
     def waits(self, names: Collection[str]) -> None:
         for name in sorted(set(names) - self._waited):
             self._waited.add(name)
-            note = self._jobs[name].recipe.output / ERROR
+            note = self._jobs[name].folder.error
             tried = f"; its last try failed, see {note}" if note.is_file() else ""
             self._said.print(
                 f"Waiting for {self._labels[name]}, which another process has to train; start the "

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lix.runs.recipe import RECIPE, Recipe
-from lix.training.callbacks import read_history
-from lix.training.run import HISTORY, RESULT
+from lix.runs.folder import RunFolder
+from lix.runs.history import read_history
+from lix.runs.recipe import Recipe
 
 METRICS = ("mFsc", "fwFsc", "mIoU", "fwIoU")
 
@@ -48,11 +48,11 @@ def load_run(folder: Path) -> Run:
     Raises:
         FileNotFoundError: the run is not finished.
     """
-    if not (folder / RESULT).is_file():
+    if not RunFolder(folder).finished:
         raise FileNotFoundError(f"{folder} holds no finished run; finish it with --resume.")
-    result = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    recipe = Recipe.load(folder / RECIPE)
-    return Run(folder, recipe, result, read_history(folder / HISTORY))
+    result = json.loads(RunFolder(folder).result.read_text(encoding="utf-8"))
+    recipe = Recipe.load(RunFolder(folder).recipe)
+    return Run(folder, recipe, result, read_history(RunFolder(folder).history))
 
 
 def write_results(runs: Sequence[Run], path: Path) -> None:

@@ -1,9 +1,7 @@
-"""What happens beside the training steps: the history file, warnings, progress."""
+"""Lightning callbacks of a training: the history file, warnings of collapse, progress."""
 
 from __future__ import annotations
 
-import csv
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +11,8 @@ from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.core.files import atomic_write
 from lix.methods.parts.base import Method
+from lix.runs.history import read_history, write_history
 
 
 class History(L.Callback):
@@ -23,8 +21,6 @@ class History(L.Callback):
     `seconds` are those of the training steps, `val_seconds` those of an evaluation.
     """
 
-    HEADER = ("epoch", "quantity", "value")
-
     def __init__(self, path: Path) -> None:
         self.path = path
 
@@ -32,7 +28,7 @@ class History(L.Callback):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Drop rows of epochs that will be trained again."""
         self._rows = [row for row in read_history(self.path) if row[0] < trainer.current_epoch]
-        self._write()
+        write_history(self.path, self._rows)
 
     @rank_zero_only
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -55,12 +51,7 @@ class History(L.Callback):
         if self._validating:
             values["val_seconds"] = self._validating
         self._rows += [(trainer.current_epoch, name, value) for name, value in values.items()]
-        self._write()
-
-    def _write(self) -> None:
-        """The whole file anew, so that a kill never leaves half a row."""
-        with atomic_write(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([self.HEADER, *self._rows])
+        write_history(self.path, self._rows)
 
 
 def _metrics(trainer: L.Trainer) -> dict[str, float]:
@@ -71,27 +62,6 @@ def _metrics(trainer: L.Trainer) -> dict[str, float]:
         for name, value in trainer.callback_metrics.items()
         if evaluated or not name.startswith("val_")
     }
-
-
-def read_history(path: Path) -> list[tuple[int, str, float]]:
-    """Rows (epoch, quantity, value) of a `history.csv`; none if there is no file yet."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            (int(row["epoch"]), row["quantity"], float(row["value"]))
-            for row in csv.DictReader(file)
-        ]
-
-
-def epochs_trained(path: Path) -> int:
-    """Epochs in a `history.csv`, by its last row: a study asks it of every run twice a second."""
-    if not path.is_file():
-        return 0
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 256))
-        epoch = file.read().rstrip().rpartition(b"\n")[2].partition(b",")[0]
-    return int(epoch) + 1 if epoch.isdigit() else 0
 
 
 class Patience(EarlyStopping):

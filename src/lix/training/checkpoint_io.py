@@ -13,7 +13,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
 from lix.core.files import atomic_write, fsync
-from lix.runs.checkpoint import BEST, KEY, LAST
+from lix.runs.checkpoint import KEY
+from lix.runs.folder import RunFolder
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -55,7 +56,7 @@ def is_whole(path: Path) -> bool:
     return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
 
 
-def last_whole(output: Path, console: Console) -> Path | None:
+def last_whole(run: RunFolder, console: Console) -> Path | None:
     """The checkpoint that a run goes on from: its last one, or if that is damaged its best one.
 
     Removes what a kill left half written.
@@ -63,9 +64,9 @@ def last_whole(output: Path, console: Console) -> Path | None:
     Raises:
         ValueError: there are checkpoints and all are damaged.
     """
-    for part in (output / LAST).parent.glob(f".*{LAST.suffix}"):
+    for part in run.checkpoints.glob(f".*{run.last.suffix}"):
         part.unlink()
-    found = [output / name for name in (LAST, BEST) if (output / name).is_file()]
+    found = [path for path in (run.last, run.best) if path.is_file()]
     for path in found:
         if is_whole(path):
             if path != found[0]:
@@ -77,6 +78,6 @@ def last_whole(output: Path, console: Console) -> Path | None:
     if found:
         raise ValueError(
             f"{found[0]} is damaged or foreign, and so is every other checkpoint of the run; "
-            f"delete {found[0].parent} to train anew."
+            f"delete {run.checkpoints} to train anew."
         )
     return None

@@ -1,4 +1,4 @@
-"""A recipe → a trained network in a run folder."""
+"""Trains what a recipe says into its run folder: `lix train` and `lix distill`."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from rich.console import Console
 from lix.core.files import folder_lock, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
-from lix.runs.checkpoint import BEST, LAST, load_network
+from lix.runs.checkpoint import load_network
 from lix.runs.data import evaluation_loader
+from lix.runs.folder import RunFolder
+from lix.runs.history import read_history
 from lix.runs.provenance import commit, hardware, peak_memory
-from lix.runs.recipe import RECIPE, Recipe
-from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience, read_history
+from lix.runs.recipe import Recipe
+from lix.training.build import build
+from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience
 from lix.training.checkpoint_io import WholeCheckpoints, last_whole
 from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches
 from lix.training.module import SegModule
-from lix.training.prepare import prepare
 
-RESULT, HISTORY = "result.json", "history.csv"
-FIRST_STAGE = BEST.with_name("first_stage.ckpt")
-MAY_CHANGE = {"strategy", "workers", "threads", "accelerator"}
+RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
 
 
@@ -58,37 +58,45 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     """
     console = console or Console(stderr=True, soft_wrap=True)
     recipe = recipe.absolute()
-    output = recipe.output
+    run = RunFolder(recipe.output)
     first = rank_zero_only.rank == 0
-    if first and _claim(recipe, resume=resume):
-        console.print(f"{output} is finished already; its result is in {output / RESULT}.")
-        return output
+    if first and _is_done(run, recipe, resume=resume):
+        console.print(f"{run} is finished already; its result is in {run.result}.")
+        return run.path
     _quieten()
     torch.set_num_threads(recipe.training.threads)
-    module, batches = prepare(recipe, console)
-    with folder_lock(output) if first else nullcontext():
-        checkpoint = last_whole(output, console) if resume else None
+    module, batches = build(recipe, console)
+    if recipe.distill and module.teacher is not None:
+        matrix = evaluate(
+            module.teacher,
+            evaluation_loader(recipe.data, batches.val, with_x=module.teacher.x_channels > 0),
+            accelerator=recipe.training.accelerator,
+        )
+        console.print(
+            f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %"
+        )
+    with folder_lock(run.path) if first else nullcontext():
+        checkpoint = last_whole(run, console) if resume else None
         if first:
-            recipe.save(output / RECIPE)
+            recipe.save(run.recipe)
         _train(recipe, module, batches, checkpoint, console)
-    return output
+    return run.path
 
 
 def _train(
     recipe: Recipe, module: SegModule, batches: Batches, checkpoint: Path | None, console: Console
 ) -> None:
     """Train from the start or from a checkpoint, and write the result."""
-    output = recipe.output
+    run = RunFolder(recipe.output)
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
-        run_first_stage(
-            module, batches, trainer.strategy.root_device, output / FIRST_STAGE, console
-        )
+        run_first_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except ArithmeticError as error:
-        last = output / LAST
-        kept = f"the last good checkpoint is {last}" if last.is_file() else "there is no checkpoint"
+        kept = "there is no checkpoint"
+        if run.last.is_file():
+            kept = f"the last good checkpoint is {run.last}"
         raise ArithmeticError(f"{error} ({kept})") from None
     except SystemExit:
         # Lightning turns Ctrl-C into an exit of the whole process.
@@ -99,29 +107,27 @@ def _train(
         _conclude(recipe, batches, _warnings(trainer), console)
 
 
-def _claim(recipe: Recipe, *, resume: bool) -> bool:
-    """Whether the run is finished, with its weights; raises where the folder holds another run."""
-    saved = recipe.output / RECIPE
-    if not saved.is_file():
+def _is_done(run: RunFolder, recipe: Recipe, *, resume: bool) -> bool:
+    """Whether the run is finished, with its weights; raises if the folder holds another run."""
+    if not run.recipe.is_file():
         return False
     if not resume:
         raise ValueError(
-            f"{recipe.output} already holds a run; continue it with --resume or choose another "
-            "--output."
+            f"{run} already holds a run; continue it with --resume or choose another --output."
         )
-    before, now = _fixed(Recipe.load(saved)), _fixed(recipe)
+    before, now = _fixed(Recipe.load(run.recipe)), _fixed(recipe)
     changed = sorted(k for k in now.keys() | before.keys() if now.get(k) != before.get(k))
     if changed:
         raise ValueError(
-            f"{saved} was made with other settings ({', '.join(changed)}); a resume cannot "
+            f"{run.recipe} was made with other settings ({', '.join(changed)}); a resume cannot "
             "change them, so choose another --output."
         )
-    return (recipe.output / RESULT).is_file() and (recipe.output / BEST).is_file()
+    return run.usable
 
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:
     """Settings by dotted name that must not change between a start and a resume."""
-    may_change = MAY_CHANGE | ({"epochs"} if recipe.optim.schedule == "constant" else set())
+    may_change = RESUMABLE | ({"epochs"} if recipe.optim.schedule == "constant" else set())
     dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": may_change})
     flat: dict[str, Any] = {}
     for section, value in dumped.items():
@@ -131,25 +137,25 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
 
 
 def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
-    training, output = recipe.training, recipe.output
+    training, run = recipe.training, RunFolder(recipe.output)
     checkpoints = {
-        "dirpath": (output / BEST).parent,
+        "dirpath": run.checkpoints,
         "enable_version_counter": False,
         "save_on_train_epoch_end": True,
     }
     callbacks: list[L.Callback] = [
         ModelCheckpoint(
-            filename=BEST.stem,
+            filename=run.best.stem,
             monitor="val_mIoU",
             mode="max",
             every_n_epochs=training.evaluate_every,
             **checkpoints,
         ),
-        ModelCheckpoint(filename=LAST.stem, **checkpoints),
+        ModelCheckpoint(filename=run.last.stem, **checkpoints),
         Patience(
             "val_mIoU", mode="max", patience=math.ceil(training.patience / training.evaluate_every)
         ),
-        History(output / HISTORY),
+        History(run.history),
         EpochLines(console, training.epochs),
     ]
     if module.method is not None:
@@ -167,7 +173,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         accumulate_grad_batches=recipe.optim.accumulate,
         callbacks=callbacks,
         plugins=[WholeCheckpoints()],
-        logger=TensorBoardLogger(output, name="", version="tensorboard"),
+        logger=TensorBoardLogger(run.path, name="", version="tensorboard"),
         enable_progress_bar=console.is_terminal,
         enable_model_summary=False,
         use_distributed_sampler=False,
@@ -181,16 +187,17 @@ def _warnings(trainer: L.Trainer) -> list[str]:
     return [sentence for callback in found for sentence in callback.said.values()]
 
 
-def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Console) -> None:
+def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: Console) -> None:
     """Evaluate the best checkpoint and write the result."""
-    network, spec = load_network(recipe.output)
+    run = RunFolder(recipe.output)
+    network, spec = load_network(run.path)
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
     confusion = evaluate(network, loader, accelerator=recipe.training.accelerator)
     result = scores(confusion)
-    trained = read_history(recipe.output / HISTORY)
+    trained = read_history(run.history)
     stored = {
         **result.as_dict(spec.classes),
-        "warnings": said,
+        "warnings": collapsed,
         "confusion": confusion.tolist(),
         "seconds": sum(value for _, name, value in trained if name in ("seconds", "val_seconds")),
         "epochs": 1 + max(epoch for epoch, _, _ in trained),
@@ -201,9 +208,8 @@ def _conclude(recipe: Recipe, batches: Batches, said: list[str], console: Consol
         "commit": commit(),
         "hardware": hardware(),
     }
-    path = recipe.output / RESULT
-    write_text(path, json.dumps(stored, indent=1))
-    console.print(f"{recipe.output}: val mIoU {100 * result.mIoU:.1f} %; result in {path}")
+    write_text(run.result, json.dumps(stored, indent=1))
+    console.print(f"{run}: val mIoU {100 * result.mIoU:.1f} %; result in {run.result}")
 
 
 def _quieten() -> None:

@@ -1,4 +1,4 @@
-"""A recipe → what is trained: network, teacher, method and data, checked before anything runs."""
+"""A recipe → what `fit` trains: network, teacher, method and data, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -10,55 +10,43 @@ from rich.console import Console
 from lix.core.registry import find
 from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
-from lix.evaluation.evaluate import evaluate
-from lix.evaluation.metrics import scores
 from lix.methods import build_method
 from lix.methods.parts.base import Method
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
-from lix.runs.checkpoint import BEST, NetworkSpec, load_network
+from lix.runs.checkpoint import NetworkSpec, load_network
 from lix.runs.damaged import open_readable
-from lix.runs.data import evaluation_loader
+from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
 from lix.training.loaders import Batches, derived_seed
 from lix.training.module import SegModule, feature_pairs
 
+Names = tuple[tuple[str, ...], tuple[str, ...]]
+"""Names of the student's and of the teacher's maps that are compared, in order."""
 
-def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
-    """Build what a recipe describes, and evaluate its teacher before anything is trained."""
+
+def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
+    """Build what a recipe describes; nothing is trained yet.
+
+    Raises:
+        ValueError, FileNotFoundError: settings, data or teacher are wrong.
+    """
     torch.manual_seed(derived_seed(recipe.training.seed))
-    with_x = recipe.role == "teacher" or recipe.distill is not None
-    train = open_readable(recipe.data, "train", with_x=with_x, console=console)
-    val = open_readable(recipe.data, "val", with_x=with_x, console=console)
-    if shared := len(set(train.ids) & set(val.ids)):
-        console.print(
-            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
-            "are the same images, the scores mean nothing."
-        )
+    train, val = _open_data(recipe, console)
     spec = _spec(recipe, train)
     network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
     if recipe.training.sync_batchnorm:
         network = _synchronised(network, recipe.training)
-    distill, optim, training = recipe.distill, recipe.optim, recipe.training
+    distill, training = recipe.distill, recipe.training
     method = teacher = None
-    features: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    features: Names = ((), ())
     if distill and distill.method != "none":
         teacher = _teacher(distill.teacher, recipe, train)
         method, features = _method(distill, network, teacher)
-        loader = evaluation_loader(recipe.data, val, with_x=teacher.x_channels > 0)
-        matrix = evaluate(teacher, loader, accelerator=training.accelerator)
-        result = scores(matrix)
-        console.print(f"teacher {distill.teacher}: val mIoU {100 * result.mIoU:.1f} %")
-        method.epoch = training.epochs - 1
-        if "hard" in method.idle:
-            raise ValueError(
-                f"{distill.method} leaves none of the {training.epochs} epochs for the labels; "
-                "lower its hint_epochs or raise training.epochs."
-            )
     module = SegModule(
         network,
         spec,
-        optim,
+        recipe.optim,
         epochs=training.epochs,
         seed=training.seed,
         max_class_weight=training.max_class_weight,
@@ -78,6 +66,19 @@ def prepare(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         x_in_training=is_teacher or bool(teacher and teacher.x_channels),
         x_in_validation=is_teacher,
     )
+
+
+def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset]:
+    """Both splits; warns if they share frames."""
+    with_x = recipe.role == "teacher" or recipe.distill is not None
+    train = open_readable(recipe.data, "train", with_x=with_x, console=console)
+    val = open_readable(recipe.data, "val", with_x=with_x, console=console)
+    if shared := len(set(train.ids) & set(val.ids)):
+        console.print(
+            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
+            "are the same images, the scores mean nothing."
+        )
+    return train, val
 
 
 def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:
@@ -134,9 +135,9 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
 
 def _method(
     distill: Distillation, network: SegNetwork, teacher: SegNetwork
-) -> tuple[Method, tuple[tuple[str, ...], tuple[str, ...]]]:
+) -> tuple[Method, Names]:
     cls: type[Method] = find("methods", distill.method).load()
-    names: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+    names: Names = ((), ())
     if cls.kind == "logit" and (distill.features or distill.teacher_features):
         raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
     if cls.kind in ("feature", "both"):
@@ -160,7 +161,9 @@ def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Met
     if recipe.distill is None:
         raise ValueError(f"{recipe.output} is no distillation.")
     method, _ = _method(recipe.distill, network, teacher)
-    stored = torch.load(recipe.output / BEST, map_location="cpu", weights_only=True)["state_dict"]
+    stored = torch.load(RunFolder(recipe.output).best, map_location="cpu", weights_only=True)[
+        "state_dict"
+    ]
     own = {k.removeprefix("method."): v for k, v in stored.items() if k.startswith("method.")}
     method.load_state_dict(own)
     return method.eval()
