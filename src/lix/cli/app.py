@@ -76,10 +76,12 @@ def cite(method: str = "lix") -> None:
     Args:
         method: see `lix list methods`.
     """
-    citation = find("methods", method).load().citation
-    if not citation:
+    from lix.methods.parts.citations import bibtex
+
+    key = find("methods", method).load().citation
+    if not key:
         raise ValueError(f"{method!r} is the baseline without distillation; it has no paper.")
-    print(citation)
+    print(bibtex(key))
 
 
 @app.meta.default

@@ -18,7 +18,8 @@ from lix.evaluation.metrics import scores
 from lix.methods.dwld import DWLD
 from lix.methods.lix import LIX
 from lix.methods.parts.base import Method
-from lix.methods.parts.controller import BETA_MAX, BETA_MIN, confidence
+from lix.methods.parts.beta.entropy import confidence
+from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 from lix.runs.data import open_dataset
@@ -160,7 +161,7 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
             zs, zt = (frame.logits(n[label]) for n in (gallery.networks, teachers))
             row[f"{label}: KL(T‖S)"] = _scaled(_divergence(zt, zs), 2.0)
             if (dwld := _dwld(method)) is not None:
-                beta = dwld.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
+                beta = dwld.controller.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
                 if isinstance(beta, Tensor):
                     labels = frame.target.clamp(max=len(zs) - 1)[None]
                     own = beta[0].detach().gather(0, labels)[0]

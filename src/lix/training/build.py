@@ -63,9 +63,14 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         recipe,
         train,
         val,
-        x_in_training=is_teacher or bool(teacher and teacher.x_channels),
+        x_in_training=is_teacher or _sees_x(teacher, method),
         x_in_validation=is_teacher,
     )
+
+
+def _sees_x(teacher: SegNetwork | None, method: Method | None) -> bool:
+    """Whether distillation loads X: for the teacher, or for a method that learns from it."""
+    return bool((teacher and teacher.x_channels) or (method and method.needs_x))
 
 
 def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset]:
@@ -141,7 +146,7 @@ def _method(
     if cls.kind == "logit" and (distill.features or distill.teacher_features):
         raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
     if cls.kind in ("feature", "both"):
-        default = slice(-1, None) if cls.maps == "last" else slice(None)
+        default = slice(-1, None) if cls.default_pairs == "last" else slice(None)
         names = (
             distill.features or network.default_features[default],
             distill.teacher_features or distill.features or teacher.default_features[default],

@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
@@ -27,11 +27,11 @@ from lix.runs.history import read_history
 from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
 from lix.training.build import build
-from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience
+from lix.training.callbacks import CollapseWarnings, EpochLines, History
 from lix.training.checkpoint_io import WholeCheckpoints, last_whole
-from lix.training.first_stage import run_first_stage
 from lix.training.loaders import Batches
 from lix.training.module import SegModule
+from lix.training.teacher_stage import run_teacher_stage
 
 RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
@@ -90,7 +90,7 @@ def _train(
     run = RunFolder(recipe.output)
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
-        run_first_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
+        run_teacher_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except ArithmeticError as error:
@@ -152,7 +152,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
             **checkpoints,
         ),
         ModelCheckpoint(filename=run.last.stem, **checkpoints),
-        Patience(
+        EarlyStopping(
             "val_mIoU", mode="max", patience=math.ceil(training.patience / training.evaluate_every)
         ),
         History(run.history),
@@ -184,7 +184,7 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
 
 def _warnings(trainer: L.Trainer) -> list[str]:
     found = [c for c in trainer.callbacks if isinstance(c, CollapseWarnings)]
-    return [sentence for callback in found for sentence in callback.said.values()]
+    return [sentence for callback in found for sentence in callback.warnings.values()]
 
 
 def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: Console) -> None:

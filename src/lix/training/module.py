@@ -14,7 +14,7 @@ from lix.core.types import IGNORE_INDEX, SegOutput
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
 from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import mean_over_processes
+from lix.methods.parts.distributed import mean_over_processes
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import KEY, NetworkSpec
 from lix.runs.recipe import Optim
@@ -125,10 +125,7 @@ class SegModule(L.LightningModule):
         with torch.no_grad():
             teacher_x = batch["x"] if self.teacher.x_channels else None
             teacher = self.teacher(image, teacher_x, features=self.teacher_features)
-        distilled: dict[str, Tensor] = self.method(student, teacher, target)
-        pixels = (target != IGNORE_INDEX).sum().float()
-        share = pixels / mean_over_processes(pixels).clamp(min=1e-6)
-        distilled |= {name: share * distilled[name] for name in self.method.per_pixel}
+        distilled = self.method(student, teacher, target, x=batch.get("x"))
         return {"hard": self.method.hard_weight * terms["hard"]} | distilled
 
     def on_train_epoch_end(self) -> None:

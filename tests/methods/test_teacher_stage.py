@@ -1,4 +1,4 @@
-"""First stages: what they learn on the teacher alone, what they leave alone, and their protocol."""
+"""Teacher stages: what they learn on the teacher, what they leave alone, and their protocol."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from lix.core.registry import entries
 from lix.methods import FeaturePair, Method, build_method, dice
-from lix.methods.parts.first_stage import Batch, FirstStage
+from lix.methods.parts.teacher_stage import Batch
 from lix.networks import FeatureSpec, SegNetwork, SegOutput, build_network
 
 K = 5
@@ -88,13 +88,13 @@ def test_ft_learns_to_reconstruct_the_teacher(stub: Stub) -> None:
     assert error < 0.8 * (medians - ft).abs().mean()
 
 
-def test_ft_first_stage_is_the_mean_error_over_labelled_cells(stub: Stub) -> None:
+def test_ft_teacher_stage_is_the_mean_error_over_labelled_cells(stub: Stub) -> None:
     data = batches(stub, count=1)
     method = build("ft")
     ft = maps(stub, data)[0]
     blanked = torch.cat([torch.zeros_like(ft[:, :, :1]), ft[:, :, 1:]], dim=2)
     expected = (method.paraphrasers[0](blanked) - ft)[:, :, 1:].abs().mean()
-    loss = method.first_stage().loss(*known(stub, data[0], ("late",)))
+    loss = method.teacher_stage().loss(*known(stub, data[0], ("late",)))
     torch.testing.assert_close(loss, expected)
 
 
@@ -116,7 +116,7 @@ def test_maskd_tokens_come_apart_without_losing_the_task(stub: Stub) -> None:
         return torch.stack(shared).mean().item()
 
     def loss() -> float:
-        stage = method.first_stage()
+        stage = method.teacher_stage()
         return torch.stack([stage.loss(*known(stub, batch)) for batch in data]).mean().item()
 
     overlap_before, loss_before = overlap(), loss()
@@ -145,7 +145,7 @@ def test_ft_is_frozen_but_for_the_translator(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("name", TWO_STAGES)
-def test_no_gradient_of_the_first_stage_is_left(name: str, stub: Stub) -> None:
+def test_no_gradient_of_the_teacher_stage_is_left(name: str, stub: Stub) -> None:
     """Else the first step of an optimiser over `method.parameters()` moves what is frozen."""
     method = build(name, passes=1)
     method.prepare(stub, batches(stub))
@@ -153,7 +153,7 @@ def test_no_gradient_of_the_first_stage_is_left(name: str, stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("name", TWO_STAGES)
-def test_a_first_stage_that_diverges_is_said(name: str, stub: Stub) -> None:
+def test_a_teacher_stage_that_diverges_is_said(name: str, stub: Stub) -> None:
     with pytest.raises((ArithmeticError, ValueError), match="lr"):
         build(name, passes=3, lr=1e20).prepare(stub, batches(stub))
 
@@ -167,7 +167,7 @@ def test_maskd_has_nothing_to_train_beside_the_student(stub: Stub) -> None:
 
 
 @pytest.mark.parametrize("name", TWO_STAGES)
-def test_the_first_stage_leaves_an_rgb_x_teacher_as_it_is(name: str) -> None:
+def test_the_teacher_stage_leaves_an_rgb_x_teacher_as_it_is(name: str) -> None:
     teacher: SegNetwork = build_network("mfnet", K, 1).eval()
     data: list[Batch] = [
         (torch.rand(2, 3, 16, 32), torch.rand(2, 1, 16, 32), torch.randint(0, K, (2, 16, 32)))
@@ -191,7 +191,7 @@ def test_the_first_stage_leaves_an_rgb_x_teacher_as_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", TWO_STAGES)
 @pytest.mark.parametrize("garbage", [1e4, float("nan")])
-def test_ignored_pixels_do_not_change_the_first_stage(
+def test_ignored_pixels_do_not_change_the_teacher_stage(
     name: str, garbage: float, stub: Stub
 ) -> None:
     data = batches(stub)
@@ -202,7 +202,7 @@ def test_ignored_pixels_do_not_change_the_first_stage(
 
 
 @pytest.mark.parametrize("name", TWO_STAGES)
-def test_ignored_samples_do_not_change_the_first_stage(name: str, stub: Stub) -> None:
+def test_ignored_samples_do_not_change_the_teacher_stage(name: str, stub: Stub) -> None:
     data = batches(stub)
     more = [
         (torch.cat([image, image]), None, torch.cat([target, torch.full_like(target, 255)]))
@@ -230,44 +230,25 @@ def test_batches_that_can_be_passed_over_only_once_are_refused(
     build(name, passes=1).prepare(stub, once(data))
 
 
-class Record:
-    """Says that `done` passes are over, and notes what it is told."""
-
-    def __init__(self, done: int) -> None:
-        self.done, self.calls = done, []
-
-    def restore(self, stage: FirstStage) -> None:
-        self.calls.append("restore")
-        stage.done = self.done
-
-    def passed(self, stage: FirstStage, loss: float) -> None:
-        assert isinstance(loss, float)
-        assert loss > 0
-        assert not any(p.requires_grad for p in stage.part.parameters())
-        self.calls.append(f"passed {stage.done}/{stage.passes}")
-
-
 @pytest.mark.parametrize("name", TWO_STAGES)
-@pytest.mark.parametrize("done", [0, 1, 3])
-def test_a_record_is_restored_once_and_told_of_every_pass(name: str, done: int, stub: Stub) -> None:
-    record, data = Record(done), batches(stub, count=2)
+def test_a_prepared_part_is_frozen(name: str, stub: Stub) -> None:
+    data = batches(stub, count=2)
     method = build(name, passes=3)
-    method.prepare(stub, data, record=record)
-    assert record.calls == ["restore", *(f"passed {i}/3" for i in range(done + 1, 4))]
-    assert len(stub.asked) == 2 * (3 - done)
-    assert not any(p.requires_grad for p in method.first_stage().part.parameters())
+    method.prepare(stub, data)
+    assert len(stub.asked) == 2 * 3
+    assert not any(p.requires_grad for p in method.teacher_stage().part.parameters())
 
 
 @pytest.mark.parametrize("name", TWO_STAGES)
-def test_a_pass_reports_the_mean_loss_and_takes_one_step_a_batch(name: str, stub: Stub) -> None:
+def test_an_epoch_reports_the_mean_loss_and_takes_one_step_a_batch(name: str, stub: Stub) -> None:
     """Steps at lr = 1e-30 leave the part as it is, so that the losses are those of the start."""
     data = batches(stub, count=3)
     method = build(name, lr=1e-30, passes=1)
-    stage = method.first_stage()
+    stage = method.teacher_stage()
     features = ("late",) if name == "ft" else ()
     losses = [stage.loss(*known(stub, batch, features)).item() for batch in data]
-    assert stage.run_pass(stub, data, features) == pytest.approx(sum(losses) / 3)
-    assert stage.done == 1
+    assert stage.run_epoch(stub, data, features) == pytest.approx(sum(losses) / 3)
+    assert stage.epochs_done == 1
 
 
 @pytest.mark.parametrize("pairs", [1, 2])
@@ -281,13 +262,13 @@ def test_the_teachers_last_default_maps_are_asked_for(pairs: int, stub: Stub) ->
 
 
 @pytest.mark.parametrize("name", [n for n in entries("methods") if n not in TWO_STAGES])
-def test_other_methods_have_no_first_stage(name: str) -> None:
+def test_other_methods_have_no_teacher_stage(name: str) -> None:
     """Neither the teacher nor the batches are touched."""
     kind = entries("methods")[name].load().kind
     method = build_method(name, PAIRS if kind in ("feature", "both") else (), K)
     before = {key: value.clone() for key, value in method.state_dict().items()}
     learning = [p.requires_grad for p in method.parameters()]
-    assert method.first_stage() is None
-    method.prepare(None, None, record=Record(0))
+    assert method.teacher_stage() is None
+    method.prepare(None, None)
     assert all(torch.equal(v, before[key]) for key, v in method.state_dict().items())
     assert [p.requires_grad for p in method.parameters()] == learning

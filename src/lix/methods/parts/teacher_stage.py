@@ -1,10 +1,9 @@
-"""The first stage of a two-stage method: a part of it, trained on the teacher alone."""
+"""A part of a method that is trained on the teacher before the student: FT's and MasKD's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,26 +16,32 @@ Batch = tuple[Tensor, Tensor | None, Tensor]
 
 
 @dataclass
-class FirstStage:
+class TeacherStage:
     """What is trained before the student, and how."""
 
     part: nn.Module
     loss: Callable[[SegOutput, Tensor], Tensor]
-    """Of the teacher's output and the target."""
+    """Loss of the teacher's output and the target."""
     optimizer: torch.optim.Optimizer
-    passes: int
-    """Over the training data."""
-    done: int = 0
+    epochs: int
+    epochs_done: int = 0
 
-    def run_pass(
+    def run_epoch(
         self, teacher: SegNetwork, batches: Iterable[Batch], features: Sequence[str]
     ) -> float:
-        """One pass; returns the mean loss.
+        """Train the part for one pass over the batches; returns the mean loss.
+
+        Args:
+            teacher: the frozen teacher.
+            batches: (image, X or None, target).
+            features: names of the teacher's maps that the loss sees.
 
         Raises:
-            ValueError: there are no batches.
+            ValueError: the teacher is in training mode, or there are no batches.
             ArithmeticError: the loss is NaN or infinite.
         """
+        if teacher.training:
+            raise ValueError("The teacher is in training mode; call teacher.eval().")
         self.part.requires_grad_(True)
         try:
             losses = [self._step(teacher, batch, features) for batch in batches]
@@ -47,30 +52,20 @@ class FirstStage:
             raise ValueError(
                 "The batches are used up; give prepare a list or a DataLoader, not an iterator."
             )
-        self.done += 1
+        self.epochs_done += 1
         return sum(losses) / len(losses)
 
     def _step(self, teacher: SegNetwork, batch: Batch, features: Sequence[str]) -> float:
         image, x, target = batch
         with torch.no_grad():
-            known = teacher(image, x, features=features)
-        loss = self.loss(known, target)
+            output = teacher(image, x, features=features)
+        loss = self.loss(output, target)
         if not loss.isfinite():
             raise ArithmeticError(
-                f"The first stage diverged in pass {self.done + 1}: its loss became {loss.item()}; "
-                "lower the method's option lr and start again."
+                f"The teacher stage diverged in epoch {self.epochs_done + 1}: its loss became "
+                f"{loss.item()}; lower the method's option lr and start again."
             )
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
         return loss.item()
-
-
-class StageRecord(Protocol):
-    """Keeps a first stage over interruptions, and says how far it is."""
-
-    def restore(self, stage: FirstStage) -> None:
-        """Bring the stage to where it was."""
-
-    def passed(self, stage: FirstStage, loss: float) -> None:
-        """A pass has ended."""
