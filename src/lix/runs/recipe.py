@@ -165,9 +165,9 @@ class Distillation(Section):
     options: Options = {}
     """Options of the method, as in `--options.temperature 4`."""
     features: tuple[str, ...] = ()
-    """Student feature maps that feature distillation compares; default: the network's choice."""
+    """Student feature maps that feature distillation compares; default: see `lix.pair`."""
     teacher_features: tuple[str, ...] = ()
-    """The teacher's maps, in the same order; default: `features`, or the teacher's choice."""
+    """The teacher's maps, in the same order; default: `features`, or see `lix.pair`."""
 
 
 class Settings(Section):

@@ -12,6 +12,7 @@ from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
 from lix.methods import build_method
 from lix.methods.parts.base import Method
+from lix.methods.parts.pairing import pair
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network
@@ -146,11 +147,11 @@ def _method(
     if cls.kind == "logit" and (distill.features or distill.teacher_features):
         raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
     if cls.kind in ("feature", "both"):
-        default = slice(-1, None) if cls.default_pairs == "last" else slice(None)
-        names = (
-            distill.features or network.default_features[default],
-            distill.teacher_features or distill.features or teacher.default_features[default],
-        )
+        names = (distill.features, distill.teacher_features or distill.features)
+        if not all(names):
+            proposed = pair(teacher, network, show=False)
+            default = slice(-1, None) if cls.default_pairs == "last" else slice(None)
+            names = (names[0] or proposed.student[default], names[1] or proposed.teacher[default])
     method = build_method(
         distill.method,
         feature_pairs(network, teacher, names),
