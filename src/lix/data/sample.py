@@ -79,15 +79,15 @@ class SegDataset(ABC):
         return False
 
     @abstractmethod
-    def image_path(self, index: int) -> Path:
+    def image_path(self, frame: str) -> Path:
         """The RGB image of a frame."""
 
     @abstractmethod
-    def label_path(self, index: int) -> Path:
+    def label_path(self, frame: str) -> Path:
         """The file that holds a frame's labels."""
 
     @abstractmethod
-    def read_target(self, index: int) -> NDArray[np.uint8]:
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
         """(H, W) train ids of a frame, 255 = ignored.
 
         Raises:
@@ -106,11 +106,11 @@ class SegDataset(ABC):
         """What frames of one instant have in common, to keep these together in a single drive."""
         return name
 
-    def intrinsics(self, index: int) -> Tensor | None:
+    def intrinsics(self, frame: str) -> Tensor | None:
         """(3, 3) camera matrix of a frame's image in pixels, None where it is not known."""
         return None
 
-    def read(self, index: int, *, with_x: bool) -> Sample:
+    def read(self, frame: str, *, with_x: bool) -> Sample:
         """Read one frame; the files of X are opened only where `with_x`.
 
         Raises:
@@ -119,15 +119,15 @@ class SegDataset(ABC):
             ValueError: X is asked for and the set has none.
         """
         sample = Sample(
-            image=read_rgb(self.image_path(index)),
-            target=tv_tensors.Mask(torch.from_numpy(self.read_target(index)).long()),
-            id=self.ids[index],
-            intrinsics=self.intrinsics(index),
+            image=read_rgb(self.image_path(frame)),
+            target=tv_tensors.Mask(torch.from_numpy(self.read_target(frame)).long()),
+            id=frame,
+            intrinsics=self.intrinsics(frame),
         )
         if with_x:
             self.require_x()
-            sample.x = tuple(source.read(index) for source in self.x_sources)
-        return check_sizes(sample, self.image_path(index))
+            sample.x = tuple(source.read(frame) for source in self.x_sources)
+        return check_sizes(sample, self.image_path(frame))
 
     def require_x(self) -> None:
         """Look, the first time, for X of every frame.
@@ -143,7 +143,7 @@ class SegDataset(ABC):
                 "and name its folder under data.options.x."
             )
         for source in self.x_sources:
-            source.require(range(len(self)))
+            source.require(self.ids)
         self._x_is_complete = True
 
 

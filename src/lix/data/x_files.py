@@ -124,13 +124,13 @@ class XSource(Protocol):
     def spec(self) -> XSpec:
         """Kind and number of channels."""
 
-    def require(self, indices: Iterable[int]) -> None:
+    def require(self, frames: Iterable[str]) -> None:
         """Raise a ValueError that names the first missing files, if any are."""
 
-    def path(self, index: int) -> Path:
+    def path(self, frame: str) -> Path:
         """File of a frame."""
 
-    def read(self, index: int) -> X:
+    def read(self, frame: str) -> X:
         """X of a frame."""
 
 
@@ -143,18 +143,18 @@ class FileSource:
         fix: what to do where files are missing.
     """
 
-    def __init__(self, files: XFiles, path: Callable[[int], Path], fix: str) -> None:
+    def __init__(self, files: XFiles, path: Callable[[str], Path], fix: str) -> None:
         self.files, self.path, self.fix = files, path, fix
 
     @property
     def spec(self) -> XSpec:
         return self.files.spec
 
-    def require(self, indices: Iterable[int]) -> None:
-        require_files([self.path(i) for i in indices], self.spec.kind, self.fix)
+    def require(self, frames: Iterable[str]) -> None:
+        require_files([self.path(frame) for frame in frames], self.spec.kind, self.fix)
 
-    def read(self, index: int) -> X:
-        return self.files.read(self.path(index))
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
 
 class FolderSource:
@@ -172,7 +172,7 @@ class FolderSource:
     Nothing is opened before X is asked for: a student may name folders that it does not have.
     """
 
-    def __init__(self, folder: Path, root: Path, image: Callable[[int], Path]) -> None:
+    def __init__(self, folder: Path, root: Path, image: Callable[[str], Path]) -> None:
         self.folder, self.root, self.image = folder, root, image
         self._present: dict[Path, frozenset[str]] = {}
 
@@ -185,15 +185,15 @@ class FolderSource:
     def spec(self) -> XSpec:
         return self.files.spec
 
-    def require(self, indices: Iterable[int]) -> None:
+    def require(self, frames: Iterable[str]) -> None:
         fix = "make them with `lix data depth`"
-        require_files([self.path(i) for i in indices], self.spec.kind, fix)
+        require_files([self.path(frame) for frame in frames], self.spec.kind, fix)
 
-    def read(self, index: int) -> X:
-        return self.files.read(self.path(index))
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
-    def path(self, index: int) -> Path:
-        wanted = self.folder / self.image(index).relative_to(self.root)
+    def path(self, frame: str) -> Path:
+        wanted = self.folder / self.image(frame).relative_to(self.root)
         here = wanted.parent
         if here not in self._present:
             names = (path.name for path in here.iterdir()) if here.is_dir() else ()
@@ -208,7 +208,7 @@ class FolderSource:
 def open_x(
     folders: Folders,
     root: Path,
-    image: Callable[[int], Path],
+    image: Callable[[str], Path],
     own: tuple[XSource, ...] = (),
 ) -> tuple[XSource, ...]:
     """The sources of X that a user names, or the data set's own where none is named.

@@ -44,7 +44,7 @@ class EvaluationSet(Dataset[dict[str, Any]]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        sample = self.dataset.read(index, with_x=self.with_x)
+        sample = self.dataset.read(self.dataset.ids[index], with_x=self.with_x)
         return to_batch(resize(sample, self.data.size), self.data.x)
 
 

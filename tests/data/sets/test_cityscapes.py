@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lix.data import build_dataset
 from lix.data.modalities import Disparity
 from lix.data.sets.cityscapes import CLASSES, LABEL_IDS, Cityscapes
+from tests.data.frames import intrinsics, read, target
 from tests.data.sets.test_vkitti2 import plain, save
 
 SIZE = (8, 16)
@@ -95,7 +96,7 @@ def test_classes() -> None:
 def test_official_splits(root: Path) -> None:
     assert Cityscapes(root).ids == TRAIN
     assert Cityscapes(root, split="val").ids == FRAMES["val"]
-    sample = Cityscapes(root).read(1, with_x=False)
+    sample = read(Cityscapes(root), 1, with_x=False)
     assert sample.id == TRAIN[1]
     assert sample.image[:, 0, 0].tolist() == [91, 100, 110]
     assert sample.target.dtype == torch.int64
@@ -105,12 +106,12 @@ def test_official_splits(root: Path) -> None:
 def test_train_ids_are_read_where_every_frame_has_them(root: Path) -> None:
     swapped = np.where(TARGET == 0, 18, TARGET)
     write_train_ids(root, TRAIN[:2], swapped)
-    assert np.array_equal(Cityscapes(root).read_target(0), TARGET)
+    assert np.array_equal(target(Cityscapes(root), 0), TARGET)
     write_train_ids(root, TRAIN, swapped)
     shutil.rmtree(root / "gtFine" / "val")
     for path in (root / "gtFine").rglob("*_labelIds.png"):
         path.unlink()
-    assert np.array_equal(Cityscapes(root).read_target(0), swapped)
+    assert np.array_equal(target(Cityscapes(root), 0), swapped)
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["label ids", "train ids"])
@@ -122,11 +123,11 @@ def test_labels_from_the_other_table(root: Path, trained: bool) -> None:
         save(root / "gtFine/train" / f"{TRAIN[0]}_gtFine_labelIds.png", TARGET)
         cause = r"the label 255, .*into _gtFine_labelTrainIds\.png"
     with pytest.raises(ValueError, match=rf"{TRAIN[0]}_gtFine_.*{cause}[^\n]*\.$"):
-        Cityscapes(root).read_target(0)
+        target(Cityscapes(root), 0)
 
 
 def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) -> None:
-    x = Cityscapes(root).read(0, with_x=True).x[0]
+    x = read(Cityscapes(root), 0, with_x=True).x[0]
     assert isinstance(x, Disparity)
     assert x.dtype == torch.float32
     assert plain(x)[0, 0, :2].isnan().all()
@@ -138,19 +139,19 @@ def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) ->
 def test_disparity_that_lost_its_16_bits(root: Path, dtype: type) -> None:
     save(root / "disparity/train" / f"{TRAIN[0]}_disparity.png", DISPARITY.astype(dtype))
     with pytest.raises(ValueError, match=r"disparity\.png holds (uint8|bool), not uint16; .*\.$"):
-        Cityscapes(root).read(0, with_x=True)
+        read(Cityscapes(root), 0, with_x=True)
 
 
 def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = spy(monkeypatch)
     data = Cityscapes(root)
-    data.read(0, with_x=False)
+    data.read(data.ids[0], with_x=False)
     assert [name for name in opened if "leftImg8bit" in name]
     assert not [name for name in opened if "disparity" in name]
     shutil.rmtree(root / "disparity")
-    assert Cityscapes(root).read(0, with_x=False).x == ()
+    assert read(Cityscapes(root), 0, with_x=False).x == ()
     with pytest.raises(ValueError, match=r"3 of 3 disparity .*unpack disparity_trainvaltest\.zip"):
-        Cityscapes(root).read(0, with_x=True)
+        read(Cityscapes(root), 0, with_x=True)
 
 
 def test_x_of_a_folder(root: Path, tmp_path: Path) -> None:
@@ -159,7 +160,7 @@ def test_x_of_a_folder(root: Path, tmp_path: Path) -> None:
         save(folder / "leftImg8bit/train" / f"{name}_leftImg8bit.png", DISPARITY + 1)
     (folder / "x.yaml").write_text("{kind: depth, unit: mm}")
     data = Cityscapes(root, x=[folder, Path("own")])
-    depth, disparity = data.read(2, with_x=True).x
+    depth, disparity = data.read(data.ids[2], with_x=True).x
     assert data.x_kind == "depth+disparity"
     assert plain(depth)[0, 1, 0] == pytest.approx((DISPARITY[1, 0] + 1) / 1000)
     assert plain(disparity)[0, 1, 0] == (DISPARITY[1, 0] - 1) / 256
@@ -168,7 +169,7 @@ def test_x_of_a_folder(root: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("shrink", [1, 2], ids=["full size", "half size"])
 def test_intrinsics(tmp_path: Path, shrink: int) -> None:
     root = write(tmp_path, (1024 // shrink, 2048 // shrink))
-    found = Cityscapes(root).intrinsics(0)
+    found = intrinsics(Cityscapes(root), 0)
     assert found is not None
     expected = [
         [2262.52 / shrink, 0, (1096.98 + 0.5) / shrink - 0.5],
@@ -183,9 +184,9 @@ def test_missing_and_damaged_cameras(root: Path) -> None:
     for text in ("{", "[]", '{"intrinsic": {"fx": 1}}', '{"intrinsic": null}'):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"camera\.json holds no camera; unpack [^\n]*\.$"):
-            Cityscapes(root).intrinsics(0)
+            intrinsics(Cityscapes(root), 0)
     shutil.rmtree(root / "camera")
-    assert Cityscapes(root).read(0, with_x=False).intrinsics is None
+    assert read(Cityscapes(root), 0, with_x=False).intrinsics is None
 
 
 @pytest.mark.parametrize("cities", [["zurich"], "zurich"])
@@ -201,7 +202,7 @@ def test_lists_draw_from_both_splits(root: Path, tmp_path: Path) -> None:
     lists = write_list(tmp_path / "lists", names)
     data = Cityscapes(root, lists=lists)
     assert data.ids == names
-    assert [data.read(i, with_x=True).id for i in range(2)] == names
+    assert [data.read(data.ids[i], with_x=True).id for i in range(2)] == names
     write_list(lists, FRAMES["test"])
     with pytest.raises(ValueError, match=r"train\.txt lists 'bonn/bonn_000045_000019', which is"):
         Cityscapes(root, lists=lists)
@@ -236,7 +237,7 @@ def test_damaged_files(root: Path) -> None:
     image = root / "leftImg8bit/train" / f"{TRAIN[0]}_leftImg8bit.png"
     image.write_bytes(image.read_bytes()[:40])
     with pytest.raises(ValueError, match=r"leftImg8bit\.png cannot be read \([^\n]*replace the fi"):
-        Cityscapes(root).read(0, with_x=False)
+        read(Cityscapes(root), 0, with_x=False)
 
 
 def test_stereo_pairs(root: Path) -> None:
@@ -249,4 +250,4 @@ def test_stereo_pairs(root: Path) -> None:
 def test_travels_to_worker_processes(root: Path) -> None:
     data = Cityscapes(root)
     copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)

@@ -15,6 +15,7 @@ import torch
 from lix.data.modalities import Disparity
 from lix.data.sets.kitti import CALIBRATION, KITTI
 from lix.data.splits import split
+from tests.data.frames import intrinsics, read, target
 from tests.data.sets.test_cityscapes import LABELS, TARGET, spy, write_list
 from tests.data.sets.test_vkitti2 import plain, save
 
@@ -73,7 +74,7 @@ def test_images_of_several_sizes(root: Path, lists: Path) -> None:
     data = KITTI(root, lists=lists)
     assert data.ids == IDS
     for index, size in enumerate(SIZES):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.id == IDS[index]
         assert sample.image.shape == (3, *size)
         assert sample.image[:, 0, 0].tolist() == [90 + index, 100, 110]
@@ -84,7 +85,7 @@ def test_images_of_several_sizes(root: Path, lists: Path) -> None:
 
 
 def test_disparity_of_the_lidar(root: Path, lists: Path) -> None:
-    x = KITTI(root, lists=lists).read(1, with_x=True).x[0]
+    x = read(KITTI(root, lists=lists), 1, with_x=True).x[0]
     assert isinstance(x, Disparity)
     assert plain(x)[0, 0].isnan().all()
     expected = torch.from_numpy(disparity(SIZES[1])[1:].astype(np.float32) / 256)
@@ -99,7 +100,7 @@ def test_dense_disparity_of_a_folder(root: Path, lists: Path, tmp_path: Path) ->
     (tmp_path / "dense/x.yaml").write_text("kind: disparity")
     shutil.rmtree(root / "training" / "disp_occ_0")
     data = KITTI(root, lists=lists, x=[tmp_path / "dense"])
-    assert (plain(data.read(3, with_x=True).x[0]) == 12.5).all()
+    assert (plain(data.read(data.ids[3], with_x=True).x[0]) == 12.5).all()
 
 
 def test_three_of_four_train() -> None:
@@ -116,21 +117,21 @@ def test_split_covers_all(root: Path) -> None:
 
 def test_a_student_opens_no_x(root: Path, lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = spy(monkeypatch)
-    KITTI(root, lists=lists).read(0, with_x=False)
+    read(KITTI(root, lists=lists), 0, with_x=False)
     assert [name for name in opened if "image_2" in name]
     assert not [name for name in opened if "disp" in name]
     shutil.rmtree(root / "training" / "disp_occ_0")
     data = KITTI(root, lists=lists)
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     missing = r"4 of 4 disparity .*unpack data_scene_flow\.zip .*`lix data depth`[^\n]*\.$"
     with pytest.raises(ValueError, match=missing):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_disparity_that_lost_its_16_bits(root: Path, lists: Path) -> None:
     save(root / "training/disp_occ_0" / f"{IDS[0]}.png", disparity(SIZES[0]).astype(np.uint8))
     with pytest.raises(ValueError, match=r"000000_10\.png holds uint8, not uint16; [^\n]*\.$"):
-        KITTI(root, lists=lists).read(0, with_x=True)
+        read(KITTI(root, lists=lists), 0, with_x=True)
 
 
 @pytest.mark.parametrize(
@@ -141,25 +142,25 @@ def test_labels_from_another_table(root: Path, lists: Path, value: int, cause: s
     labels[2, 3] = value
     save(root / "training/semantic" / f"{IDS[0]}.png", labels)
     with pytest.raises(ValueError, match=rf"semantic.000000_10\.png has .*{cause}[^\n]*\.$"):
-        KITTI(root, lists=lists).read_target(0)
+        target(KITTI(root, lists=lists), 0)
 
 
 @pytest.mark.parametrize("folder", CALIBRATION[1:])
 def test_calibration_elsewhere(root: Path, lists: Path, folder: str) -> None:
     shutil.copytree(root / "training/calib_cam_to_cam", root / folder)
     shutil.rmtree(root / "training/calib_cam_to_cam")
-    found = KITTI(root, lists=lists).intrinsics(2)
+    found = intrinsics(KITTI(root, lists=lists), 2)
     assert found is not None
     torch.testing.assert_close(found, torch.tensor(CAMERA))
     shutil.rmtree(root / folder)
-    assert KITTI(root, lists=lists).read(2, with_x=False).intrinsics is None
+    assert read(KITTI(root, lists=lists), 2, with_x=False).intrinsics is None
 
 
 @pytest.mark.parametrize("text", ["", "P_rect_02: 1 2 3", "P_rect_02: " + "a " * 12])
 def test_damaged_calibration(root: Path, lists: Path, text: str) -> None:
     (root / "training/calib_cam_to_cam/000000.txt").write_text(text)
     with pytest.raises(ValueError, match=r"000000\.txt has no line `P_rect_02:` of 12 numbers; "):
-        KITTI(root, lists=lists).intrinsics(0)
+        intrinsics(KITTI(root, lists=lists), 0)
 
 
 def test_wrong_roots_splits_and_lists(root: Path, tmp_path: Path, lists: Path) -> None:
@@ -184,7 +185,7 @@ def test_missing_labels_stop_the_opening(root: Path, lists: Path) -> None:
 def test_damaged_label(root: Path, lists: Path) -> None:
     (root / "training/semantic" / f"{IDS[0]}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     with pytest.raises(ValueError, match=r"000000_10\.png cannot be read \([^\n]*replace the fi"):
-        KITTI(root, lists=lists).read(0, with_x=False)
+        read(KITTI(root, lists=lists), 0, with_x=False)
 
 
 def test_stereo_pairs(root: Path) -> None:
@@ -195,4 +196,4 @@ def test_stereo_pairs(root: Path) -> None:
 def test_travels_to_worker_processes(root: Path) -> None:
     data = KITTI(root)
     copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)

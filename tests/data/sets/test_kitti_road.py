@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lix.core.registry import entries
 from lix.data.modalities import Depth
 from lix.data.sets.kitti_road import KITTIRoad
+from tests.data.frames import read
 from tests.data.sets import test_cityscapes, test_kitti, test_vkitti2
 from tests.data.sets.test_cityscapes import spy, write_list
 from tests.data.sets.test_vkitti2 import plain, save
@@ -66,7 +67,7 @@ def official(tmp_path: Path) -> Path:
 def test_a_frame(root: Path) -> None:
     data = KITTIRoad(root)
     for index in range(len(data)):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.image[:, 0, 0].tolist() == [90 + int(sample.id[-6:]), 100, 110]
         assert np.array_equal(sample.target.numpy(), TARGET)
         assert sample.intrinsics is not None
@@ -78,7 +79,7 @@ def test_a_frame(root: Path) -> None:
 
 
 def test_depth_is_in_metres(root: Path) -> None:
-    x = KITTIRoad(root).read(0, with_x=True).x[0]
+    x = read(KITTIRoad(root), 0, with_x=True).x[0]
     assert isinstance(x, Depth)
     assert plain(x)[0, 0, :2].isnan().all()
     expected = torch.from_numpy(MILLIMETRES[1:].astype(np.float32)) / 1000
@@ -87,9 +88,9 @@ def test_depth_is_in_metres(root: Path) -> None:
 
 def test_depth_that_lost_its_16_bits(root: Path) -> None:
     data = KITTIRoad(root)
-    save(data.x_sources[0].path(0), MILLIMETRES.astype(np.uint8))
+    save(data.x_sources[0].path(data.ids[0]), MILLIMETRES.astype(np.uint8))
     with pytest.raises(ValueError, match=r"\d\.png holds uint8, not uint16; [^\n]*\.$"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_neighbours_stay_together(root: Path) -> None:
@@ -104,8 +105,8 @@ def test_validation_folder_is_val_and_never_train(root: Path) -> None:
     train, val = KITTIRoad(root), KITTIRoad(root, split="val")
     assert val.ids == IDS[3:5]
     assert train.ids == IDS[:3] + IDS[5:]
-    assert val.image_path(0) == root / "validation/image_2" / f"{IDS[3]}.png"
-    assert val.read(1, with_x=True).x
+    assert val.image_path(val.ids[0]) == root / "validation/image_2" / f"{IDS[3]}.png"
+    assert val.read(val.ids[1], with_x=True).x
 
 
 def test_lists_draw_from_both_folders(root: Path, tmp_path: Path) -> None:
@@ -120,26 +121,26 @@ def test_lists_draw_from_both_folders(root: Path, tmp_path: Path) -> None:
 def test_official_form_has_no_x(official: Path, tmp_path: Path) -> None:
     data = KITTIRoad(official)
     assert data.x_kind is None
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"no X, .*make depth with `lix data depth` [^\n]*\.$"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
     for name in IDS:
         save(tmp_path / "x/training/image_2" / f"{name}.png", MILLIMETRES)
     (tmp_path / "x/x.yaml").write_text("{kind: disparity, scale: 1/256}")
-    x = KITTIRoad(official, x=[tmp_path / "x"]).read(0, with_x=True).x[0]
+    x = read(KITTIRoad(official, x=[tmp_path / "x"]), 0, with_x=True).x[0]
     assert plain(x)[0, 1, 0] == MILLIMETRES[1, 0] / 256
 
 
 def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = spy(monkeypatch)
-    KITTIRoad(root).read(0, with_x=False)
+    read(KITTIRoad(root), 0, with_x=False)
     assert [name for name in opened if "image_2" in name]
     assert not [name for name in opened if "depth" in name]
     next(iter((root / "training/depth_u16").glob("*.png"))).unlink()
-    assert KITTIRoad(root).read(0, with_x=False).x == ()
+    assert read(KITTIRoad(root), 0, with_x=False).x == ()
     both = [KITTIRoad(root), KITTIRoad(root, split="val")]
     with pytest.raises(ValueError, match=r"1 of \d depth files are missing, .*data\.options\.x\.$"):
-        [data.read(0, with_x=True) for data in both]
+        [data.read(data.ids[0], with_x=True) for data in both]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +153,11 @@ def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_labels_of_another_kind(root: Path, label: NDArray[Any], colour: str) -> None:
     data = KITTIRoad(root)
-    save(data.label_path(0), label)
+    save(data.label_path(data.ids[0]), label)
     with pytest.raises(
         ValueError, match=rf"_road_0000\d\d\.png has the colour {colour}, [^\n]*\.$"
     ):
-        data.read_target(0)
+        data.read_target(data.ids[0])
 
 
 def test_missing_and_damaged_calibration(root: Path) -> None:
@@ -164,9 +165,9 @@ def test_missing_and_damaged_calibration(root: Path) -> None:
     path = root / "training/calib" / f"{data.ids[0]}.txt"
     path.write_text("P2: 1 2\n")
     with pytest.raises(ValueError, match=r"\.txt has no line `P2:` of 12 numbers; restore"):
-        data.intrinsics(0)
+        data.intrinsics(data.ids[0])
     shutil.rmtree(root / "training/calib")
-    assert data.read(0, with_x=False).intrinsics is None
+    assert data.read(data.ids[0], with_x=False).intrinsics is None
 
 
 def test_wrong_roots_and_splits(root: Path, tmp_path: Path) -> None:
@@ -188,9 +189,9 @@ def test_missing_labels_stop_the_opening(root: Path) -> None:
 
 def test_damaged_image(root: Path) -> None:
     data = KITTIRoad(root)
-    data.image_path(0).write_bytes(b"")
+    data.image_path(data.ids[0]).write_bytes(b"")
     with pytest.raises(ValueError, match=r"\.png cannot be read \([^\n]*replace the file\.$"):
-        data.read(0, with_x=False)
+        data.read(data.ids[0], with_x=False)
 
 
 def test_stereo_pairs(root: Path) -> None:
@@ -222,4 +223,4 @@ def test_each_layout_is_recognised_by_its_own_set_alone(tmp_path: Path, name: st
 def test_travels_to_worker_processes(root: Path) -> None:
     data = KITTIRoad(root)
     copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)

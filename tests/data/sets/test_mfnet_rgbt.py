@@ -22,6 +22,7 @@ from lix.data.sets.mfnet_rgbt import CLASSES, MFNetRGBT
 from lix.data.sets.nuimages import NuImages
 from lix.data.sets.orfd import ORFD
 from lix.data.sets.vkitti2 import VKITTI2
+from tests.data.frames import read
 
 SIZE = (6, 8)
 NAMES = ["00001D", "00002D", "00003N", "00004N"]
@@ -81,7 +82,7 @@ def test_both_layouts(root: Path) -> None:
     assert data.x == (XSpec("channels", 1),)
     assert len(data.classes) == len(data.palette) == 9
     for index, number in enumerate([0, 2]):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.image.shape == (3, *SIZE)
         assert (sample.image == 90 + number).all()
         assert np.array_equal(sample.target.numpy(), labels_of(number))
@@ -102,7 +103,7 @@ def test_unlabelled_can_be_ignored(root: Path) -> None:
     data = MFNetRGBT(root, unlabelled="ignore")
     assert data.classes == tuple(CLASSES)[1:]
     expected = np.where(labels_of(0) == 0, 255, labels_of(0).astype(int) - 1)
-    assert np.array_equal(data.read_target(0), expected)
+    assert np.array_equal(data.read_target(data.ids[0]), expected)
 
 
 def test_lists(root: Path, tmp_path: Path) -> None:
@@ -131,17 +132,17 @@ def test_a_student_opens_no_thermal(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(builtins, "open", spy)
     data = MFNetRGBT(root)
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     assert any("RGB" in name for name in opened)
     assert not [name for name in opened if "Thermal" in name]
-    data.read(0, with_x=True)
+    data.read(data.ids[0], with_x=True)
     assert [name for name in opened if "Thermal" in name]  # the spy does see it
 
     shutil.rmtree(root / "Thermal")
     data = MFNetRGBT(root)
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"2 of 2 channels files are missing, .*Thermal.00001D"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_x_from_a_folder_beside_its_own(root: Path, layout: str, tmp_path: Path) -> None:
@@ -151,13 +152,13 @@ def test_x_from_a_folder_beside_its_own(root: Path, layout: str, tmp_path: Path)
     (tmp_path / "depth/x.yaml").write_text("{kind: depth, scale: 1/256}")
     data = MFNetRGBT(root, x=[Path("own"), tmp_path / "depth"])
     assert data.x_kind == "channels+depth"
-    assert (plain(data.read(0, with_x=True).x[1]) == 2).all()
+    assert (plain(data.read(data.ids[0], with_x=True).x[1]) == 2).all()
 
 
 def test_travels_to_worker_processes(root: Path) -> None:
     data = MFNetRGBT(root)
     copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(1, with_x=True).x[0], data.read(1, with_x=True).x[0])
+    assert torch.equal(read(copy, 1, with_x=True).x[0], read(data, 1, with_x=True).x[0])
 
 
 @pytest.mark.parametrize("part", [0, 1])
@@ -185,11 +186,11 @@ def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
 
 def test_labels_that_are_no_class(root: Path) -> None:
     data = MFNetRGBT(root)
-    save(data.label_path(0), np.full(SIZE, 9, np.uint8))
+    save(data.label_path(data.ids[0]), np.full(SIZE, 9, np.uint8))
     with pytest.raises(
         ValueError, match=r"00001D\.png has the label 9, .*labels are 0 to 8"
     ) as caught:
-        data.read(0, with_x=False)
+        data.read(data.ids[0], with_x=False)
     assert "\n" not in str(caught.value)
 
 
@@ -202,16 +203,16 @@ def test_thermal_that_a_tool_changed(tmp_path: Path, wrong: NDArray[Any]) -> Non
     data = MFNetRGBT(write(tmp_path, "apart"))
     save(tmp_path / "Thermal/00001D.png", wrong)
     with pytest.raises(ValueError, match=r"00001D\.png holds uint.*a tool dropped or changed it"):
-        data.read(0, with_x=True)
-    assert data.read(0, with_x=False).x == ()
+        data.read(data.ids[0], with_x=True)
+    assert data.read(data.ids[0], with_x=False).x == ()
 
 
 def test_image_that_lost_its_fourth_channel(tmp_path: Path) -> None:
     data = MFNetRGBT(write(tmp_path))
     save(tmp_path / "images/00001D.png", np.zeros((*SIZE, 3), np.uint8))
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"thermal is one channel of 8 bits, or the fourth"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_recognises_its_own_alone(root: Path, layout: str, tmp_path: Path) -> None:

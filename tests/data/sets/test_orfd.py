@@ -23,6 +23,7 @@ from lix.data.sets.orfd import ORFD
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.splits import split as divide
 from lix.tools.split import frames_of, write_lists
+from tests.data.frames import read
 
 SIZE = (6, 8)
 FRAMES = {
@@ -76,7 +77,7 @@ def test_reads_image_label_depth_and_camera(root: Path) -> None:
     data = ORFD(root)
     assert data.ids == FRAMES["training"]
     assert data.classes == ("not traversable", "traversable")
-    sample = data.read(1, with_x=True)
+    sample = data.read(data.ids[1], with_x=True)
     assert (sample.image == 91).all()
     assert sample.target[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
     assert isinstance(sample.x[0], Depth)
@@ -96,8 +97,8 @@ def test_labels_in_colour(root: Path, colour: tuple[int, int, int]) -> None:
     data = ORFD(root)
     label = np.zeros((*SIZE, 3), np.uint8)
     label[:2], label[2:4] = (255, 0, 0), colour
-    save(data.label_path(0), label)
-    assert data.read_target(0)[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
+    save(data.label_path(data.ids[0]), label)
+    assert data.read_target(data.ids[0])[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
 
 
 def test_splits(root: Path) -> None:
@@ -118,9 +119,9 @@ def test_lists(root: Path, tmp_path: Path) -> None:
     (lists / "val.txt").write_text(f"{tested}\n{validated}\n")
     val = ORFD(root, split="val", lists=lists)
     assert val.ids == [tested, validated]
-    assert val.label_path(0).is_relative_to(root / "testing")
-    assert val.label_path(1).is_relative_to(root / "validation")
-    sample = val.read(0, with_x=True)
+    assert val.label_path(val.ids[0]).is_relative_to(root / "testing")
+    assert val.label_path(val.ids[1]).is_relative_to(root / "validation")
+    sample = val.read(val.ids[0], with_x=True)
     assert sample.intrinsics is not None
     assert isinstance(sample.x[0], Depth)
     (lists / "val.txt").write_text("nothing\n")
@@ -140,18 +141,18 @@ def test_a_student_opens_no_depth(root: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(builtins, "open", spy)
     data = ORFD(root)
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     assert any("image_data" in name for name in opened)
     assert not [name for name in opened if "dense_depth" in name]
-    data.read(0, with_x=True)
+    data.read(data.ids[0], with_x=True)
     assert [name for name in opened if "dense_depth" in name]  # the spy does see depth
 
     for folder in root.glob("*/*/dense_depth"):
         shutil.rmtree(folder)
     data = ORFD(root)
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"2 of 2 depth files are missing, .*compressed ORFD"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_x_from_a_folder(root: Path, tmp_path: Path) -> None:
@@ -163,13 +164,13 @@ def test_x_from_a_folder(root: Path, tmp_path: Path) -> None:
     (tmp_path / "x/x.yaml").write_text("kind: disparity")
     data = ORFD(root, x=[tmp_path / "x"])
     assert data.x_kind == "disparity"
-    assert (plain(data.read(0, with_x=True).x[0]) == 4).all()
+    assert (plain(data.read(data.ids[0], with_x=True).x[0]) == 4).all()
 
 
 def test_travels_to_worker_processes(root: Path) -> None:
     data = ORFD(root)
     copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)
 
 
 def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
@@ -177,9 +178,9 @@ def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
     path = root / "training" / data.ids[0].replace("/", "/calib/")
     path.with_suffix(".txt").write_text("cam_K: 1 2 3\n")
     with pytest.raises(ValueError, match=r"has no line `cam_K:` with nine numbers; restore"):
-        data.read(0, with_x=False)
+        data.read(data.ids[0], with_x=False)
     path.with_suffix(".txt").unlink()
-    assert data.read(0, with_x=False).intrinsics is None
+    assert data.read(data.ids[0], with_x=False).intrinsics is None
 
 
 def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
@@ -187,7 +188,8 @@ def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
         ORFD(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"Unknown split .* 'test'.* Choose from train, val"):
         ORFD(root, split="test")  # type: ignore[arg-type]
-    ORFD(root, split="val").label_path(0).unlink()
+    val = ORFD(root, split="val")
+    val.label_path(val.ids[0]).unlink()
     with pytest.raises(ValueError, match=r"1 of 1 gt_image files are missing, .*_fillcolor\.png"):
         ORFD(root, split="val")
     (tmp_path / "empty/training").mkdir(parents=True)
@@ -208,7 +210,7 @@ def test_damaged_files(root: Path, part: str, array: NDArray[Any], message: str)
     for path in root.glob(f"training/*/{part}/*.png"):
         save(path, array)
     with pytest.raises(ValueError, match=message) as caught:
-        ORFD(root).read(0, with_x=True)
+        read(ORFD(root), 0, with_x=True)
     assert "\n" not in str(caught.value)
 
 

@@ -24,6 +24,7 @@ from lix.data.sets.vkitti2 import (
     VKITTI2,
     paper_list,
 )
+from tests.data.frames import read
 
 SIZE = (8, 12)
 FRAMES = [
@@ -94,7 +95,7 @@ def test_both_layouts(tmp_path: Path, apart: bool, lower: bool) -> None:
     assert data.ids == IDS
     assert len(data) == len(IDS)
     for index, (_, _, camera, number) in enumerate(FRAMES):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.id == IDS[index]
         assert (sample.image == 90 + number).all()
         expected = np.where(classes_of(number) == 14, 255, classes_of(number))
@@ -106,7 +107,7 @@ def test_both_layouts(tmp_path: Path, apart: bool, lower: bool) -> None:
 
 
 def test_depth_is_in_metres_and_the_far_plane_invalid(root: Path) -> None:
-    x = VKITTI2(root, lists="all").read(3, with_x=True).x[0]
+    x = read(VKITTI2(root, lists="all"), 3, with_x=True).x[0]
     assert isinstance(x, Depth)
     assert x.dtype == torch.float32
     assert x.shape == (1, *SIZE)
@@ -126,18 +127,18 @@ def test_without_x_nothing_of_x_is_looked_at(root: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "open", spy)
     data = VKITTI2(root, lists="all")
-    with_depth = [data.read(i, with_x=False) for i in range(len(data))]
+    with_depth = [data.read(data.ids[i], with_x=False) for i in range(len(data))]
     assert len([name for name in opened if name.endswith(".jpg")]) == len(data)
     assert not [name for name in opened if "depth" in name]
     assert all(sample.x == () for sample in with_depth)
-    data.read(0, with_x=True)
+    data.read(data.ids[0], with_x=True)
     assert [name for name in opened if "depth" in name]  # the spy does see depth
 
     for folder in root.glob("*/*/frames/depth"):
         shutil.rmtree(folder)
     data = VKITTI2(root, lists="all")
     for index, before in enumerate(with_depth):
-        sample = data.read(index, with_x=False)
+        sample = data.read(data.ids[index], with_x=False)
         assert torch.equal(sample.image, before.image)
         assert torch.equal(sample.target, before.target)
 
@@ -156,7 +157,7 @@ def test_missing_depth_stops_the_first_reading_with_x(root: Path) -> None:
     (root / "Scene02/clone/frames/depth/Camera_0/depth_00007.png").unlink()
     data = VKITTI2(root, lists="all")
     with pytest.raises(ValueError, match=r"1 of 4 depth files are missing, .*depth_00007\.png"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def write_list(root: Path, ids: list[str]) -> Path:
@@ -236,7 +237,7 @@ def test_colour_of_another_version_is_named(root: Path) -> None:
     save(path, colours)
     message = r"classgt_00000\.png has the colour \(255, 100, 255\), .*1\.3\.1"
     with pytest.raises(ValueError, match=message):
-        VKITTI2(root, lists="all").read(0, with_x=False)
+        read(VKITTI2(root, lists="all"), 0, with_x=False)
 
 
 @pytest.mark.parametrize(
@@ -247,9 +248,9 @@ def test_colour_of_another_version_is_named(root: Path) -> None:
 def test_depth_that_lost_its_16_bits(root: Path, wrong: NDArray[Any]) -> None:
     save(root / "Scene01/clone/frames/depth/Camera_0/depth_00000.png", wrong)
     data = VKITTI2(root, lists="all")
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"depth_00000\.png holds .*uint8|bool"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 @pytest.mark.parametrize(("part", "with_x"), [("classSegmentation", False), ("depth", True)])
@@ -258,7 +259,7 @@ def test_parts_of_different_size(root: Path, part: str, with_x: bool) -> None:
     folder = Path("Scene01/clone/frames", part)
     shutil.copytree(root / "half" / folder, root / folder, dirs_exist_ok=True)
     with pytest.raises(ValueError, match=r"rgb_00000\.jpg: the .* is 4x6 but the image is 8x12"):
-        VKITTI2(root, lists="all").read(0, with_x=with_x)
+        read(VKITTI2(root, lists="all"), 0, with_x=with_x)
 
 
 @pytest.mark.parametrize(("size", "known"), [(OFFICIAL_SIZE, True), (SIZE, False)])
@@ -268,7 +269,7 @@ def test_official_camera_where_no_file_says(
     write(tmp_path, size=size)
     for path in tmp_path.glob("*/*/intrinsic.txt"):
         path.unlink()
-    intrinsics = VKITTI2(tmp_path, lists="all").read(0, with_x=False).intrinsics
+    intrinsics = read(VKITTI2(tmp_path, lists="all"), 0, with_x=False).intrinsics
     if known:
         fx, fy, cx, cy = OFFICIAL_CAMERA
         assert intrinsics is not None
@@ -281,19 +282,21 @@ def test_intrinsics_with_blank_lines_and_with_damage(root: Path) -> None:
     path = root / "Scene01/clone/intrinsic.txt"
     path.write_text("frame cameraID ...\n\n0 0 1 2 3 4\n\n")
     data = VKITTI2(root, lists="all")
-    assert data.read(0, with_x=False).intrinsics is not None
-    assert data.read(1, with_x=False).intrinsics is None  # a frame that the file leaves out
+    assert data.read(data.ids[0], with_x=False).intrinsics is not None
+    assert (
+        data.read(data.ids[1], with_x=False).intrinsics is None
+    )  # a frame that the file leaves out
     path.write_text("0 0 1 2 3\n")
     with pytest.raises(ValueError, match=r"intrinsic\.txt: '0 0 1 2 3' is not"):
-        VKITTI2(root, lists="all").read(0, with_x=False)
+        read(VKITTI2(root, lists="all"), 0, with_x=False)
 
 
 def test_travels_to_worker_processes(root: Path) -> None:
     data = VKITTI2(root, lists="all")
-    before = data.read(0, with_x=True)
+    before = data.read(data.ids[0], with_x=True)
     packed = pickle.dumps(data)
     assert len(packed) < 100_000
-    after = pickle.loads(packed).read(0, with_x=True)
+    after = read(pickle.loads(packed), 0, with_x=True)
     assert torch.equal(after.image, before.image)
     assert torch.equal(after.target, before.target)
 
@@ -302,7 +305,7 @@ def test_reads_what_streets_writes(streets: Path) -> None:
     train, val = VKITTI2(streets), VKITTI2(streets, split="val")
     assert (len(train), len(val)) == (16, 8)
     assert sorted(train.ids + val.ids) == sorted(VKITTI2(streets, lists="all").ids)
-    sample = train.read(0, with_x=True)
+    sample = train.read(train.ids[0], with_x=True)
     assert sample.image.shape == (3, 48, 96)
     assert sample.intrinsics is not None
     assert len(sample.target.unique()) > 3

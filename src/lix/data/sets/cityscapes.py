@@ -105,7 +105,7 @@ class Cityscapes(SegDataset):
         frames = self._frames([split] if lists is None else SPLITS)
         ids = list(frames) if lists is None else read_list(lists / f"{split}.txt", frames)
         self.ids = _only(ids, cities)
-        self._stems = [f"{frames[name]}/{name}" for name in self.ids]
+        self._splits = frames
         self._open_labels()
         disparity = FileSource(
             DISPARITY,
@@ -119,20 +119,20 @@ class Cityscapes(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return (root / "leftImg8bit").is_dir()
 
-    def image_path(self, index: int) -> Path:
-        return self._file("leftImg8bit", "leftImg8bit.png", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("leftImg8bit", "leftImg8bit.png", frame)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("gtFine", f"gtFine_{self._form}.png", index)
+    def label_path(self, frame: str) -> Path:
+        return self._file("gtFine", f"gtFine_{self._form}.png", frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(frame))
 
     def sequence(self, name: str) -> str:
         return name.partition("/")[0]  # neighbouring numbers of a city are one drive
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        path = self._file("camera", "camera.json", index)
+    def intrinsics(self, frame: str) -> Tensor | None:
+        path = self._file("camera", "camera.json", frame)
         if not path.is_file():
             return None
         try:
@@ -142,12 +142,12 @@ class Cityscapes(SegDataset):
             raise DataError(
                 f"{path} holds no camera; unpack camera_trainvaltest.zip again.", path
             ) from None
-        height, width = image_size(self.image_path(index))
+        height, width = image_size(self.image_path(frame))
         y, x = height / OFFICIAL_SIZE[0], width / OFFICIAL_SIZE[1]  # users keep smaller copies
         return camera_matrix(fx * x, fy * y, (cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
 
-    def _file(self, folder: str, ending: str, index: int) -> Path:
-        return self.root / folder / f"{self._stems[index]}_{ending}"
+    def _file(self, folder: str, ending: str, frame: str) -> Path:
+        return self.root / folder / f"{self._splits[frame]}/{frame}_{ending}"
 
     def _frames(self, splits: Sequence[str]) -> dict[str, str]:
         """Id of every frame that has an image → official split."""
@@ -165,9 +165,9 @@ class Cityscapes(SegDataset):
     def _open_labels(self) -> None:
         """Choose one form of labels for all frames."""
         self._form, ids = "labelTrainIds", TRAIN_IDS
-        if not all(self.label_path(index).is_file() for index in range(len(self))):
+        if not all(self.label_path(frame).is_file() for frame in self.ids):
             self._form, ids = "labelIds", LABEL_IDS
-            labels = [self.label_path(index) for index in range(len(self))]
+            labels = [self.label_path(frame) for frame in self.ids]
             require_files(labels, "label", f"unpack gtFine_trainvaltest.zip in {self.root}")
         self._labels = IdLabels(ids, HINTS[self._form])
 

@@ -78,21 +78,21 @@ class Folder(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return (root / "lix.yaml").is_file()
 
-    def image_path(self, index: int) -> Path:
-        return self._images[self.ids[index]]
+    def image_path(self, frame: str) -> Path:
+        return self._images[frame]
 
-    def label_path(self, index: int) -> Path:
-        return self._labels[self.ids[index]]
+    def label_path(self, frame: str) -> Path:
+        return self._labels[frame]
 
     def fingerprint(self) -> object:
         return self.description.model_dump(mode="json", exclude={"x", "intrinsics"})
 
-    def intrinsics(self, index: int) -> Tensor | None:
+    def intrinsics(self, frame: str) -> Tensor | None:
         camera = self.description.intrinsics
         return None if camera is None else camera_matrix(*camera)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        path = self.label_path(index)
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        path = self.label_path(frame)
         if self.description.palette and _is_coloured(path):
             return self._colour_labels.read(path)
         return self._id_labels.read(path)
@@ -159,15 +159,15 @@ class _PatternSource:
     def _paths(self) -> dict[str, Path]:
         return self._dataset.partners(self.pattern)
 
-    def require(self, indices: Iterable[int]) -> None:
+    def require(self, frames: Iterable[str]) -> None:
         """The partners are looked for together."""
         len(self._paths)
 
-    def path(self, index: int) -> Path:
-        return self._paths[self._dataset.ids[index]]
+    def path(self, frame: str) -> Path:
+        return self._paths[frame]
 
-    def read(self, index: int) -> X:
-        return self.files.read(self.path(index))
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
 
 def _is_coloured(path: Path) -> bool:

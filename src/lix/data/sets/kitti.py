@@ -82,7 +82,7 @@ class KITTI(SegDataset):
                 f"{images} has no image; unpack data_semantics.zip in {self.root}."
             )
         self.ids = listed_or_hashed(names, split, lists, self.sequence)
-        labels = [self.label_path(index) for index in range(len(self))]
+        labels = [self.label_path(frame) for frame in self.ids]
         require_files(labels, "label", f"unpack data_semantics.zip in {self.root}")
         self._labels = IdLabels(
             LABEL_IDS, "KITTI's label ids go from 0 to 33; unpack data_semantics.zip again"
@@ -99,23 +99,23 @@ class KITTI(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return (root / "training" / "semantic").is_dir()
 
-    def image_path(self, index: int) -> Path:
-        return self._file("image_2", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("image_2", frame)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("semantic", index)
+    def label_path(self, frame: str) -> Path:
+        return self._file("semantic", frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(frame))
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        name = self.ids[index].removesuffix("_10") + ".txt"
+    def intrinsics(self, frame: str) -> Tensor | None:
+        name = frame.removesuffix("_10") + ".txt"
         paths = [self.root / folder / name for folder in CALIBRATION]
         found = next((path for path in paths if path.is_file()), None)
         return None if found is None else read_camera(found, "P_rect_02")
 
-    def _file(self, folder: str, index: int) -> Path:
-        return self.root / "training" / folder / f"{self.ids[index]}.png"
+    def _file(self, folder: str, frame: str) -> Path:
+        return self.root / "training" / folder / f"{frame}.png"
 
 
 def listed_or_hashed(

@@ -70,7 +70,7 @@ class KITTIRoad(SegDataset):
             raise ValueError(unknown("split of KITTI Road", split, SPLITS))
         self._folders = self._frames()
         self.ids = self._chosen(split, lists)
-        labels = [self.label_path(index) for index in range(len(self))]
+        labels = [self.label_path(frame) for frame in self.ids]
         require_files(labels, "label", f"copy gt_image_2 of data_road.zip into {self.root}")
         colours = {colour: i for i, colour in enumerate(self.palette)}
         self._labels = ColourLabels(
@@ -83,26 +83,25 @@ class KITTIRoad(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return (root / "training" / "gt_image_2").is_dir()
 
-    def image_path(self, index: int) -> Path:
-        return self._file("image_2", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("image_2", frame)
 
-    def label_path(self, index: int) -> Path:
-        kind, _, number = self.ids[index].partition("_")
-        return self._file("gt_image_2", index).with_name(f"{kind}_road_{number}.png")
+    def label_path(self, frame: str) -> Path:
+        kind, _, number = frame.partition("_")
+        return self._file("gt_image_2", frame).with_name(f"{kind}_road_{number}.png")
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(frame))
 
     def sequence(self, name: str) -> str:
         return name[:-1]  # neighbours show one street, and no name tells where it ends
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        path = self._file("calib", index).with_suffix(".txt")
+    def intrinsics(self, frame: str) -> Tensor | None:
+        path = self._file("calib", frame).with_suffix(".txt")
         return read_camera(path, "P2") if path.is_file() else None
 
-    def _file(self, part: str, index: int) -> Path:
-        name = self.ids[index]
-        return self.root / self._folders[name] / part / f"{name}.png"
+    def _file(self, part: str, frame: str) -> Path:
+        return self.root / self._folders[frame] / part / f"{frame}.png"
 
     def _frames(self) -> dict[str, str]:
         """Id of every frame that has an image → its folder, `validation` if it is in both."""

@@ -92,7 +92,7 @@ class MFNetRGBT(SegDataset):
         ids = {label: label - first for label in range(first, len(CLASSES))}
         self._labels = IdLabels({0: IGNORE_INDEX} | ids, "MFNet's labels are 0 to 8")
         for what, path in (("image", self.image_path), ("label", self.label_path)):
-            require_files([path(index) for index in range(len(self))], what, FIX)
+            require_files([path(frame) for frame in self.ids], what, FIX)
         thermal = _Thermal(THERMAL, partial(self._file, 1), FIX)
         self.x_sources = open_x(x, self.root, self.image_path, own=(thermal,))
 
@@ -102,17 +102,17 @@ class MFNetRGBT(SegDataset):
         names = [path.name for path in islice(folders[0].iterdir(), 9)] if folders else []
         return any(re.match(r"\d{5}[DN](_flip)?\.", name) for name in names)
 
-    def image_path(self, index: int) -> Path:
-        return self._file(0, index)
+    def image_path(self, frame: str) -> Path:
+        return self._file(0, frame)
 
-    def label_path(self, index: int) -> Path:
-        return self._file(2, index)
+    def label_path(self, frame: str) -> Path:
+        return self._file(2, frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(frame))
 
-    def _file(self, part: int, index: int) -> Path:
-        return self._folders[part] / f"{self.ids[index]}.png"
+    def _file(self, part: int, frame: str) -> Path:
+        return self._folders[part] / f"{frame}.png"
 
     def _listed(self, path: Path) -> list[str]:
         present = {file.stem for file in self._folders[0].iterdir()}
@@ -129,8 +129,8 @@ class MFNetRGBT(SegDataset):
 class _Thermal(FileSource):
     """Thermal in a file of its own, or in the fourth channel of the image."""
 
-    def read(self, index: int) -> X:
-        path = self.path(index)
+    def read(self, frame: str) -> X:
+        path = self.path(frame)
         values = read_array(path)
         if values.dtype != np.uint8 or values.shape[2:] not in ((), (4,)):
             raise DataError(

@@ -143,15 +143,15 @@ class NuImages(SegDataset):
             self.ids = read_list(Path(lists) / f"{split}.txt", frames)
         else:
             self.ids = _chosen(sorted(frames), split, version, subset)
-        self._frames = [frames[name] for name in self.ids]
-        self._folders = {frame.tables for frame in self._frames}
+        self._frames = {name: frames[name] for name in self.ids}
+        self._folders = {frame.tables for frame in self._frames.values()}
         colours = CLASSES | ({"background": (0, 0, 0)} if background == "class" else {})
         self.classes, self.palette = tuple(colours), tuple(colours.values())
         self._background = np.uint8(len(CLASSES) if background == "class" else IGNORE_INDEX)
-        images = [self.image_path(index) for index in range(len(self))]
+        images = [self.image_path(frame) for frame in self.ids]
         fix = f"unpack nuimages-v1.0-all-samples.tgz into {self.root}, or write lists"
         require_files(images, "image", fix)
-        kept = (self._mask_path(index) for index in range(len(self)))
+        kept = (self._mask_path(frame) for frame in self.ids)
         if not all(path is not None and path.is_file() for path in kept):
             require("nuimages", "pycocotools")
         self.x_sources = open_x(x, self.root, self.image_path)
@@ -160,19 +160,19 @@ class NuImages(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return any(root.glob("v1.0-*/object_ann.json"))  # nuScenes has sample_annotation.json
 
-    def image_path(self, index: int) -> Path:
-        return self.root / self._frames[index].file
+    def image_path(self, frame: str) -> Path:
+        return self.root / self._frames[frame].file
 
-    def label_path(self, index: int) -> Path:
-        return self._frames[index].tables / "object_ann.json"
+    def label_path(self, frame: str) -> Path:
+        return self._frames[frame].tables / "object_ann.json"
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        kept = self._mask_path(index)
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        kept = self._mask_path(frame)
         if kept is not None and kept.is_file():
             ids = MASKS.read(kept)
         else:
-            frame = self._frames[index]
-            ids = _draw(frame, self._drawings.get(frame.token, ()), self.label_path(index))
+            row = self._frames[frame]
+            ids = _draw(row, self._drawings.get(row.token, ()), self.label_path(frame))
             if kept is not None:
                 with atomic_write(kept) as part:
                     Image.fromarray(ids).save(part)
@@ -181,17 +181,17 @@ class NuImages(SegDataset):
     def sequence(self, name: str) -> str:
         return _log(name)
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        frame = self._frames[index]
+    def intrinsics(self, frame: str) -> Tensor | None:
+        row = self._frames[frame]
         try:
-            return torch.tensor(self._cameras[frame.camera], dtype=torch.float32).view(3, 3)
+            return torch.tensor(self._cameras[row.camera], dtype=torch.float32).view(3, 3)
         except (KeyError, RuntimeError, TypeError, ValueError):
-            fault = f"has no camera_intrinsic for {frame.file}"
-            raise _damaged(frame.tables / "calibrated_sensor.json", fault) from None
+            fault = f"has no camera_intrinsic for {row.file}"
+            raise _damaged(row.tables / "calibrated_sensor.json", fault) from None
 
     @cached_property
     def _drawings(self) -> Mapping[str, Sequence[Drawing]]:
-        tokens = {frame.token for frame in self._frames}
+        tokens = {frame.token for frame in self._frames.values()}
         return {k: v for folder in self._folders for k, v in _drawings(folder, tokens).items()}
 
     @cached_property
@@ -202,8 +202,8 @@ class NuImages(SegDataset):
             for row in _rows(folder / "calibrated_sensor.json", "token", "camera_intrinsic")
         }
 
-    def _mask_path(self, index: int) -> Path | None:
-        return None if self._masks is None else Path(self._masks) / f"{self.ids[index]}.png"
+    def _mask_path(self, frame: str) -> Path | None:
+        return None if self._masks is None else Path(self._masks) / f"{frame}.png"
 
 
 def _log(name: str) -> str:

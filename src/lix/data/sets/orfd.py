@@ -83,7 +83,7 @@ class ORFD(SegDataset):
             present = [folder for folder in FOLDERS if (self.root / folder).is_dir()]
             self._folders = self._frames(present or FOLDERS[:1])
             self.ids = read_list(Path(lists) / f"{split}.txt", self._folders)
-        require_files([self.label_path(i) for i in range(len(self))], "gt_image", MISSING)
+        require_files([self.label_path(frame) for frame in self.ids], "gt_image", MISSING)
         depth = FileSource(DEPTH, partial(self._file, "dense_depth"), MISSING)
         self.x_sources = open_x(x, self.root, self.image_path, own=(depth,))
 
@@ -91,14 +91,14 @@ class ORFD(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return any(any(root.glob(f"{folder}/*/image_data")) for folder in SPLITS.values())
 
-    def image_path(self, index: int) -> Path:
-        return self._file("image_data", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("image_data", frame)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("gt_image", index)
+    def label_path(self, frame: str) -> Path:
+        return self._file("gt_image", frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        path = self.label_path(index)
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        path = self.label_path(frame)
         blue = read_array(path, "RGB")[..., 2]
         if 0 < blue.max() < 100:
             raise DataError(
@@ -108,14 +108,13 @@ class ORFD(SegDataset):
             )
         return (blue > 200).astype(np.uint8)
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        path = self._file("calib", index)
+    def intrinsics(self, frame: str) -> Tensor | None:
+        path = self._file("calib", frame)
         return _camera(path) if path.is_file() else None
 
-    def _file(self, part: str, index: int) -> Path:
-        sequence, frame = self.ids[index].split("/")
-        folder = self._folders[self.ids[index]]
-        return folder / sequence / part / FILES[part].format(frame)
+    def _file(self, part: str, frame: str) -> Path:
+        sequence, number = frame.split("/")
+        return self._folders[frame] / sequence / part / FILES[part].format(number)
 
     def _frames(self, folders: Sequence[str]) -> dict[str, Path]:
         """Id of every frame that has an image → its folder."""

@@ -124,13 +124,13 @@ class VKITTI2(SegDataset):
         frames = self._listed(split, lists)
         frames = _only(frames, "scene", scenes)
         frames = _only(frames, "variation", variations)
-        self._frames = _only(frames, "camera", cameras)
-        if not self._frames:
+        frames = _only(frames, "camera", cameras)
+        if not frames:
             raise ValueError(
                 f"{self.root} has no frame for split={split!r} and lists={lists!r}; write frame "
                 "ids into the list, or choose lists=all."
             )
-        self.ids = ["/".join(frame) for frame in self._frames]
+        self.ids = ["/".join(frame) for frame in frames]
         self._labels = ColourLabels(
             {UNDEFINED: IGNORE_INDEX} | {colour: i for i, colour in enumerate(self.palette)},
             "vKITTI 1.3.1 has other colours, and resized labels mix them",
@@ -144,14 +144,14 @@ class VKITTI2(SegDataset):
     def recognises(cls, root: Path) -> bool:
         return any(re.match(r"scene\d\d$|vkitti_[\d.]+_rgb$", name) for name in _children(root))
 
-    def image_path(self, index: int) -> Path:
-        return self._file("rgb", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("rgb", frame)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("classSegmentation", index)
+    def label_path(self, frame: str) -> Path:
+        return self._file("classSegmentation", frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
+        return self._labels.read(self.label_path(frame))
 
     def sequence(self, name: str) -> str:
         return name.partition("/")[0]  # the variations of a scene show one drive
@@ -160,14 +160,14 @@ class VKITTI2(SegDataset):
         scene, *_, number = name.split("/")
         return f"{scene}/{number}"  # in all variations and both cameras
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        found = self._folders.intrinsics(self._frames[index])
-        if found is None and image_size(self.image_path(index)) == OFFICIAL_SIZE:
+    def intrinsics(self, frame: str) -> Tensor | None:
+        found = self._folders.intrinsics(Frame(*frame.split("/")))
+        if found is None and image_size(self.image_path(frame)) == OFFICIAL_SIZE:
             found = OFFICIAL_CAMERA
         return None if found is None else camera_matrix(*found)
 
-    def _file(self, modality: str, index: int) -> Path:
-        return self._folders.file(self._frames[index], modality)
+    def _file(self, modality: str, frame: str) -> Path:
+        return self._folders.file(Frame(*frame.split("/")), modality)
 
     def _listed(self, split: str, lists: str | Path | None) -> list[Frame]:
         if lists == "all":
@@ -183,7 +183,7 @@ class VKITTI2(SegDataset):
         return _parse(own.read_text(encoding="utf-8"), own)
 
     def _require(self, modality: str) -> None:
-        paths = [self._file(modality, index) for index in range(len(self))]
+        paths = [self._file(modality, frame) for frame in self.ids]
         require_files(paths, modality, MISSING.format(modality))
 
 

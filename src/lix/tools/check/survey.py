@@ -115,7 +115,10 @@ def survey(
     started = time.perf_counter()
     first = next(iter(datasets.values()))
     result = Survey(name, root, first.classes, first.palette)
-    chosen = {split: spaced(len(dataset), images) for split, dataset in datasets.items()}
+    chosen = {
+        split: [dataset.ids[index] for index in spaced(len(dataset), images)]
+        for split, dataset in datasets.items()
+    }
     total, done = sum(map(len, chosen.values())), 0
     originals: dict[bytes, Frame] = {}
     for split, dataset in datasets.items():
@@ -131,7 +134,7 @@ def survey(
 
 
 def _read(
-    result: Survey, split: str, dataset: SegDataset, indices: Sequence[int]
+    result: Survey, split: str, dataset: SegDataset, ids: Sequence[str]
 ) -> Iterator[tuple[Frame, FrameFacts]]:
     """Count the frames of a split."""
     sources = _sources(result, split, dataset)
@@ -140,8 +143,8 @@ def _read(
     tally.sequences.update(map(dataset.sequence, dataset.ids))
     tally.moments.update({dataset.moment(name) for name in dataset.ids} - {*dataset.ids})
     result.splits[split] = tally
-    for facts in _facts(dataset, sources, indices):
-        frame = Frame(split, facts.index, dataset.ids[facts.index])
+    for facts in _facts(dataset, sources, ids):
+        frame = Frame(split, facts.frame, facts.frame)
         tally.add(frame, facts)
         yield frame, facts
 
@@ -161,21 +164,21 @@ def _sources(result: Survey, split: str, dataset: SegDataset) -> list[XSource]:
     sources = []
     for source in dataset.x_sources:
         try:
-            source.require(range(len(dataset)))
+            source.require(dataset.ids)
         except ValueError as error:
             result.missing_x.setdefault(split, []).append(result.shown(str(error)))
         with suppress(ValueError):
-            sources += [source] if source.spec and source.path(0) else []
+            sources += [source] if source.spec and source.path(dataset.ids[0]) else []
     return sources
 
 
 def _facts(
-    dataset: SegDataset, sources: Sequence[XSource], indices: Sequence[int]
+    dataset: SegDataset, sources: Sequence[XSource], ids: Sequence[str]
 ) -> Iterator[FrameFacts]:
     """The frames in order, read by a few threads: decoding images lets others run."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(indices), WINDOW):
-            window = indices[start : start + WINDOW]
+        for start in range(0, len(ids), WINDOW):
+            window = ids[start : start + WINDOW]
             yield from pool.map(partial(read_frame, dataset, sources), window)
 
 
