@@ -97,7 +97,7 @@ def test_label_values_have_names_and_several_may_share_one(root: Path) -> None:
     assert data.classes == ("road", "vehicle")
     assert data.read(data.ids[0], with_x=False).target[0].tolist() == [0, 1, 1, 255, 255, 1]
     assert Folder(describe(root, ignore=0)).description.ignore == (0,)
-    with pytest.raises(ValueError, match=r"has the label 0, which is no class; "):
+    with pytest.raises(ValueError, match=r"has the label 0, which is not a class; "):
         read(Folder(describe(root, ignore=[])), 0, with_x=False)
     with pytest.raises(ValueError, match="to merge values write `value: name`"):
         Folder(describe(root, classes=["road", "road", "car"]))
@@ -126,7 +126,7 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
         ({"clases": {}, "classes": None}, "Unknown entry 'clases'. Did you mean 'classes'"),
         ({"classes": {"road": 0, "car": 1}}, "a label value is a number; write `value: name`"),
         ({"x": "depth"}, "x is a group of entries, got 'depth'"),
-        ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is no pattern"),
+        ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is not a pattern"),
     ],
 )
 def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], said: str) -> None:

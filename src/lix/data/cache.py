@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
+from lix.core.types import IGNORE_INDEX
 from lix.data.modalities import KINDS
 from lix.data.sample import Sample, SegDataset
 from lix.data.transforms import resize, scaling
@@ -63,11 +64,14 @@ class Cache:
         maps, row = (self._rgb, self._x) if with_x else (self._rgb,), self._rows[frame]
         if not all(m["checksum"][row] == _checksum(m, row) for m in maps):
             self._store(frame, with_x=with_x)
-        target = torch.from_numpy(np.array(self._rgb["target"][row]))
+        if self.dataset.labelled:
+            target = torch.from_numpy(np.array(self._rgb["target"][row])).long()
+        else:
+            target = torch.full(self.size, IGNORE_INDEX)
         parts = [np.array(self._x[f"x{i}"][row]) for i in range(len(self.dataset.x) * with_x)]
         return Sample(
             image=tv_tensors.Image(torch.from_numpy(np.array(self._rgb["image"][row]))),
-            target=tv_tensors.Mask(target.long()),
+            target=tv_tensors.Mask(target),
             id=frame,
             x=tuple(
                 KINDS[spec.kind](torch.from_numpy(part))
@@ -95,7 +99,8 @@ class Cache:
         self._rgb["from"][row] = sample.image.shape[-2:]
         sample = resize(sample, (height, width))
         self._rgb["image"][row] = sample.image.numpy()
-        self._rgb["target"][row] = sample.target.byte().numpy()
+        if self.dataset.labelled:
+            self._rgb["target"][row] = sample.target.byte().numpy()
         self._rgb["checksum"][row] = _checksum(self._rgb, row)
         if with_x:
             for i, x in enumerate(sample.x):
@@ -105,13 +110,16 @@ class Cache:
     @cached_property
     def _rgb(self) -> dict[str, NDArray[Any]]:
         data = self.dataset
-        files = self._stamp([data.image_path, data.label_path])
-        shapes = {
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
             "image": ((3, *self.size), np.uint8),
             "target": (self.size, np.uint8),
             "from": ((2,), np.int32),
             "checksum": ((), np.uint32),
         }
+        paths: list[Callable[[str], Path]] = [data.image_path, data.label_path]
+        if not data.labelled:
+            del shapes["target"], paths[1]
+        files = self._stamp(paths)
         return self._open("rgb", [files, data.fingerprint(), self.options], shapes)
 
     @cached_property

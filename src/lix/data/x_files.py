@@ -15,23 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from lix.core.errors import DataError
 from lix.data.modalities import KINDS, X, XSpec, as_kind
-from lix.data.options import Folders, several
+from lix.data.options import Number, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
 
 UNITS = {"cm": 100, "mm": 1000}
-"""How many of a unit are a metre."""
+"""Number of units in a metre."""
 SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
-
-
-def _number(value: object) -> object:
-    """`1/256` → 0.00390625."""
-    if not isinstance(value, str) or "/" not in value:
-        return value
-    above, _, below = value.partition("/")
-    try:
-        return float(above) / float(below)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{value} is no fraction such as 1/256") from None
 
 
 class XFiles(BaseModel):
@@ -41,14 +30,14 @@ class XFiles(BaseModel):
 
     kind: Literal["depth", "disparity", "inverse_depth", "normal", "channels"]
     unit: Literal["m", "cm", "mm", "px"] | None = None
-    """Of depth `m`, `cm` or `mm`, of disparity `px`; default: metres and pixels."""
-    scale: Annotated[float, BeforeValidator(_number)] = 1.0
+    """Unit of depth (`m`, `cm` or `mm`) or disparity (`px`); default: metres and pixels."""
+    scale: Number = 1.0
     """A number or a fraction such as `1/256`."""
-    offset: Annotated[float, BeforeValidator(_number)] = 0.0
-    invalid: Annotated[tuple[float, ...], BeforeValidator(several)] | None = None
+    offset: Number = 0.0
+    invalid: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] | None = None
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
-    """Of the kind `channels`; the others have their own number."""
+    """Number of channels of the kind `channels`; the others have their own number."""
     dtype: str | None = None
     """What a file must hold, as in `uint16`: tools that read 8 bits lose most of it unnoticed."""
 
@@ -82,12 +71,14 @@ class XFiles(BaseModel):
                 f"{path} holds {stored.dtype} of shape {stored.shape}, but {self.kind} means "
                 f"{channels} channel(s) of numbers; correct the kind or its channels.",
                 path,
+                kind="x format",
             )
         if self.dtype not in (None, str(stored.dtype)):
             raise DataError(
                 f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
                 "changes the numbers, so make it again.",
                 path,
+                kind="x type",
             )
         is_code = stored.dtype in (np.uint8, np.uint16)
         values = _by_code(self).take(stored) if is_code else self.values(stored)
@@ -206,7 +197,7 @@ class FolderSource:
 
 
 def open_x(
-    folders: Folders,
+    folders: XFolders,
     root: Path,
     image: Callable[[str], Path],
     own: tuple[XSource, ...] = (),
@@ -214,18 +205,18 @@ def open_x(
     """The sources of X that a user names, or the data set's own where none is named.
 
     Args:
-        folders: of X, each with its `x.yaml`; `own` among them stands for the data set's own.
+        folders: folders of X, each with its `x.yaml`; `own` stands for the data set's own X.
         root: what the images' paths are relative to.
         image: frame → path of its image.
-        own: what the data set itself brings.
+        own: the X that the data set itself brings.
 
     Raises:
         ValueError: `own` where there is none.
     """
     sources: list[XSource] = []
-    for folder in folders or [Path("own")]:
-        if folder != Path("own"):
-            sources.append(FolderSource(folder, root, image))
+    for folder in folders or ["own"]:
+        if folder != "own":
+            sources.append(FolderSource(Path(folder), root, image))
         elif own or not folders:
             sources += own
         else:
@@ -257,4 +248,4 @@ def read_description(path: Path) -> XFiles:
         message = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{path}: {where}: {message}; correct the entry.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None

@@ -1,9 +1,8 @@
-"""KITTI Semantics: label ids, the LiDAR's disparity, calibration, the split, wrong folders."""
+"""KITTI Semantics: label ids, the LiDAR's disparity, calibration and the split."""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,10 @@ import torch
 
 from lix.data.modalities import Disparity
 from lix.data.sets.kitti import CALIBRATION, KITTI
-from lix.data.splits import split
-from tests.data.frames import intrinsics, read, target
-from tests.data.sets.test_cityscapes import LABELS, TARGET, spy, write_list
-from tests.data.sets.test_vkitti2 import plain, save
+from lix.data.splits import split_names
+from tests.data.frames import intrinsics, plain, read, target
+from tests.data.sets.contract import Case, save, write_list
+from tests.data.sets.test_cityscapes import LABELS, TARGET
 
 SIZES = [(8, 16), (9, 15), (8, 14), (7, 13)]
 """The images of KITTI differ in size, and so do these."""
@@ -60,6 +59,9 @@ def write(root: Path) -> Path:
     return root
 
 
+CASE = Case(write, train=3, val=1, images=4)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "kitti")
@@ -92,19 +94,8 @@ def test_disparity_of_the_lidar(root: Path, lists: Path) -> None:
     assert torch.equal(plain(x)[0, 1:], expected)
 
 
-def test_dense_disparity_of_a_folder(root: Path, lists: Path, tmp_path: Path) -> None:
-    for name, size in zip(IDS, SIZES, strict=True):
-        file = tmp_path / "dense/training/image_2" / f"{name}.npy"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.full(size, 12.5, np.float32))
-    (tmp_path / "dense/x.yaml").write_text("kind: disparity")
-    shutil.rmtree(root / "training" / "disp_occ_0")
-    data = KITTI(root, lists=lists, x=[tmp_path / "dense"])
-    assert (plain(data.read(data.ids[3], with_x=True).x[0]) == 12.5).all()
-
-
 def test_three_of_four_train() -> None:
-    train, val = split([f"{number:06d}_10" for number in range(200)], 0.25)
+    train, val = split_names([f"{number:06d}_10" for number in range(200)], 0.25)
     assert (len(train), len(val)) == (150, 50)
     assert hashlib.sha256("\n".join(val).encode()).hexdigest().startswith("02e905ea235b9596")
 
@@ -113,19 +104,6 @@ def test_split_covers_all(root: Path) -> None:
     train, val = KITTI(root).ids, KITTI(root, split="val").ids
     assert (len(train), len(val)) == (3, 1)
     assert sorted(train + val) == IDS
-
-
-def test_a_student_opens_no_x(root: Path, lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = spy(monkeypatch)
-    read(KITTI(root, lists=lists), 0, with_x=False)
-    assert [name for name in opened if "image_2" in name]
-    assert not [name for name in opened if "disp" in name]
-    shutil.rmtree(root / "training" / "disp_occ_0")
-    data = KITTI(root, lists=lists)
-    assert data.read(data.ids[0], with_x=False).x == ()
-    missing = r"4 of 4 disparity .*unpack data_scene_flow\.zip .*`lix data depth`[^\n]*\.$"
-    with pytest.raises(ValueError, match=missing):
-        data.read(data.ids[0], with_x=True)
 
 
 def test_disparity_that_lost_its_16_bits(root: Path, lists: Path) -> None:
@@ -161,39 +139,3 @@ def test_damaged_calibration(root: Path, lists: Path, text: str) -> None:
     (root / "training/calib_cam_to_cam/000000.txt").write_text(text)
     with pytest.raises(ValueError, match=r"000000\.txt has no line `P_rect_02:` of 12 numbers; "):
         intrinsics(KITTI(root, lists=lists), 0)
-
-
-def test_wrong_roots_splits_and_lists(root: Path, tmp_path: Path, lists: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
-        KITTI(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"image_2 has no image; unpack data_semantics\.z"):
-        KITTI(lists)
-    with pytest.raises(ValueError, match=r"'test'.* Choose from train, val\.$"):
-        KITTI(root, split="test")  # type: ignore[arg-type]
-    write_list(lists, ["000000"])
-    with pytest.raises(ValueError, match=r"train\.txt lists '000000', which is no frame"):
-        KITTI(root, lists=lists)
-
-
-def test_missing_labels_stop_the_opening(root: Path, lists: Path) -> None:
-    shutil.rmtree(root / "training" / "semantic")
-    missing = r"4 of 4 label files are missing, first .*000000_10.*; unpack data_semantics\.zip"
-    with pytest.raises(ValueError, match=missing):
-        KITTI(root, lists=lists)
-
-
-def test_damaged_label(root: Path, lists: Path) -> None:
-    (root / "training/semantic" / f"{IDS[0]}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ValueError, match=r"000000_10\.png cannot be read \([^\n]*replace the fi"):
-        read(KITTI(root, lists=lists), 0, with_x=False)
-
-
-def test_stereo_pairs(root: Path) -> None:
-    for pattern in (KITTI.left_files, KITTI.right_files):
-        assert sorted(path.stem for path in root.glob(str(pattern))) == IDS
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = KITTI(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)

@@ -1,10 +1,7 @@
-"""ORFD: folders, labels, depth, calibration, and what is wrong with users' folders."""
+"""ORFD: folders, labels, depth and calibration."""
 
 from __future__ import annotations
 
-import builtins
-import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from lix.data import build_dataset
 from lix.data.modalities import Depth
-from lix.data.sets.mfnet_rgbt import MFNetRGBT
-from lix.data.sets.nuimages import NuImages
 from lix.data.sets.orfd import ORFD
-from lix.data.sets.vkitti2 import VKITTI2
-from lix.data.splits import split as divide
+from lix.data.splits import split_names
 from lix.tools.split import frames_of, write_lists
-from tests.data.frames import read
+from tests.data.frames import plain, read
+from tests.data.sets.contract import Case, save
 
 SIZE = (6, 8)
 FRAMES = {
@@ -38,11 +31,6 @@ lidar_T: 0 0 0
 """
 
 
-def save(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-
-
 def greys() -> NDArray[np.uint8]:
     """255 = traversable, 128 = unreachable, such as the sky, 0 = the rest."""
     return np.array([0, 128, 200, 201, 255, 255], np.uint8)[:, None].repeat(SIZE[1], 1)
@@ -54,23 +42,26 @@ def depths() -> NDArray[np.uint16]:
     return values
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def write(root: Path) -> Path:
     for split, frames in FRAMES.items():
         for number, frame in enumerate(frames):
             sequence, name = frame.split("/")
-            folder = tmp_path / "ORFD" / split / sequence
+            folder = root / split / sequence
             save(folder / f"image_data/{name}.png", np.full((*SIZE, 3), 90 + number, np.uint8))
             save(folder / f"gt_image/{name}_fillcolor.png", greys())
             save(folder / f"dense_depth/{name}.png", depths())
             (folder / "calib").mkdir(exist_ok=True)
             (folder / f"calib/{name}.txt").write_text(CALIB)
             (folder / "lidar_data").mkdir(exist_ok=True)
-    return tmp_path / "ORFD"
+    return root
 
 
-def plain(x: Tensor) -> Tensor:
-    return x.as_subclass(Tensor)
+CASE = Case(write, train=2, val=1, images=4)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(tmp_path / "ORFD")
 
 
 def test_reads_image_label_depth_and_camera(root: Path) -> None:
@@ -111,7 +102,7 @@ def test_lists(root: Path, tmp_path: Path) -> None:
     lists = tmp_path / "lists"
     names, sequence = frames_of("orfd", root, {})
     assert names == sorted(FRAMES["training"] + FRAMES["validation"])  # test is kept out
-    write_lists(lists, *divide(names, 0.3, sequence=sequence))
+    write_lists(lists, *split_names(names, 0.3, sequence=sequence))
     train, val = (build_dataset("orfd", root, split=s, lists=lists) for s in ("train", "val"))
     assert sorted(train.ids + val.ids) == names
     assert not {*map(sequence, train.ids)} & {*map(sequence, val.ids)}
@@ -125,52 +116,10 @@ def test_lists(root: Path, tmp_path: Path) -> None:
     assert sample.intrinsics is not None
     assert isinstance(sample.x[0], Depth)
     (lists / "val.txt").write_text("nothing\n")
-    with pytest.raises(ValueError, match=r"val\.txt lists 'nothing', which is no frame here"):
+    with pytest.raises(ValueError, match=r"val\.txt lists 'nothing', which is not a frame here"):
         ORFD(root, split="val", lists=lists)
-    with pytest.raises(FileNotFoundError, match=r"nowhere/training is missing; set data\.root"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
         ORFD(tmp_path / "nowhere", lists=lists)
-
-
-def test_a_student_opens_no_depth(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    really_open = builtins.open
-
-    def spy(file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(str(file))
-        return really_open(file, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "open", spy)
-    data = ORFD(root)
-    assert data.read(data.ids[0], with_x=False).x == ()
-    assert any("image_data" in name for name in opened)
-    assert not [name for name in opened if "dense_depth" in name]
-    data.read(data.ids[0], with_x=True)
-    assert [name for name in opened if "dense_depth" in name]  # the spy does see depth
-
-    for folder in root.glob("*/*/dense_depth"):
-        shutil.rmtree(folder)
-    data = ORFD(root)
-    assert data.read(data.ids[0], with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"2 of 2 depth files are missing, .*compressed ORFD"):
-        data.read(data.ids[0], with_x=True)
-
-
-def test_x_from_a_folder(root: Path, tmp_path: Path) -> None:
-    for frame in FRAMES["training"]:
-        sequence, name = frame.split("/")
-        path = tmp_path / "x/training" / sequence / f"image_data/{name}.npy"
-        path.parent.mkdir(parents=True)
-        np.save(path, np.full(SIZE, 4.0, np.float32))
-    (tmp_path / "x/x.yaml").write_text("kind: disparity")
-    data = ORFD(root, x=[tmp_path / "x"])
-    assert data.x_kind == "disparity"
-    assert (plain(data.read(data.ids[0], with_x=True).x[0]) == 4).all()
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = ORFD(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(read(copy, 0, with_x=True).target, read(data, 0, with_x=True).target)
 
 
 def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
@@ -181,20 +130,6 @@ def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
         data.read(data.ids[0], with_x=False)
     path.with_suffix(".txt").unlink()
     assert data.read(data.ids[0], with_x=False).intrinsics is None
-
-
-def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere/training is missing; set data\.root"):
-        ORFD(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"Unknown split .* 'test'.* Choose from train, val"):
-        ORFD(root, split="test")  # type: ignore[arg-type]
-    val = ORFD(root, split="val")
-    val.label_path(val.ids[0]).unlink()
-    with pytest.raises(ValueError, match=r"1 of 1 gt_image files are missing, .*_fillcolor\.png"):
-        ORFD(root, split="val")
-    (tmp_path / "empty/training").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"has no <sequence>/image_data/\*\.png; unpack ORFD"):
-        ORFD(tmp_path / "empty")
 
 
 @pytest.mark.parametrize(
@@ -212,11 +147,3 @@ def test_damaged_files(root: Path, part: str, array: NDArray[Any], message: str)
     with pytest.raises(ValueError, match=message) as caught:
         read(ORFD(root), 0, with_x=True)
     assert "\n" not in str(caught.value)
-
-
-def test_recognises_its_own_alone(root: Path, tmp_path: Path) -> None:
-    assert ORFD.recognises(root)
-    assert not any(other.recognises(root) for other in (NuImages, MFNetRGBT, VKITTI2))
-    (tmp_path / "kitti/training/image_2").mkdir(parents=True)
-    assert not ORFD.recognises(tmp_path / "kitti")
-    assert not ORFD.recognises(tmp_path / "nowhere")

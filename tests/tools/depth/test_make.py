@@ -133,7 +133,7 @@ def test_numbers_on_disk(tmp_path: Path) -> None:
 def test_a_data_set_reads_what_sgbm_made(stereo_streets: Path, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     make_depth(stereo_streets, build_engine("sgbm"), left=LEFT, right=RIGHT, output=folder)
-    both = [Path("own"), folder]
+    both = ["own", folder]
     data = VKITTI2(stereo_streets, lists="all", cameras=[0], x=both)
     sample = data.read(data.ids[2], with_x=True)
     assert [spec.kind for spec in data.x] == ["depth", "disparity"]

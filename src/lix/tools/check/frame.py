@@ -37,6 +37,10 @@ class Fault:
     """`image`, `label`, `camera` or a kind of X."""
     path: Path
     message: str
+    kind: str
+    """Kind of the error; the message without its path where the error has no kind."""
+    values: tuple[object, ...] = ()
+    """Values that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,20 @@ class FrameFacts:
         try:
             yield
         except (ValueError, OSError) as error:
-            named = getattr(error, "path", None) or path
-            self.faults.append(Fault(part, named, str(error)))
+            file = getattr(error, "path", None) or path
+            kind = getattr(error, "kind", "") or str(error).replace(str(file), "")
+            values = getattr(error, "values", ())
+            self.faults.append(Fault(part, file, str(error), kind, values))
 
     def compare(self, part: str, size: Size, path: Path) -> None:
         """Note a part that has another size than the image."""
         if self.size is None or size == self.size:
             return
-        fix = "turn one of them by 90°" if size == self.size[::-1] else "make them the same size"
+        is_turned = size == self.size[::-1]
+        fix = "turn one of them by 90°" if is_turned else "make them the same size"
         sizes = "{}x{} but the image is {}x{}".format(*size, *self.size)
         message = f"{path}: the {part} is {sizes} (height x width); {fix}."
-        self.faults.append(Fault(part, path, message))
+        self.faults.append(Fault(part, path, message, "turned" if is_turned else "size"))
 
 
 def read_frame(dataset: SegDataset, sources: Sequence[XSource], frame: str) -> FrameFacts:

@@ -20,8 +20,8 @@ from lix.data.x_files import XSource
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
 from lix.tools.check.tallies import Frame, Group, SplitTally, XTally
 
-STRANGERS = 12
-"""About so many values that are no class are named."""
+MAX_VALUES_SHOWN = 12
+"""Maximum number of wrong values that are named."""
 WINDOW = 32
 """So many frames are read ahead."""
 
@@ -33,8 +33,8 @@ class FaultGroup(Group):
     part: str = ""
     message: str = ""
     """About the first."""
-    strangers: dict[str, None] = field(default_factory=dict)
-    """Labels or colours that are no class, in any of the files; the first of them."""
+    values: dict[str, None] = field(default_factory=dict)
+    """Wrong values in any of the files, such as labels that are not a class, as an ordered set."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Survey:
     missing_x: dict[str, list[str]] = field(default_factory=dict)
     """Split → sentences about files of X that are missing."""
     faults: dict[tuple[str, str], FaultGroup] = field(default_factory=dict)
-    """By part and message without its paths and numbers."""
+    """By part and kind."""
     copies: dict[tuple[str, str], Group] = field(default_factory=dict)
     """Images that are the same, by the splits of the original and the copy."""
     seconds: float = 0.0
@@ -75,24 +75,12 @@ class Survey:
         return re.sub(rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}", "", str(path))
 
     def add_fault(self, frame: Frame, fault: Fault) -> None:
-        """Put a fault to those that differ in path and numbers alone."""
-        bare = fault.message.replace(str(fault.path), "")
-        key = fault.part, re.sub(r"\d[\d.]*(, (\d[\d.]*|…))*", "0", bare)
+        """Count a fault with those of its part and kind."""
         new = FaultGroup(part=fault.part, message=self.shown(fault.message))
-        group = self.faults.setdefault(key, new)
+        group = self.faults.setdefault((fault.part, fault.kind), new)
         group.add(replace(frame, name=self.shown(fault.path)))
-        if len(group.strangers) < STRANGERS:
-            group.strangers.update(dict.fromkeys(_strangers(fault.message)))
-
-
-def _strangers(message: str) -> list[str]:
-    """The values of which `lix.data.labels` says that they are no class.
-
-    >>> _strangers("a.png has the label 7, 9, which is no class; …")
-    ['7', '9']
-    """
-    found = re.search(r"has the (?:label|colour) (.+?)(?:, …)?, which is no class", message)
-    return re.findall(r"\([^)]*\)|-?\d+", found[1]) if found else []
+        if len(group.values) <= MAX_VALUES_SHOWN:
+            group.values.update(dict.fromkeys(map(str, fault.values)))
 
 
 def survey(
@@ -141,7 +129,7 @@ def _read(
     x = [XTally(*source.spec, getattr(source, "files", None)) for source in sources]
     tally = SplitTally(split, len(dataset), x=x)
     tally.sequences.update(map(dataset.sequence, dataset.ids))
-    tally.moments.update({dataset.moment(name) for name in dataset.ids} - {*dataset.ids})
+    tally.moments.update({dataset.instant(name) for name in dataset.ids} - {*dataset.ids})
     result.splits[split] = tally
     for facts in _facts(dataset, sources, ids):
         frame = Frame(split, facts.frame, facts.frame)
