@@ -40,21 +40,25 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_streets(Path(folder), images=IMAGES, size=ON_DISK, val_images=1, cameras=(0,))
         data = VKITTI2(Path(folder), lists="all")
-        teacher = [data.read(i, with_x=True) for i in range(IMAGES)]
+        teacher = [data.read(data.ids[i], with_x=True) for i in range(IMAGES)]
         student = [replace(sample, x=()) for sample in teacher]
         cache = Cache(data, Path(folder) / "cache", SIZE)
         lix, colourless = Augment(SIZE), Augment(SIZE, photometric=0)
         parts: dict[str, Callable[[int], object]] = {
-            "read RGB, label": lambda i: data.read(i, with_x=False),
-            "read RGB, label, X": lambda i: data.read(i, with_x=True),
+            "read RGB, label": lambda i: data.read(data.ids[i], with_x=False),
+            "read RGB, label, X": lambda i: data.read(data.ids[i], with_x=True),
             "geometry and encoding": lambda i: to_batch(colourless(teacher[i])),
             "with colours": lambda i: to_batch(lix(teacher[i])),
             "with colours, no X": lambda i: to_batch(lix(student[i])),
             "with colours, the plain way": lambda i: to_batch(plain_augment(teacher[i])),
-            "total from the cache, student": lambda i: to_batch(lix(cache.read(i, with_x=False))),
-            "total from the cache, teacher": lambda i: to_batch(lix(cache.read(i, with_x=True))),
-            "total, student": lambda i: to_batch(lix(data.read(i, with_x=False))),
-            "total, teacher": lambda i: to_batch(lix(data.read(i, with_x=True))),
+            "total from the cache, student": lambda i: to_batch(
+                lix(cache.read(cache.ids[i], with_x=False))
+            ),
+            "total from the cache, teacher": lambda i: to_batch(
+                lix(cache.read(cache.ids[i], with_x=True))
+            ),
+            "total, student": lambda i: to_batch(lix(data.read(data.ids[i], with_x=False))),
+            "total, teacher": lambda i: to_batch(lix(data.read(data.ids[i], with_x=True))),
         }
         table = Table("one core", "ms an image", "images/s", title=f"{SIZE[0]} x {SIZE[1]}")
         for name, seconds in best(parts, repeats).items():

@@ -76,14 +76,14 @@ def read_scenes(root: Path) -> list[Scene]:
         columns = np.arange(truth.shape[1]) - np.nan_to_num(truth)
         there = np.take_along_axis(other, columns.round().astype(int).clip(0), axis=1)
         seen = (columns >= 0) & (np.abs(there - truth) <= 1)
-        images = (read_array(views.image_path(index), "RGB") for views in (left, right))
+        images = (read_array(views.image_path(views.ids[index]), "RGB") for views in (left, right))
         scenes.append(Scene(*images, truth, seen))
     return scenes
 
 
 def true_disparity(views: VKITTI2, index: int) -> Disparity:
-    depth = views.x_sources[0].read(index)[0].numpy()
-    camera = views.intrinsics(index)
+    depth = views.x_sources[0].read(views.ids[index])[0].numpy()
+    camera = views.intrinsics(views.ids[index])
     assert camera is not None
     return np.float32(float(camera[0, 0]) * BASELINE) / depth
 

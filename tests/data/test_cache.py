@@ -14,7 +14,6 @@ import pytest
 import torch
 import yaml
 from PIL import Image
-from torch import Tensor
 
 from lix.data import build_dataset
 from lix.data.cache import Cache
@@ -25,6 +24,7 @@ from lix.runs.data import EvaluationSet
 from lix.runs.recipe import Data, Recipe
 from lix.streets import write_streets
 from lix.training.loaders import TrainingSet
+from tests.data.frames import plain, read
 
 SIZE = (16, 48)
 
@@ -43,10 +43,6 @@ def root(made: Path, tmp_path: Path) -> Path:
 
 def opened(root: Path) -> SegDataset:
     return build_dataset("vkitti2", root, lists="all")
-
-
-def plain(x: Tensor) -> Tensor:
-    return x.as_subclass(Tensor)
 
 
 def same(a: Sample, b: Sample) -> bool:
@@ -70,15 +66,15 @@ def test_gives_the_resized_sample_and_reads_files_once(
     root: Path, tmp_path: Path, with_x: bool
 ) -> None:
     data = opened(root)
-    expected = [resize(data.read(i, with_x=with_x), SIZE) for i in range(3)]
+    expected = [resize(data.read(data.ids[i], with_x=with_x), SIZE) for i in range(3)]
     cache = Cache(data, tmp_path / "cache", SIZE)
-    assert all(same(cache.read(i, with_x=with_x), expected[i]) for i in range(3))
+    assert all(same(cache.read(cache.ids[i], with_x=with_x), expected[i]) for i in range(3))
     again = pickle.loads(pickle.dumps(Cache(opened(root), tmp_path / "cache", SIZE)))
     for path in root.rglob("*.jpg"):
         seen = path.stat()
         path.write_bytes(bytes(seen.st_size))  # another picture of the same size and time
         os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
-    assert all(same(again.read(i, with_x=with_x), expected[i]) for i in range(3))
+    assert all(same(again.read(again.ids[i], with_x=with_x), expected[i]) for i in range(3))
     assert len(again) == 3
 
 
@@ -86,34 +82,34 @@ def test_a_student_opens_no_file_of_x(root: Path, tmp_path: Path) -> None:
     cache = Cache(opened(root), tmp_path / "cache", SIZE)
     for path in root.rglob("depth_*.png"):
         path.unlink()
-    assert cache.read(0, with_x=False).x == ()
+    assert cache.read(cache.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match="depth files are missing"):
-        cache.read(0, with_x=True)
+        cache.read(cache.ids[0], with_x=True)
 
 
 def test_what_is_read_can_be_changed_without_harm(root: Path, tmp_path: Path) -> None:
     cache = Cache(opened(root), tmp_path / "cache", SIZE)
-    first = cache.read(0, with_x=True)
+    first = cache.read(cache.ids[0], with_x=True)
     first.image.zero_()
     first.x[0].zero_()
-    assert cache.read(0, with_x=True).image.max() > 0
-    assert plain(cache.read(0, with_x=True).x[0]).nan_to_num(1).min() > 0
+    assert cache.read(cache.ids[0], with_x=True).image.max() > 0
+    assert plain(cache.read(cache.ids[0], with_x=True).x[0]).nan_to_num(1).min() > 0
 
 
 @pytest.mark.parametrize("lost", ["image", "target", "from", "x0"])
 def test_a_map_that_a_power_loss_undid_is_stored_anew(
     root: Path, tmp_path: Path, lost: str
 ) -> None:
-    first = Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=True)
+    first = read(Cache(opened(root), tmp_path / "cache", SIZE), 0, with_x=True)
     (path,) = (tmp_path / "cache").rglob(f"{lost}.npy")
     np.lib.format.open_memmap(path, mode="r+")[:] = 0
-    assert same(Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=True), first)
+    assert same(read(Cache(opened(root), tmp_path / "cache", SIZE), 0, with_x=True), first)
 
 
 @pytest.mark.parametrize("change", ["file", "size", "options", "frames"])
 def test_every_change_makes_a_new_cache(root: Path, tmp_path: Path, change: str) -> None:
     before = Cache(opened(root), tmp_path / "cache", SIZE)
-    before.read(0, with_x=False)
+    before.read(before.ids[0], with_x=False)
     if change == "file":
         image = next(root.rglob("rgb_00000.jpg"))
         shutil.copy(next(root.rglob("rgb_00001.jpg")), image)
@@ -121,8 +117,8 @@ def test_every_change_makes_a_new_cache(root: Path, tmp_path: Path, change: str)
     data = VKITTI2(root, split="train") if change == "frames" else opened(root)
     size = (16, 32) if change == "size" else SIZE
     options = {"a": 1} if change == "options" else None
-    after = Cache(data, tmp_path / "cache", size, options).read(0, with_x=False)
-    assert same(after, resize(data.read(0, with_x=False), size))
+    after = read(Cache(data, tmp_path / "cache", size, options), 0, with_x=False)
+    assert same(after, resize(data.read(data.ids[0], with_x=False), size))
     assert len(list((tmp_path / "cache").iterdir())) == 2
 
 
@@ -156,13 +152,13 @@ def test_a_corrected_description_counts_at_once(tmp_path: Path, change: str, val
         "val": files,
     }
 
-    def read(entries: dict[str, Any]) -> tuple[Sample, Sample]:
+    def both_ways(entries: dict[str, Any]) -> tuple[Sample, Sample]:
         (tmp_path / "lix.yaml").write_text(yaml.safe_dump(entries))
         data = build_dataset("folder", tmp_path)
-        cached = Cache(data, tmp_path / "cache", SIZE).read(0, with_x=True)
-        return cached, resize(data.read(0, with_x=True), SIZE)
+        cached = read(Cache(data, tmp_path / "cache", SIZE), 0, with_x=True)
+        return cached, resize(data.read(data.ids[0], with_x=True), SIZE)
 
-    for cached, plainly in (read(entries), read(entries | {change: value})):
+    for cached, plainly in (both_ways(entries), both_ways(entries | {change: value})):
         assert torch.equal(plain(cached.target), plain(plainly.target))
         assert torch.equal(plain(cached.x[0]).nan_to_num(-1), plain(plainly.x[0]).nan_to_num(-1))
         if plainly.intrinsics is None:
@@ -175,16 +171,16 @@ def test_several_x_keep_their_kinds(root: Path, tmp_path: Path) -> None:
     data = opened(root)
     folder = tmp_path / "thermal"
     for index in range(3):
-        file = folder / data.image_path(index).relative_to(root).with_suffix(".npy")
+        file = folder / data.image_path(data.ids[index]).relative_to(root).with_suffix(".npy")
         file.parent.mkdir(parents=True, exist_ok=True)
         np.save(file, np.random.default_rng(index).random((32, 96), dtype=np.float32))
     (folder / "x.yaml").write_text("kind: channels")
     both = build_dataset("vkitti2", root, lists="all", x=["own", str(folder)])
     cache = Cache(both, tmp_path / "cache", SIZE)
-    expected = resize(both.read(1, with_x=True), SIZE)
+    expected = resize(both.read(both.ids[1], with_x=True), SIZE)
     assert [type(x).__name__ for x in expected.x] == ["Depth", "Channels"]
-    assert same(cache.read(1, with_x=True), expected)
-    assert same(cache.read(1, with_x=True), expected)
+    assert same(cache.read(cache.ids[1], with_x=True), expected)
+    assert same(cache.read(cache.ids[1], with_x=True), expected)
 
 
 def test_full_disk_is_one_sentence_and_leaves_nothing(
@@ -195,7 +191,7 @@ def test_full_disk_is_one_sentence_and_leaves_nothing(
 
     monkeypatch.setattr(os, "posix_fallocate", full)
     with pytest.raises(OSError, match=r"cannot be written \(No space left.*data.cache"):
-        Cache(opened(root), tmp_path / "cache", SIZE).read(0, with_x=False)
+        read(Cache(opened(root), tmp_path / "cache", SIZE), 0, with_x=False)
     assert not list((tmp_path / "cache").rglob("*.*"))
 
 

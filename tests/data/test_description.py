@@ -18,6 +18,7 @@ from lix.data import build_dataset
 from lix.data.modalities import Channels, Depth, Disparity
 from lix.data.sets.folder import Folder
 from lix.runs.recipe import Data, Recipe
+from tests.data.frames import read
 
 SIZE = (4, 6)
 NAMES = ("drive1_00", "drive1_01", "drive2_00")
@@ -94,10 +95,10 @@ def test_wrong_lists_are_one_sentence(root: Path, content: str | None, said: str
 def test_label_values_have_names_and_several_may_share_one(root: Path) -> None:
     data = Folder(describe(root))
     assert data.classes == ("road", "vehicle")
-    assert data.read(0, with_x=False).target[0].tolist() == [0, 1, 1, 255, 255, 1]
+    assert data.read(data.ids[0], with_x=False).target[0].tolist() == [0, 1, 1, 255, 255, 1]
     assert Folder(describe(root, ignore=0)).description.ignore == (0,)
-    with pytest.raises(ValueError, match=r"has the label 0, which is no class; "):
-        Folder(describe(root, ignore=[])).read(0, with_x=False)
+    with pytest.raises(ValueError, match=r"has the label 0, which is not a class; "):
+        read(Folder(describe(root, ignore=[])), 0, with_x=False)
     with pytest.raises(ValueError, match="to merge values write `value: name`"):
         Folder(describe(root, classes=["road", "road", "car"]))
 
@@ -106,7 +107,7 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
     data = pickle.loads(pickle.dumps(Folder(describe(root))))
     assert data.x == (("depth", 1), ("channels", 1))
     assert data.x_kind == "depth+channels"
-    depth, heat = data.read(0, with_x=True).x
+    depth, heat = data.read(data.ids[0], with_x=True).x
     assert isinstance(depth, Depth)
     assert isinstance(heat, Channels)
     metres = plain(depth)[0].nan_to_num(0)
@@ -125,7 +126,7 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
         ({"clases": {}, "classes": None}, "Unknown entry 'clases'. Did you mean 'classes'"),
         ({"classes": {"road": 0, "car": 1}}, "a label value is a number; write `value: name`"),
         ({"x": "depth"}, "x is a group of entries, got 'depth'"),
-        ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is no pattern"),
+        ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is not a pattern"),
     ],
 )
 def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], said: str) -> None:
@@ -141,22 +142,22 @@ def test_x_of_other_folders(root: Path) -> None:
     (made / "x.yaml").write_text("{kind: disparity, scale: 1/256, dtype: uint16}")
     data = build_dataset("folder", describe(root), x=["own", str(made)])
     assert data.x_kind == "depth+channels+disparity"
-    disparity = data.read(0, with_x=True).x[2]
+    disparity = data.read(data.ids[0], with_x=True).x[2]
     assert isinstance(disparity, Disparity)
     assert torch.equal(
         plain(disparity)[0].nan_to_num(0), torch.from_numpy(MILLIMETRES.astype(np.float32) / 256)
     )
     (made / "rgb/drive1_00.png").unlink()
     single = build_dataset("folder", root, x=str(made))
-    assert single.read(0, with_x=False).x == ()
+    assert single.read(single.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"1 of 2 disparity files are missing.*lix data depth"):
-        single.read(0, with_x=True)
+        single.read(single.ids[0], with_x=True)
     nothing = build_dataset("folder", root, x=str(root / "nowhere"))
-    assert nothing.read(0, with_x=False).x == ()
+    assert nothing.read(nothing.ids[0], with_x=False).x == ()
     with pytest.raises(
         ValueError, match=r"The folder of X .*nowhere is missing; correct data\.options\.x"
     ):
-        nothing.read(0, with_x=True)
+        nothing.read(nothing.ids[0], with_x=True)
 
 
 def test_recipes_keep_absolute_paths_of_options(

@@ -17,7 +17,7 @@ from PIL import Image
 from lix.core.registry import entries
 from lix.data.sets.folder import Folder
 from lix.data.sets.vkitti2 import VKITTI2
-from lix.data.splits import grouping, hashed, read_list, sequence, split
+from lix.data.splits import grouping, hashed, read_list, sequence, split_names
 from lix.streets import write_streets
 from lix.tools.split import frames_of, how_to_use, write_lists
 from tests.cli.test_cli import lix
@@ -48,39 +48,39 @@ def test_sequences_stay_whole_and_every_frame_is_on_one_side(
     sizes: list[int], share: float, salt: str
 ) -> None:
     names = [f"drive{chr(97 + i)}_{n:03d}" for i, size in enumerate(sizes) for n in range(size)]
-    train, val = split(names, share, salt=salt)
+    train, val = split_names(names, share, salt=salt)
     assert sorted(train + val) == sorted(names)
     assert train
     assert val
     assert not {sequence(n) for n in train} & {sequence(n) for n in val}
     # Of what could still be moved none would bring validation nearer to its share.
     assert len(val) <= max(share * len(names) + max(sizes) / 2, min(sizes))
-    assert split(names[::-1] + names, share, salt=salt) == (train, val)
+    assert split_names(names[::-1] + names, share, salt=salt) == (train, val)
 
 
 def test_single_frames_meet_the_share() -> None:
     names = [f"{i:04d}" for i in range(1000)]
-    train, val = split(names, 0.2)
+    train, val = split_names(names, 0.2)
     assert (len(train), len(val)) == (800, 200)
-    assert val != split(names, 0.2, salt="b")[1]
-    assert len({*split([*names, "1000"], 0.2)[1]} ^ {*val}) <= 2  # a new frame moves few others
+    assert val != split_names(names, 0.2, salt="b")[1]
+    assert len({*split_names([*names, "1000"], 0.2)[1]} ^ {*val}) <= 2
 
 
 def test_a_long_drive_does_not_swallow_the_split() -> None:
     names = [f"long_{i}" for i in range(900)] + [f"a_{i}" for i in range(60)] + ["b_1"] * 1
     for salt in "abcdef":
-        assert len(split(names, 0.1, salt=salt)[1]) in (1, 60, 61)
+        assert len(split_names(names, 0.1, salt=salt)[1]) in (1, 60, 61)
 
 
 @pytest.mark.parametrize("share", [0, 1, -0.5, 2])
 def test_a_share_is_between_none_and_all(share: float) -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
-        split(["a", "b"], share)
+        split_names(["a", "b"], share)
 
 
 def test_too_few_frames() -> None:
     with pytest.raises(ValueError, match="at least two frames"):
-        split(["a", "a"], 0.5)
+        split_names(["a", "a"], 0.5)
 
 
 def test_hashed_knows_no_order() -> None:
@@ -92,7 +92,7 @@ def test_lists_are_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "train.txt"
     path.write_text("my frame 1\r\n\n  b\n")
     assert read_list(path, ["b", "my frame 1"]) == ["my frame 1", "b"]
-    with pytest.raises(ValueError, match="lists 'my frame 1', which is no frame here"):
+    with pytest.raises(ValueError, match="lists 'my frame 1', which is not a frame here"):
         read_list(path, ["b"])
     path.write_text("\n")
     with pytest.raises(ValueError, match="lists no frame"):
@@ -230,7 +230,7 @@ def test_the_cameras_of_a_street_stay_together(
     assert lix("data", "split", root, lists, "--val-share", "0.25") == 0
     train, val = (VKITTI2(root, split=part, lists=lists) for part in ("train", "val"))
     assert (len(train), len(val)) == (12, 4)
-    assert not {*map(train.moment, train.ids)} & {*map(val.moment, val.ids)}
+    assert not {*map(train.instant, train.ids)} & {*map(val.instant, val.ids)}
     capsys.readouterr()
     check = ("data", "check", root, "--output", tmp_path / "out", "--options.lists", lists)
     assert lix(*check) == 0
@@ -246,9 +246,9 @@ def test_the_cameras_of_a_street_stay_together(
 def test_what_stays_together() -> None:
     names = [f"Scene01/{v}/Camera_{c}/{i:05d}" for v in "ab" for c in (0, 1) for i in range(3)]
     data = VKITTI2.__new__(VKITTI2)
-    assert grouping(names, data.sequence, data.moment) == data.moment
-    assert {data.moment(name) for name in names} == {f"Scene01/{i:05d}" for i in range(3)}
+    assert grouping(names, data.sequence, data.instant) == data.instant
+    assert {data.instant(name) for name in names} == {f"Scene01/{i:05d}" for i in range(3)}
     two = [*names, "Scene02/a/Camera_0/00000"]
-    assert grouping(two, data.sequence, data.moment) == data.sequence
-    alone = names[:3]  # which the moments do not join
-    assert grouping(alone, data.sequence, data.moment) == data.sequence
+    assert grouping(two, data.sequence, data.instant) == data.sequence
+    alone = names[:3]  # which the instants do not join
+    assert grouping(alone, data.sequence, data.instant) == data.sequence

@@ -168,13 +168,13 @@ def split(
         options: options of the loader.
         force: replace other lists that are there.
     """
-    from lix.data.splits import split as divide
+    from lix.data.splits import split_names
     from lix.tools.check.recognise import recognise
     from lix.tools.split import frames_of, how_to_use, write_lists
 
     found = recognise(path, name)
     names, sequence = frames_of(found, path, Data(options=options).options)
-    parts = divide(names, val_share, sequence=sequence, salt=salt)
+    parts = split_names(names, val_share, sequence=sequence, salt=salt)
     write_lists(output, *parts, force=force)
     for part, frames in zip(("train", "val"), parts, strict=True):
         drives = len({sequence(frame) for frame in frames})

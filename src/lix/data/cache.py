@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
+from lix.core.types import IGNORE_INDEX
 from lix.data.modalities import KINDS
 from lix.data.sample import Sample, SegDataset
 from lix.data.transforms import resize, scaling
@@ -53,55 +54,72 @@ class Cache:
         """Without the open maps: every process opens its own."""
         return {k: v for k, v in self.__dict__.items() if k not in ("_rgb", "_x")}
 
-    def read(self, index: int, *, with_x: bool) -> Sample:
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the frames, in the order of the data set."""
+        return self.dataset.ids
+
+    def read(self, frame: str, *, with_x: bool) -> Sample:
         """What `SegDataset.read` gives, resized; the files of X are opened only where `with_x`."""
-        maps = (self._rgb, self._x) if with_x else (self._rgb,)
-        if not all(m["checksum"][index] == _checksum(m, index) for m in maps):
-            self._store(index, with_x=with_x)
-        target = torch.from_numpy(np.array(self._rgb["target"][index]))
-        parts = [np.array(self._x[f"x{i}"][index]) for i in range(len(self.dataset.x) * with_x)]
+        maps, row = (self._rgb, self._x) if with_x else (self._rgb,), self._rows[frame]
+        if not all(m["checksum"][row] == _checksum(m, row) for m in maps):
+            self._store(frame, with_x=with_x)
+        if self.dataset.labelled:
+            target = torch.from_numpy(np.array(self._rgb["target"][row])).long()
+        else:
+            target = torch.full(self.size, IGNORE_INDEX)
+        parts = [np.array(self._x[f"x{i}"][row]) for i in range(len(self.dataset.x) * with_x)]
         return Sample(
-            image=tv_tensors.Image(torch.from_numpy(np.array(self._rgb["image"][index]))),
-            target=tv_tensors.Mask(target.long()),
-            id=self.dataset.ids[index],
+            image=tv_tensors.Image(torch.from_numpy(np.array(self._rgb["image"][row]))),
+            target=tv_tensors.Mask(target),
+            id=frame,
             x=tuple(
                 KINDS[spec.kind](torch.from_numpy(part))
                 for spec, part in zip(self.dataset.x if with_x else (), parts, strict=True)
             ),
-            intrinsics=self._intrinsics(index),
+            intrinsics=self._intrinsics(frame),
         )
 
-    def _intrinsics(self, index: int) -> Tensor | None:
-        """Read anew each time: they may come from a file or be mended in a description."""
-        k = self.dataset.intrinsics(index)
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        """Row of each frame in the memory maps."""
+        return {frame: row for row, frame in enumerate(self.ids)}
+
+    def _intrinsics(self, frame: str) -> Tensor | None:
+        """Read anew each time: they may come from a file or be corrected in a description."""
+        k = self.dataset.intrinsics(frame)
         if k is None:
             return None
-        height, width = map(int, self._rgb["from"][index])
+        height, width = map(int, self._rgb["from"][self._rows[frame]])
         return scaling((height, width), self.size) @ k
 
-    def _store(self, index: int, *, with_x: bool) -> None:
-        height, width = self.size
-        sample = self.dataset.read(index, with_x=with_x)
-        self._rgb["from"][index] = sample.image.shape[-2:]
+    def _store(self, frame: str, *, with_x: bool) -> None:
+        row, (height, width) = self._rows[frame], self.size
+        sample = self.dataset.read(frame, with_x=with_x)
+        self._rgb["from"][row] = sample.image.shape[-2:]
         sample = resize(sample, (height, width))
-        self._rgb["image"][index] = sample.image.numpy()
-        self._rgb["target"][index] = sample.target.byte().numpy()
-        self._rgb["checksum"][index] = _checksum(self._rgb, index)
+        self._rgb["image"][row] = sample.image.numpy()
+        if self.dataset.labelled:
+            self._rgb["target"][row] = sample.target.byte().numpy()
+        self._rgb["checksum"][row] = _checksum(self._rgb, row)
         if with_x:
             for i, x in enumerate(sample.x):
-                self._x[f"x{i}"][index] = x.numpy()
-            self._x["checksum"][index] = _checksum(self._x, index)
+                self._x[f"x{i}"][row] = x.numpy()
+            self._x["checksum"][row] = _checksum(self._x, row)
 
     @cached_property
     def _rgb(self) -> dict[str, NDArray[Any]]:
         data = self.dataset
-        files = self._stamp([data.image_path, data.label_path])
-        shapes = {
+        shapes: dict[str, tuple[tuple[int, ...], Any]] = {
             "image": ((3, *self.size), np.uint8),
             "target": (self.size, np.uint8),
             "from": ((2,), np.int32),
             "checksum": ((), np.uint32),
         }
+        paths: list[Callable[[str], Path]] = [data.image_path, data.label_path]
+        if not data.labelled:
+            del shapes["target"], paths[1]
+        files = self._stamp(paths)
         return self._open("rgb", [files, data.fingerprint(), self.options], shapes)
 
     @cached_property
@@ -115,10 +133,10 @@ class Cache:
         meaning = [getattr(source, "files", source.spec) for source in data.x_sources]
         return self._open("x", [files, meaning, self.options], shapes)
 
-    def _stamp(self, paths: list[Callable[[int], Path]]) -> list[tuple[str, int, int]]:
+    def _stamp(self, paths: list[Callable[[str], Path]]) -> list[tuple[str, int, int]]:
         """Name, bytes and time of every file that is read."""
         found = []
-        for path in dict.fromkeys(path(i) for path in paths for i in range(len(self))):
+        for path in dict.fromkeys(path(frame) for path in paths for frame in self.ids):
             seen = path.stat() if path.exists() else None
             size, time = (seen.st_size, seen.st_mtime_ns) if seen else (0, 0)
             found.append((str(path.absolute()), size, time))
@@ -137,15 +155,15 @@ class Cache:
         }
 
 
-def _checksum(maps: dict[str, NDArray[Any]], index: int) -> int:
-    """Of a sample's maps; never 0, which stands for one that is not stored.
+def _checksum(maps: dict[str, NDArray[Any]], row: int) -> int:
+    """Checksum of a sample's maps; never 0, which stands for one that is not stored.
 
     A power loss may keep the checksum and lose the maps: the sample is then stored anew.
     """
     crc = 0
-    for name, rows in maps.items():
+    for name, values in maps.items():
         if name != "checksum":
-            crc = zlib.crc32(np.ascontiguousarray(rows[index]).data, crc)
+            crc = zlib.crc32(np.ascontiguousarray(values[row]).data, crc)
     return crc or 1
 
 

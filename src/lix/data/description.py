@@ -14,11 +14,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
 from lix.core.errors import unknown
-from lix.data.options import several
+from lix.data.options import as_tuple
 from lix.data.x_files import XFiles
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -54,8 +55,9 @@ class Files(_Section):
     """
 
     image: Pattern
-    label: Pattern
-    x: Annotated[tuple[Pattern, ...], BeforeValidator(several)] = ()
+    label: Pattern = ""
+    """Needed wherever labels are read."""
+    x: Annotated[tuple[Pattern, ...], BeforeValidator(as_tuple)] = ()
     """A pattern for each X."""
     list: Path | None = None
     """Text file, relative to the YAML file, with a frame's name or image a line; default: all."""
@@ -68,20 +70,21 @@ class Description(_Section):
     """Folder of the images, relative to the YAML file."""
     classes: Annotated[
         Mapping[int, str], BeforeValidator(_by_value), Field(min_length=2, max_length=254)
-    ]
+    ] = {}
     """Names in the order of the label values, from 0; or value: name, where several values may
-    share a name."""
+    share a name. Needed wherever labels are read."""
     palette: Sequence[Colour] = ()
     """RGB by class, for pictures, and for labels that are stored in these colours."""
-    ignore: Annotated[tuple[int | Colour, ...], BeforeValidator(several)] = ()
-    """Label values, or colours, that are no class; 255 always is none."""
-    x: Annotated[tuple[XFiles, ...], BeforeValidator(several)] = ()
+    ignore: Annotated[tuple[int | Colour, ...], BeforeValidator(as_tuple)] = ()
+    """Label values, or colours, to ignore; 255 is always ignored."""
+    x: Annotated[tuple[XFiles, ...], BeforeValidator(as_tuple)] = ()
     """What the files of each X hold."""
     intrinsics: tuple[float, float, float, float] | None = None
     """fx, fy, cx, cy in pixels."""
     train: Files
-    """Or, beside `files` with the patterns of both splits, the path of the list."""
+    """Or, next to `files` with the patterns of both splits, the path of the list."""
     val: Files
+    """Needed wherever labels are read; else it is `train` where it is left out."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +99,9 @@ class Description(_Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _files_of_both(cls, entries: Any) -> Any:
+    def _files_of_both(cls, entries: Any, info: ValidationInfo) -> Any:
+        if isinstance(entries, dict) and info.context == UNLABELLED and "files" not in entries:
+            return {"val": entries.get("train")} | entries
         if not isinstance(entries, dict) or "files" not in entries:
             return entries
         entries = dict(entries)
@@ -125,11 +130,17 @@ class Description(_Section):
         return self
 
 
+UNLABELLED = "unlabelled"
+"""Context of a description that is read to open images without labels."""
 SECTIONS: dict[str, type[BaseModel]] = {"train": Files, "val": Files, "x": XFiles}
 
 
-def read_yaml(path: Path) -> Description:
+def read_yaml(path: Path, *, labelled: bool = True) -> Description:
     """Read and check a description.
+
+    Args:
+        path: the YAML file.
+        labelled: False: `classes`, `label` and `val` may be left out.
 
     Raises:
         FileNotFoundError: no YAML file there.
@@ -140,11 +151,21 @@ def read_yaml(path: Path) -> Description:
             f"{path} is missing; describe your data in it (docs/your-data.md shows how)."
         )
     try:
-        return Description.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        description = Description.model_validate(entries, context=None if labelled else UNLABELLED)
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    needed = {
+        "classes": description.classes,
+        "train.label": description.train.label,
+        "val.label": description.val.label,
+    }
+    missing = next((entry for entry, value in needed.items() if not value), None)
+    if labelled and missing:
+        raise ValueError(f"{path}: {_missing(missing)}")
+    return description
 
 
 def _explain(error: ValidationError) -> str:
@@ -160,12 +181,14 @@ def _explain(error: ValidationError) -> str:
         return unknown(" ".join(["entry", *sections]), key, known)
     where = ".".join([*sections, key])
     if first["type"] == "missing":
-        return (
-            f"the entry `{where}` is missing; docs/your-data.md shows what belongs into the file."
-        )
+        return _missing(where)
     if first["type"] in ("model_type", "model_attributes_type"):
         return f"{where} is a group of entries, got {first['input']!r}; docs/your-data.md shows it."
     if key == "[key]":
         return f"{where}: a label value is a number; write `value: name`, as in `7: road`."
     got: Any = "" if key == "file" else f", got {first['input']!r}"
     return f"{where}: {first['msg'].removeprefix('Value error, ')}{got}."
+
+
+def _missing(entry: str) -> str:
+    return f"the entry `{entry}` is missing; docs/your-data.md shows what belongs into the file."

@@ -14,8 +14,12 @@ from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
 from lix.data.readers import read_array
 
+MAX_VALUES_SHOWN = 5
+"""Maximum number of wrong values that a message names."""
+MAX_COLOURS_KEPT = 20
+"""Maximum number of wrong colours that an error carries; a lossy image has thousands."""
 _UNKNOWN = 254
-"""Marks what is no class, in place of a train id."""
+"""Marks a value that is not a class, in place of a train id."""
 
 
 class IdLabels:
@@ -23,7 +27,7 @@ class IdLabels:
 
     Args:
         ids: value on disk → train id, 255 for a value that is ignored.
-        hint: end of the message about other values: how to make them known.
+        hint: end of the message about other values, which says what to do about them.
     """
 
     def __init__(self, ids: Mapping[int, int], hint: str) -> None:
@@ -34,15 +38,17 @@ class IdLabels:
         """(H, W) train ids.
 
         Raises:
-            DataError: not one channel of integers, or a value that is no class; the message names
-                the likely cause.
+            DataError: not one channel of integers (`label format`), or values that are not a
+                class (`label values`); the message names the likely cause.
         """
         values = read_array(path)
         if values.ndim != 2 or values.dtype.kind not in "biu":
             raise DataError(
-                f"{path} holds no class indices but {values.dtype} of shape {values.shape}; store "
-                "one channel of integers, or give a folder's YAML the `palette` of its colours.",
+                f"{path} does not hold class indices but {values.dtype} of shape {values.shape}; "
+                "store one channel of integers, or give a folder's YAML the `palette` of its "
+                "colours.",
                 path,
+                kind="label format",
             )
         if values.dtype.itemsize == 1 and values.dtype.kind != "i":
             ids = self._table.take(values.astype(np.uint8, copy=False))
@@ -53,18 +59,21 @@ class IdLabels:
         unknown = ids == _UNKNOWN
         if unknown.any():
             wrong = np.unique(values[unknown]).tolist()
-            seen = ", ".join(map(str, wrong[:5])) + (", …" if len(wrong) > 5 else "")
+            more = ", …" if len(wrong) > MAX_VALUES_SHOWN else ""
+            shown = ", ".join(map(str, wrong[:MAX_VALUES_SHOWN])) + more
             raise DataError(
-                f"{path} has the label {seen}, which is no class; "
+                f"{path} has the label {shown}, which is not a class; "
                 f"{likely_cause(wrong, self._ids)}{self._hint}.",
                 path,
+                kind="label values",
+                values=wrong,
             )
         return ids
 
 
-def likely_cause(wrong: Collection[int], known: Collection[int]) -> str:
+def likely_cause(wrong: Collection[int], expected: Collection[int]) -> str:
     """Why labels hold values that the table does not, as the beginning of a sentence, or ''."""
-    classes = {value for value in known if value != IGNORE_INDEX}
+    classes = {value for value in expected if value != IGNORE_INDEX}
     highest, step = max(wrong), math.gcd(*wrong)
     city = classes == set(range(19)) and min(wrong) >= 0 and highest <= 33
     stretched = len(wrong) > 1 and step > 1 and highest // step <= len(classes)
@@ -74,7 +83,7 @@ def likely_cause(wrong: Collection[int], known: Collection[int]) -> str:
         (min(wrong) < 0, "negative values mostly mean ignored"),
         (set(wrong) == {0}, "0 mostly is background or unlabelled"),
         (set(wrong) == {len(classes)}, "one too many looks like counting from 1, or ignored"),
-        (stretched, f"multiples of {step} look like labels stretched to be seen; divide them"),
+        (stretched, f"multiples of {step} look like labels stretched to be visible; divide them"),
         (len(wrong) > 20, "so many look like a picture, a lossy JPEG or a resized label"),
     )
     return next((f"{cause}: " for fits, cause in causes if fits), "")
@@ -95,17 +104,25 @@ class ColourLabels:
         """(H, W) train ids.
 
         Raises:
-            DataError: no readable image, or a colour that is no class.
+            DataError: not a readable image, or colours that are not a class (`label values`).
         """
         codes = read_array(path, "RGBX").view("<u4")[..., 0] & 0xFFFFFF
         ids: NDArray[np.uint8] = _id_by_code(self._ids).take(codes)
         unknown = codes[ids == _UNKNOWN]
         if unknown.size:
-            colour = tuple(int(unknown[0]) >> shift & 255 for shift in (0, 8, 16))
+            first = [int(unknown[0]), *np.unique(unknown)[:MAX_COLOURS_KEPT].tolist()]
+            colours = [_colour(code) for code in dict.fromkeys(first)]
             raise DataError(
-                f"{path} has the colour {colour}, which is no class; {self._hint}.", path
+                f"{path} has the colour {colours[0]}, which is not a class; {self._hint}.",
+                path,
+                kind="label values",
+                values=colours,
             )
         return ids
+
+
+def _colour(code: int) -> tuple[int, int, int]:
+    return code & 255, code >> 8 & 255, code >> 16 & 255
 
 
 @cache

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
 ENCODINGS = ("log", "inverse", "normal")
-"""What X can be encoded as: one of these, or several joined by `+`, as in `log+normal`."""
+"""Encodings of X: one of these, or several joined by `+`, as in `log+normal`."""
 
 
-def several(value: object) -> object:
-    """One value, none or several → several.
+def as_tuple(value: object) -> object:
+    """A value as a tuple of one; None as none; lists and tuples as they are.
 
-    >>> several("a"), several(None), several(["a", "b"])
+    >>> as_tuple("a"), as_tuple(None), as_tuple(["a", "b"])
     (('a',), (), ['a', 'b'])
     """
     if value is None:
@@ -23,6 +23,27 @@ def several(value: object) -> object:
     return value if isinstance(value, list | tuple) else (value,)
 
 
-Names = Annotated[Sequence[str], BeforeValidator(several)]
-Numbers = Annotated[Sequence[int], BeforeValidator(several)]
-Folders = Annotated[Sequence[Path], BeforeValidator(several)]
+def number(value: object) -> object:
+    """A fraction in text as a number, everything else as it is.
+
+    Raises:
+        ValueError: text with a slash that is not a fraction.
+
+    >>> number("1/256"), number(0.5)
+    (0.00390625, 0.5)
+    """
+    if not isinstance(value, str) or "/" not in value:
+        return value
+    numerator, _, denominator = value.partition("/")
+    try:
+        return float(numerator) / float(denominator)
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value} is not a fraction such as 1/256") from None
+
+
+Number = Annotated[float, BeforeValidator(number)]
+"""A number, or a fraction such as `1/256`."""
+Names = Annotated[Sequence[str], BeforeValidator(as_tuple)]
+Integers = Annotated[Sequence[int], BeforeValidator(as_tuple)]
+XFolders = Annotated[Sequence[Literal["own"] | Path], BeforeValidator(as_tuple)]
+"""Folders of X; `own` among them is the X that the data set itself brings."""

@@ -32,6 +32,11 @@ def missing_allowed() -> Iterator[None]:
         _missing_allowed.reset(before)
 
 
+def is_missing_allowed() -> bool:
+    """Whether data sets are opened though files are missing."""
+    return _missing_allowed.get()
+
+
 def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
     """Check that all files exist, with one look into each folder; not under `missing_allowed`.
 
@@ -39,7 +44,7 @@ def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
         ValueError: some do not; the message counts them, names the first three and ends with
             `fix`.
     """
-    if _missing_allowed.get():
+    if is_missing_allowed():
         return
     folders = {path.parent for path in paths}
     names = {f: {p.name for p in f.iterdir()} if f.is_dir() else set() for f in folders}
@@ -55,7 +60,7 @@ def image_size(path: Path) -> tuple[int, int]:
     """(H, W) of an image file, from its header.
 
     Raises:
-        DataError: the file is missing or no image.
+        DataError: the file is missing or not an image.
     """
     with reading(path), Image.open(path) as file:
         return file.height, file.width
@@ -65,7 +70,7 @@ def read_text(path: Path) -> str:
     """A text file of a user.
 
     Raises:
-        DataError: it is missing or no UTF-8 text.
+        DataError: it is missing or not UTF-8 text.
     """
     with reading(path):
         return path.read_text(encoding="utf-8")
@@ -75,7 +80,7 @@ def read_rgb(path: Path) -> tv_tensors.Image:
     """(3, H, W) uint8 RGB from an image file; channels are last in memory, quick to resize.
 
     Raises:
-        DataError: the file is missing, no readable image, or not of 8 bits a channel.
+        DataError: the file is missing, not a readable image, or not of 8 bits a channel.
     """
     return tv_tensors.Image(torch.from_numpy(read_array(path, "RGB")).permute(2, 0, 1))
 
@@ -120,9 +125,11 @@ def reading(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise DataError(
-            f"{path} is missing; check the data set's folder or its list.", path
+            f"{path} is missing; check the data set's folder or its list.", path, kind="missing"
         ) from None
     except PermissionError:
-        raise DataError(f"{path} may not be read; give yourself the permission.", path) from None
+        message = f"No permission to read {path}; change the permissions of the file."
+        raise DataError(message, path, kind="permission") from None
     except _UNREADABLE as error:
-        raise DataError(f"{path} cannot be read ({error}); replace the file.", path) from None
+        message = f"{path} cannot be read ({error}); replace the file."
+        raise DataError(message, path, kind="unreadable") from None

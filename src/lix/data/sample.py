@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.core.errors import DataError
+from lix.core.errors import DataError, unknown
+from lix.core.types import IGNORE_INDEX
 from lix.data.modalities import X, XSpec
-from lix.data.readers import read_rgb
-from lix.data.splits import sequence
-from lix.data.x_files import XSource
+from lix.data.options import XFolders
+from lix.data.readers import read_rgb, require_files
+from lix.data.splits import SPLITS, Split, read_list, sequence, split_names
+from lix.data.x_files import XSource, open_x
 
 
 @dataclass
@@ -37,28 +39,84 @@ class Sample:
     """(3, 3) camera matrix in pixels."""
 
 
+class Labels(Protocol):
+    """Reads label images, such as `lix.data.labels.IdLabels`."""
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """(H, W) train ids."""
+
+
+class Fixes(NamedTuple):
+    """What to do about missing parts of a data set; `{root}` stands for its folder."""
+
+    root: str
+    image: str
+    label: str
+
+
 class SegDataset(ABC):
-    """A data set on disk. Subclasses fill the attributes and say where the parts of a frame are.
+    """A data set on disk; a subclass says its layout, its labels and its X.
 
     To open it looks for the images and labels of every frame, so that a missing file stops a run
     before it starts. X is first looked for, and then for all frames, by `read(…, with_x=True)`:
     a student needs no X on its disk.
+
+    Args:
+        root: the data set's folder.
+        labelled: False: no label is looked for or read, every target is 255 everywhere, and the
+            frames are all that have an image, or those of `lists`. It is not an option of a
+            recipe, so it is not keyword-only.
+        split: `train` or `val`.
+        lists: folder with `train.txt` and `val.txt`, a frame id a line.
+        x: folders of X (`lix.data.x_files.FolderSource`) in place of the set's own X, which is
+            called `own` among them.
+
+    Raises:
+        FileNotFoundError: the root or all images are missing.
+        ValueError: no such split, a wrong list, or missing images or labels.
     """
 
     classes: tuple[str, ...]
     """Names by train id."""
     palette: tuple[tuple[int, int, int], ...]
     """RGB by train id, for pictures."""
-    ids: list[str]
-    x_sources: tuple[XSource, ...] = ()
-    """Where X comes from; empty where the set has none."""
+    labels: Labels
+    """Reader of the label files."""
+    fixes: ClassVar[Fixes]
     left_files: ClassVar[str | None] = None
     """Glob pattern of the RGB images below the root, for `lix data depth`."""
     right_files: ClassVar[str | None] = None
-    """That of the right images of stereo pairs, where there are some."""
+    """Glob pattern of the right images of stereo pairs, where there are some."""
     every_frame: ClassVar[Mapping[str, Any]] = {}
     """Options that open all frames on disk, where the set's own splits leave some out."""
+    ids: list[str]
+    """Ids of the frames in their order; fewer may be set to leave frames out."""
+    x_sources: tuple[XSource, ...] = ()
+    """Where X comes from; empty where the set has none."""
     _x_is_complete = False
+
+    def __init__(
+        self,
+        root: Path,
+        labelled: bool = True,
+        *,
+        split: Split = "train",
+        lists: Path | None = None,
+        x: XFolders = (),
+    ) -> None:
+        self.root, self.labelled = Path(root), labelled
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"{self.root} is missing; {self._fix('root')}.")
+        if split not in SPLITS:
+            raise ValueError(unknown("split", split, SPLITS))
+        self.ids = self.select(split, lists)
+        if not self.ids:
+            where = self.root / (self.left_files or "")
+            raise FileNotFoundError(f"No image fits {where}; {self._fix('image')}.")
+        self.require("image", self.image_path)
+        if labelled:
+            self.require_labels()
+        self.x_sources = open_x(x, self.root, self.image_path, self.own_x())
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -78,39 +136,53 @@ class SegDataset(ABC):
         """Whether the folder has this set's layout; for `lix data check`."""
         return False
 
+    def select(self, split: Split, lists: Path | None) -> list[str]:
+        """Ids of the frames to open."""
+        if lists is not None:
+            return read_list(Path(lists) / f"{split}.txt", self.frames(None))
+        return list(self.frames(split if self.labelled else None))
+
     @abstractmethod
-    def image_path(self, index: int) -> Path:
+    def frames(self, split: Split | None) -> Collection[str]:
+        """Ids of a split's frames that have an image; of all splits where it is None."""
+
+    @abstractmethod
+    def image_path(self, frame: str) -> Path:
         """The RGB image of a frame."""
 
     @abstractmethod
-    def label_path(self, index: int) -> Path:
+    def label_path(self, frame: str) -> Path:
         """The file that holds a frame's labels."""
 
-    @abstractmethod
-    def read_target(self, index: int) -> NDArray[np.uint8]:
+    def own_x(self) -> tuple[XSource, ...]:
+        """The X that the set itself brings."""
+        return ()
+
+    def read_target(self, frame: str) -> NDArray[np.uint8]:
         """(H, W) train ids of a frame, 255 = ignored.
 
         Raises:
-            DataError: a file that is missing, damaged, or holds what is no class.
+            DataError: a file that is missing, damaged, or holds what is not a class.
         """
+        return self.labels.read(self.label_path(frame))
 
     def fingerprint(self) -> object:
         """What the labels depend on beside their files and the options; a cache is named by it."""
         return self.classes
 
     def sequence(self, name: str) -> str:
-        """What names the drive of a frame, so that a split keeps it together."""
+        """Name of the drive of a frame, which a split keeps together."""
         return sequence(name)
 
-    def moment(self, name: str) -> str:
-        """What frames of one instant have in common, to keep these together in a single drive."""
+    def instant(self, name: str) -> str:
+        """What frames of one instant have in common; a single drive is split by it."""
         return name
 
-    def intrinsics(self, index: int) -> Tensor | None:
+    def intrinsics(self, frame: str) -> Tensor | None:
         """(3, 3) camera matrix of a frame's image in pixels, None where it is not known."""
         return None
 
-    def read(self, index: int, *, with_x: bool) -> Sample:
+    def read(self, frame: str, *, with_x: bool) -> Sample:
         """Read one frame; the files of X are opened only where `with_x`.
 
         Raises:
@@ -118,19 +190,37 @@ class SegDataset(ABC):
                 message names it.
             ValueError: X is asked for and the set has none.
         """
-        sample = Sample(
-            image=read_rgb(self.image_path(index)),
-            target=tv_tensors.Mask(torch.from_numpy(self.read_target(index)).long()),
-            id=self.ids[index],
-            intrinsics=self.intrinsics(index),
-        )
+        image = read_rgb(self.image_path(frame))
+        if self.labelled:
+            target = torch.from_numpy(self.read_target(frame)).long()
+        else:
+            target = torch.full(image.shape[-2:], IGNORE_INDEX)
+        sample = Sample(image, tv_tensors.Mask(target), frame, intrinsics=self.intrinsics(frame))
         if with_x:
             self.require_x()
-            sample.x = tuple(source.read(index) for source in self.x_sources)
-        return check_sizes(sample, self.image_path(index))
+            sample.x = tuple(source.read(frame) for source in self.x_sources)
+        return check_sizes(sample, self.image_path(frame))
+
+    def part(self, names: Sequence[str], split: Split | None, val_share: float) -> Sequence[str]:
+        """Names of a split that follows from the hashes of the sequences; all if it is None."""
+        if split is None or not names:
+            return names
+        return split_names(names, val_share, sequence=self.sequence)[SPLITS.index(split)]
+
+    def require(self, what: Literal["image", "label"], path: Callable[[str], Path]) -> None:
+        """Check that a file of every frame exists.
+
+        Raises:
+            ValueError: some are missing.
+        """
+        require_files([path(frame) for frame in self.ids], what, self._fix(what))
+
+    def require_labels(self) -> None:
+        """Check that the labels of every frame exist."""
+        self.require("label", self.label_path)
 
     def require_x(self) -> None:
-        """Look, the first time, for X of every frame.
+        """Check, the first time, that X of every frame exists.
 
         Raises:
             ValueError: there is none, or files are missing.
@@ -143,8 +233,12 @@ class SegDataset(ABC):
                 "and name its folder under data.options.x."
             )
         for source in self.x_sources:
-            source.require(range(len(self)))
+            source.require(self.ids)
         self._x_is_complete = True
+
+    def _fix(self, part: Literal["root", "image", "label"]) -> str:
+        fix: str = getattr(self.fixes, part)
+        return fix.format(root=self.root)
 
 
 def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
@@ -166,5 +260,6 @@ def check_sizes(sample: Sample, path: Path) -> Sample:
                 f"{path}: the {part} is {size[0]}x{size[1]} but the image is "
                 f"{expected[0]}x{expected[1]}; make them the same size.",
                 path,
+                kind="size",
             )
     return sample

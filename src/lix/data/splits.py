@@ -6,9 +6,13 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Literal
 
 from lix.core.errors import DataError
 from lix.data.readers import read_text
+
+Split = Literal["train", "val"]
+SPLITS: tuple[Split, ...] = ("train", "val")
 
 
 def hashed(names: Sequence[str], salt: str = "") -> list[str]:
@@ -21,7 +25,7 @@ def hashed(names: Sequence[str], salt: str = "") -> list[str]:
 
 
 def sequence(name: str) -> str:
-    """What names a frame's drive: all before its trailing number, or its folder.
+    """Name of a frame's drive: all before its trailing number, or its folder.
 
     >>> sequence("0001TP_006690"), sequence("day/000123"), sequence("aachen_000000_000019")
     ('0001TP', 'day', 'aachen_000000')
@@ -30,20 +34,20 @@ def sequence(name: str) -> str:
 
 
 def grouping(
-    names: Sequence[str], sequence: Callable[[str], str], moment: Callable[[str], str]
+    names: Sequence[str], sequence: Callable[[str], str], instant: Callable[[str], str]
 ) -> Callable[[str], str]:
-    """What to keep together in a split: sequences, or, where there is only one, moments.
+    """What to keep together in a split: sequences, or, where there is only one, instants.
 
     >>> key = grouping(["left/1", "right/1", "left/2"], lambda _: "", lambda name: name[-1])
     >>> key("left/1"), key("right/1")
     ('1', '1')
     """
-    moments = len(set(map(moment, names)))
+    instants = len(set(map(instant, names)))
     is_one = len(set(map(sequence, names))) == 1
-    return moment if is_one and 1 < moments < len(names) else sequence
+    return instant if is_one and 1 < instants < len(names) else sequence
 
 
-def split(
+def split_names(
     names: Sequence[str],
     val_share: float,
     *,
@@ -56,21 +60,21 @@ def split(
         names: of frames.
         val_share: share of validation, in (0, 1), which whole sequences seldom meet exactly; at
             least one goes to either side.
-        sequence: name → what names its drive, or another key (`grouping`); does not matter where
-            that is one for all.
+        sequence: name → name of its drive, or another key (`grouping`); ignored where it is the
+            same for all.
         salt: another one gives another split.
 
     Raises:
         ValueError: a share out of range, or fewer than two names.
 
-    >>> split(["a_1", "a_2", "b_1", "b_2"], 0.5)
+    >>> split_names(["a_1", "a_2", "b_1", "b_2"], 0.5)
     (['a_1', 'a_2'], ['b_1', 'b_2'])
     """
     if not 0 < val_share < 1:
         raise ValueError(f"val_share is {val_share}; give a share between 0 and 1.")
     names = sorted(set(names))
     if len(names) < 2:
-        raise ValueError("A split needs at least two frames.")
+        raise ValueError("A split needs at least two frames; add images, or write lists.")
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(sequence(name), []).append(name)
@@ -85,16 +89,17 @@ def split(
     return sorted(set(names) - set(val)), sorted(val)
 
 
-def read_list(path: Path, known: Collection[str]) -> list[str]:
+def read_list(path: Path, frames: Collection[str]) -> list[str]:
     """Names of a list, one a line.
 
     Raises:
-        DataError: the file is missing or empty, or a name is not known.
+        DataError: the file is missing or empty, or a name is not a frame.
     """
     lines = (line.strip() for line in read_text(path).splitlines())
-    names, present = [line for line in lines if line], set(known)
+    names, present = [line for line in lines if line], set(frames)
     unknown = [name for name in names if name not in present]
     if unknown or not names:
-        fault = f"lists {unknown[0]!r}, which is no frame here" if unknown else "lists no frame"
-        raise DataError(f"{path} {fault}; write names as `lix data split` does.", path)
+        fault = f"lists {unknown[0]!r}, which is not a frame here" if unknown else "lists no frame"
+        message = f"{path} {fault}; write names as `lix data split` does."
+        raise DataError(message, path, kind="list", values=unknown)
     return names

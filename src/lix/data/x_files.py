@@ -15,23 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from lix.core.errors import DataError
 from lix.data.modalities import KINDS, X, XSpec, as_kind
-from lix.data.options import Folders, several
+from lix.data.options import Number, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
 
 UNITS = {"cm": 100, "mm": 1000}
-"""How many of a unit are a metre."""
+"""Number of units in a metre."""
 SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
-
-
-def _number(value: object) -> object:
-    """`1/256` → 0.00390625."""
-    if not isinstance(value, str) or "/" not in value:
-        return value
-    above, _, below = value.partition("/")
-    try:
-        return float(above) / float(below)
-    except (ValueError, ZeroDivisionError):
-        raise ValueError(f"{value} is no fraction such as 1/256") from None
 
 
 class XFiles(BaseModel):
@@ -41,14 +30,14 @@ class XFiles(BaseModel):
 
     kind: Literal["depth", "disparity", "inverse_depth", "normal", "channels"]
     unit: Literal["m", "cm", "mm", "px"] | None = None
-    """Of depth `m`, `cm` or `mm`, of disparity `px`; default: metres and pixels."""
-    scale: Annotated[float, BeforeValidator(_number)] = 1.0
+    """Unit of depth (`m`, `cm` or `mm`) or disparity (`px`); default: metres and pixels."""
+    scale: Number = 1.0
     """A number or a fraction such as `1/256`."""
-    offset: Annotated[float, BeforeValidator(_number)] = 0.0
-    invalid: Annotated[tuple[float, ...], BeforeValidator(several)] | None = None
+    offset: Number = 0.0
+    invalid: Annotated[tuple[float, ...], BeforeValidator(as_tuple)] | None = None
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
-    """Of the kind `channels`; the others have their own number."""
+    """Number of channels of the kind `channels`; the others have their own number."""
     dtype: str | None = None
     """What a file must hold, as in `uint16`: tools that read 8 bits lose most of it unnoticed."""
 
@@ -82,12 +71,14 @@ class XFiles(BaseModel):
                 f"{path} holds {stored.dtype} of shape {stored.shape}, but {self.kind} means "
                 f"{channels} channel(s) of numbers; correct the kind or its channels.",
                 path,
+                kind="x format",
             )
         if self.dtype not in (None, str(stored.dtype)):
             raise DataError(
                 f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
                 "changes the numbers, so make it again.",
                 path,
+                kind="x type",
             )
         is_code = stored.dtype in (np.uint8, np.uint16)
         values = _by_code(self).take(stored) if is_code else self.values(stored)
@@ -124,13 +115,13 @@ class XSource(Protocol):
     def spec(self) -> XSpec:
         """Kind and number of channels."""
 
-    def require(self, indices: Iterable[int]) -> None:
+    def require(self, frames: Iterable[str]) -> None:
         """Raise a ValueError that names the first missing files, if any are."""
 
-    def path(self, index: int) -> Path:
+    def path(self, frame: str) -> Path:
         """File of a frame."""
 
-    def read(self, index: int) -> X:
+    def read(self, frame: str) -> X:
         """X of a frame."""
 
 
@@ -143,18 +134,18 @@ class FileSource:
         fix: what to do where files are missing.
     """
 
-    def __init__(self, files: XFiles, path: Callable[[int], Path], fix: str) -> None:
+    def __init__(self, files: XFiles, path: Callable[[str], Path], fix: str) -> None:
         self.files, self.path, self.fix = files, path, fix
 
     @property
     def spec(self) -> XSpec:
         return self.files.spec
 
-    def require(self, indices: Iterable[int]) -> None:
-        require_files([self.path(i) for i in indices], self.spec.kind, self.fix)
+    def require(self, frames: Iterable[str]) -> None:
+        require_files([self.path(frame) for frame in frames], self.spec.kind, self.fix)
 
-    def read(self, index: int) -> X:
-        return self.files.read(self.path(index))
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
 
 class FolderSource:
@@ -172,7 +163,7 @@ class FolderSource:
     Nothing is opened before X is asked for: a student may name folders that it does not have.
     """
 
-    def __init__(self, folder: Path, root: Path, image: Callable[[int], Path]) -> None:
+    def __init__(self, folder: Path, root: Path, image: Callable[[str], Path]) -> None:
         self.folder, self.root, self.image = folder, root, image
         self._present: dict[Path, frozenset[str]] = {}
 
@@ -185,15 +176,15 @@ class FolderSource:
     def spec(self) -> XSpec:
         return self.files.spec
 
-    def require(self, indices: Iterable[int]) -> None:
+    def require(self, frames: Iterable[str]) -> None:
         fix = "make them with `lix data depth`"
-        require_files([self.path(i) for i in indices], self.spec.kind, fix)
+        require_files([self.path(frame) for frame in frames], self.spec.kind, fix)
 
-    def read(self, index: int) -> X:
-        return self.files.read(self.path(index))
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
-    def path(self, index: int) -> Path:
-        wanted = self.folder / self.image(index).relative_to(self.root)
+    def path(self, frame: str) -> Path:
+        wanted = self.folder / self.image(frame).relative_to(self.root)
         here = wanted.parent
         if here not in self._present:
             names = (path.name for path in here.iterdir()) if here.is_dir() else ()
@@ -206,26 +197,26 @@ class FolderSource:
 
 
 def open_x(
-    folders: Folders,
+    folders: XFolders,
     root: Path,
-    image: Callable[[int], Path],
+    image: Callable[[str], Path],
     own: tuple[XSource, ...] = (),
 ) -> tuple[XSource, ...]:
     """The sources of X that a user names, or the data set's own where none is named.
 
     Args:
-        folders: of X, each with its `x.yaml`; `own` among them stands for the data set's own.
+        folders: folders of X, each with its `x.yaml`; `own` stands for the data set's own X.
         root: what the images' paths are relative to.
         image: frame → path of its image.
-        own: what the data set itself brings.
+        own: the X that the data set itself brings.
 
     Raises:
         ValueError: `own` where there is none.
     """
     sources: list[XSource] = []
-    for folder in folders or [Path("own")]:
-        if folder != Path("own"):
-            sources.append(FolderSource(folder, root, image))
+    for folder in folders or ["own"]:
+        if folder != "own":
+            sources.append(FolderSource(Path(folder), root, image))
         elif own or not folders:
             sources += own
         else:
@@ -257,4 +248,4 @@ def read_description(path: Path) -> XFiles:
         message = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{path}: {where}: {message}; correct the entry.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None

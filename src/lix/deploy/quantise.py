@@ -149,7 +149,7 @@ def _training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
             f"There is nothing to calibrate on, as {error.values[0]}; name a folder of RGB images: "
             "--int8 FOLDER"
         ) from None
-    samples = (dataset.read(i, with_x=False) for i in _spaced(len(dataset)))
+    samples = (dataset.read(dataset.ids[i], with_x=False) for i in _spaced(len(dataset)))
     return (sample.image.permute(1, 2, 0).numpy() for sample in samples)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -11,12 +11,13 @@ from lix.core.registry import merge
 from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.data.sample import SegDataset
+from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
 from lix.runs.recipe import Data
 
 
-def open_dataset(data: Data, split: Literal["train", "val"]) -> SegDataset:
-    """The data set of a recipe.
+def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDataset:
+    """The data set of a recipe; where it is not `labelled` no label is looked for.
 
     Raises:
         ValueError: the recipe names no root, or what the data set raises.
@@ -24,7 +25,7 @@ def open_dataset(data: Data, split: Literal["train", "val"]) -> SegDataset:
     if data.root is None:
         raise ValueError("Set data.root to the folder of the data set.")
     options = merge(data.options, data.train if split == "train" else data.val)
-    return build_dataset(data.name, data.root, split=split, **options)
+    return build_dataset(data.name, data.root, labelled, split=split, **options)
 
 
 def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
@@ -44,7 +45,7 @@ class EvaluationSet(Dataset[dict[str, Any]]):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        sample = self.dataset.read(index, with_x=self.with_x)
+        sample = self.dataset.read(self.dataset.ids[index], with_x=self.with_x)
         return to_batch(resize(sample, self.data.size), self.data.x)
 
 

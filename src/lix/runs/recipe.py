@@ -265,7 +265,7 @@ def absolute_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
             return [placed(inner) for inner in value]
         if not isinstance(value, Path):
             return value
-        return str(value if value == Path("own") else value.absolute())
+        return str(value.absolute())
 
     found = dict(options)
     for key, value in options.items():

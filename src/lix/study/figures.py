@@ -101,7 +101,7 @@ class Frame:
 
 def read_frame(dataset: SegDataset, data: Data, index: int) -> Frame:
     """A frame of a data set at the size and with the X that a recipe names."""
-    batch = to_batch(resize(dataset.read(index, with_x=True), data.size), data.x)
+    batch = to_batch(resize(dataset.read(dataset.ids[index], with_x=True), data.size), data.x)
     image, x, target = (_tensor(batch[key]) for key in ("image", "x", "target"))
     return Frame(image, x, target, str(dataset.x_kind))
 

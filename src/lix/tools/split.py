@@ -12,9 +12,9 @@ from lix.core.files import write_text
 from lix.core.registry import find
 from lix.data import build_dataset
 from lix.data.description import Description, read_yaml
+from lix.data.patterns import matches
 from lix.data.readers import read_text
 from lix.data.sample import SegDataset
-from lix.data.sets.folder import matches
 from lix.data.splits import grouping, sequence
 
 
@@ -23,7 +23,7 @@ def frames_of(
 ) -> tuple[list[str], Callable[[str], str]]:
     """The names of all labelled frames of a data set, and what says which to keep together.
 
-    That is the drive, or, if there is only one, the moment that several frames show.
+    That is the drive, or, if there is only one, the instant that several frames show.
 
     Args:
         name: of the loader.
@@ -44,7 +44,7 @@ def frames_of(
     wanted = {**loader.every_frame, **options}
     datasets = [build_dataset(name, path, split=part, **wanted) for part in ("train", "val")]
     names = sorted({name for dataset in datasets for name in dataset.ids})
-    return names, grouping(names, datasets[0].sequence, datasets[0].moment)
+    return names, grouping(names, datasets[0].sequence, datasets[0].instant)
 
 
 def _folder_names(path: Path, options: Mapping[str, Any]) -> list[str]:

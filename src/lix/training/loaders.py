@@ -60,7 +60,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, index = key
-        sample = self.dataset.read(index, with_x=self.with_x)
+        sample = self.dataset.read(self.dataset.ids[index], with_x=self.with_x)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self.seed, epoch, index))
             return to_batch(self.augment(sample), self.encoding)

@@ -1,10 +1,8 @@
-"""Cityscapes: both forms of labels, disparity, cameras, and what is wrong with users' folders."""
+"""Cityscapes: both forms of labels, disparity, cameras and cities."""
 
 from __future__ import annotations
 
-import builtins
 import json
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,10 +12,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lix.data import build_dataset
 from lix.data.modalities import Disparity
 from lix.data.sets.cityscapes import CLASSES, LABEL_IDS, Cityscapes
-from tests.data.sets.test_vkitti2 import plain, save
+from tests.data.frames import intrinsics, plain, read, target
+from tests.data.sets.contract import Case, save, write_list
 
 SIZE = (8, 16)
 FRAMES = {
@@ -62,28 +60,12 @@ def write_train_ids(root: Path, names: list[str], values: NDArray[Any] = TARGET)
         save(root / "gtFine" / "train" / f"{name}_gtFine_labelTrainIds.png", values)
 
 
+CASE = Case(write, train=3, val=1, images=5)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "cityscapes")
-
-
-def spy(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of all files that are opened from now on."""
-    opened: list[str] = []
-    really_open = builtins.open
-
-    def open_(file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(str(file))
-        return really_open(file, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "open", open_)
-    return opened
-
-
-def write_list(folder: Path, names: list[str]) -> Path:
-    folder.mkdir(exist_ok=True)
-    (folder / "train.txt").write_text("\r\n".join(names))
-    return folder
 
 
 def test_classes() -> None:
@@ -95,7 +77,7 @@ def test_classes() -> None:
 def test_official_splits(root: Path) -> None:
     assert Cityscapes(root).ids == TRAIN
     assert Cityscapes(root, split="val").ids == FRAMES["val"]
-    sample = Cityscapes(root).read(1, with_x=False)
+    sample = read(Cityscapes(root), 1, with_x=False)
     assert sample.id == TRAIN[1]
     assert sample.image[:, 0, 0].tolist() == [91, 100, 110]
     assert sample.target.dtype == torch.int64
@@ -105,12 +87,12 @@ def test_official_splits(root: Path) -> None:
 def test_train_ids_are_read_where_every_frame_has_them(root: Path) -> None:
     swapped = np.where(TARGET == 0, 18, TARGET)
     write_train_ids(root, TRAIN[:2], swapped)
-    assert np.array_equal(Cityscapes(root).read_target(0), TARGET)
+    assert np.array_equal(target(Cityscapes(root), 0), TARGET)
     write_train_ids(root, TRAIN, swapped)
     shutil.rmtree(root / "gtFine" / "val")
     for path in (root / "gtFine").rglob("*_labelIds.png"):
         path.unlink()
-    assert np.array_equal(Cityscapes(root).read_target(0), swapped)
+    assert np.array_equal(target(Cityscapes(root), 0), swapped)
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["label ids", "train ids"])
@@ -122,11 +104,11 @@ def test_labels_from_the_other_table(root: Path, trained: bool) -> None:
         save(root / "gtFine/train" / f"{TRAIN[0]}_gtFine_labelIds.png", TARGET)
         cause = r"the label 255, .*into _gtFine_labelTrainIds\.png"
     with pytest.raises(ValueError, match=rf"{TRAIN[0]}_gtFine_.*{cause}[^\n]*\.$"):
-        Cityscapes(root).read_target(0)
+        target(Cityscapes(root), 0)
 
 
 def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) -> None:
-    x = Cityscapes(root).read(0, with_x=True).x[0]
+    x = read(Cityscapes(root), 0, with_x=True).x[0]
     assert isinstance(x, Disparity)
     assert x.dtype == torch.float32
     assert plain(x)[0, 0, :2].isnan().all()
@@ -138,37 +120,13 @@ def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) ->
 def test_disparity_that_lost_its_16_bits(root: Path, dtype: type) -> None:
     save(root / "disparity/train" / f"{TRAIN[0]}_disparity.png", DISPARITY.astype(dtype))
     with pytest.raises(ValueError, match=r"disparity\.png holds (uint8|bool), not uint16; .*\.$"):
-        Cityscapes(root).read(0, with_x=True)
-
-
-def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = spy(monkeypatch)
-    data = Cityscapes(root)
-    data.read(0, with_x=False)
-    assert [name for name in opened if "leftImg8bit" in name]
-    assert not [name for name in opened if "disparity" in name]
-    shutil.rmtree(root / "disparity")
-    assert Cityscapes(root).read(0, with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"3 of 3 disparity .*unpack disparity_trainvaltest\.zip"):
-        Cityscapes(root).read(0, with_x=True)
-
-
-def test_x_of_a_folder(root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "x"
-    for name in TRAIN:
-        save(folder / "leftImg8bit/train" / f"{name}_leftImg8bit.png", DISPARITY + 1)
-    (folder / "x.yaml").write_text("{kind: depth, unit: mm}")
-    data = Cityscapes(root, x=[folder, Path("own")])
-    depth, disparity = data.read(2, with_x=True).x
-    assert data.x_kind == "depth+disparity"
-    assert plain(depth)[0, 1, 0] == pytest.approx((DISPARITY[1, 0] + 1) / 1000)
-    assert plain(disparity)[0, 1, 0] == (DISPARITY[1, 0] - 1) / 256
+        read(Cityscapes(root), 0, with_x=True)
 
 
 @pytest.mark.parametrize("shrink", [1, 2], ids=["full size", "half size"])
 def test_intrinsics(tmp_path: Path, shrink: int) -> None:
     root = write(tmp_path, (1024 // shrink, 2048 // shrink))
-    found = Cityscapes(root).intrinsics(0)
+    found = intrinsics(Cityscapes(root), 0)
     assert found is not None
     expected = [
         [2262.52 / shrink, 0, (1096.98 + 0.5) / shrink - 0.5],
@@ -183,9 +141,9 @@ def test_missing_and_damaged_cameras(root: Path) -> None:
     for text in ("{", "[]", '{"intrinsic": {"fx": 1}}', '{"intrinsic": null}'):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"camera\.json holds no camera; unpack [^\n]*\.$"):
-            Cityscapes(root).intrinsics(0)
+            intrinsics(Cityscapes(root), 0)
     shutil.rmtree(root / "camera")
-    assert Cityscapes(root).read(0, with_x=False).intrinsics is None
+    assert read(Cityscapes(root), 0, with_x=False).intrinsics is None
 
 
 @pytest.mark.parametrize("cities", [["zurich"], "zurich"])
@@ -201,7 +159,7 @@ def test_lists_draw_from_both_splits(root: Path, tmp_path: Path) -> None:
     lists = write_list(tmp_path / "lists", names)
     data = Cityscapes(root, lists=lists)
     assert data.ids == names
-    assert [data.read(i, with_x=True).id for i in range(2)] == names
+    assert [data.read(data.ids[i], with_x=True).id for i in range(2)] == names
     write_list(lists, FRAMES["test"])
     with pytest.raises(ValueError, match=r"train\.txt lists 'bonn/bonn_000045_000019', which is"):
         Cityscapes(root, lists=lists)
@@ -211,42 +169,3 @@ def test_lists_draw_from_both_splits(root: Path, tmp_path: Path) -> None:
 
 def test_a_sequence_is_a_city(root: Path) -> None:
     assert {Cityscapes(root).sequence(name) for name in TRAIN} == {"aachen", "zurich"}
-
-
-def test_wrong_roots_and_splits(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
-        Cityscapes(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"bit.train has no .* leftImg8bit_trainvaltest\."):
-        Cityscapes(tmp_path)
-    with pytest.raises(ValueError, match=r"'test'.* train, val, the ones with public labels\."):
-        Cityscapes(root, split="test")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"Wrong option of cityscapes, 'test'"):
-        build_dataset("cityscapes", root, split="test")
-
-
-def test_missing_labels_stop_the_opening(root: Path) -> None:
-    (root / "gtFine/train" / f"{TRAIN[1]}_gtFine_labelIds.png").unlink()
-    missing = r"1 of 3 label files are missing, first .*aachen_000001_.*unpack gtFine_trainvaltest"
-    with pytest.raises(ValueError, match=missing):
-        Cityscapes(root)
-    assert len(Cityscapes(root, cities=["zurich"])) == 1
-
-
-def test_damaged_files(root: Path) -> None:
-    image = root / "leftImg8bit/train" / f"{TRAIN[0]}_leftImg8bit.png"
-    image.write_bytes(image.read_bytes()[:40])
-    with pytest.raises(ValueError, match=r"leftImg8bit\.png cannot be read \([^\n]*replace the fi"):
-        Cityscapes(root).read(0, with_x=False)
-
-
-def test_stereo_pairs(root: Path) -> None:
-    left = sorted(root.glob(str(Cityscapes.left_files)))
-    right = sorted(root.glob(str(Cityscapes.right_files)))
-    assert [str(path).replace("left", "right") for path in left] == [str(p) for p in right]
-    assert len(left) == 5
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = Cityscapes(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)

@@ -1,9 +1,8 @@
-"""KITTI Semantics: label ids, the LiDAR's disparity, calibration, the split, wrong folders."""
+"""KITTI Semantics: label ids, the LiDAR's disparity, calibration and the split."""
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,10 @@ import torch
 
 from lix.data.modalities import Disparity
 from lix.data.sets.kitti import CALIBRATION, KITTI
-from lix.data.splits import split
-from tests.data.sets.test_cityscapes import LABELS, TARGET, spy, write_list
-from tests.data.sets.test_vkitti2 import plain, save
+from lix.data.splits import split_names
+from tests.data.frames import intrinsics, plain, read, target
+from tests.data.sets.contract import Case, save, write_list
+from tests.data.sets.test_cityscapes import LABELS, TARGET
 
 SIZES = [(8, 16), (9, 15), (8, 14), (7, 13)]
 """The images of KITTI differ in size, and so do these."""
@@ -59,6 +59,9 @@ def write(root: Path) -> Path:
     return root
 
 
+CASE = Case(write, train=3, val=1, images=4)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "kitti")
@@ -73,7 +76,7 @@ def test_images_of_several_sizes(root: Path, lists: Path) -> None:
     data = KITTI(root, lists=lists)
     assert data.ids == IDS
     for index, size in enumerate(SIZES):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.id == IDS[index]
         assert sample.image.shape == (3, *size)
         assert sample.image[:, 0, 0].tolist() == [90 + index, 100, 110]
@@ -84,26 +87,15 @@ def test_images_of_several_sizes(root: Path, lists: Path) -> None:
 
 
 def test_disparity_of_the_lidar(root: Path, lists: Path) -> None:
-    x = KITTI(root, lists=lists).read(1, with_x=True).x[0]
+    x = read(KITTI(root, lists=lists), 1, with_x=True).x[0]
     assert isinstance(x, Disparity)
     assert plain(x)[0, 0].isnan().all()
     expected = torch.from_numpy(disparity(SIZES[1])[1:].astype(np.float32) / 256)
     assert torch.equal(plain(x)[0, 1:], expected)
 
 
-def test_dense_disparity_of_a_folder(root: Path, lists: Path, tmp_path: Path) -> None:
-    for name, size in zip(IDS, SIZES, strict=True):
-        file = tmp_path / "dense/training/image_2" / f"{name}.npy"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        np.save(file, np.full(size, 12.5, np.float32))
-    (tmp_path / "dense/x.yaml").write_text("kind: disparity")
-    shutil.rmtree(root / "training" / "disp_occ_0")
-    data = KITTI(root, lists=lists, x=[tmp_path / "dense"])
-    assert (plain(data.read(3, with_x=True).x[0]) == 12.5).all()
-
-
 def test_three_of_four_train() -> None:
-    train, val = split([f"{number:06d}_10" for number in range(200)], 0.25)
+    train, val = split_names([f"{number:06d}_10" for number in range(200)], 0.25)
     assert (len(train), len(val)) == (150, 50)
     assert hashlib.sha256("\n".join(val).encode()).hexdigest().startswith("02e905ea235b9596")
 
@@ -114,23 +106,10 @@ def test_split_covers_all(root: Path) -> None:
     assert sorted(train + val) == IDS
 
 
-def test_a_student_opens_no_x(root: Path, lists: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = spy(monkeypatch)
-    KITTI(root, lists=lists).read(0, with_x=False)
-    assert [name for name in opened if "image_2" in name]
-    assert not [name for name in opened if "disp" in name]
-    shutil.rmtree(root / "training" / "disp_occ_0")
-    data = KITTI(root, lists=lists)
-    assert data.read(0, with_x=False).x == ()
-    missing = r"4 of 4 disparity .*unpack data_scene_flow\.zip .*`lix data depth`[^\n]*\.$"
-    with pytest.raises(ValueError, match=missing):
-        data.read(0, with_x=True)
-
-
 def test_disparity_that_lost_its_16_bits(root: Path, lists: Path) -> None:
     save(root / "training/disp_occ_0" / f"{IDS[0]}.png", disparity(SIZES[0]).astype(np.uint8))
     with pytest.raises(ValueError, match=r"000000_10\.png holds uint8, not uint16; [^\n]*\.$"):
-        KITTI(root, lists=lists).read(0, with_x=True)
+        read(KITTI(root, lists=lists), 0, with_x=True)
 
 
 @pytest.mark.parametrize(
@@ -141,58 +120,22 @@ def test_labels_from_another_table(root: Path, lists: Path, value: int, cause: s
     labels[2, 3] = value
     save(root / "training/semantic" / f"{IDS[0]}.png", labels)
     with pytest.raises(ValueError, match=rf"semantic.000000_10\.png has .*{cause}[^\n]*\.$"):
-        KITTI(root, lists=lists).read_target(0)
+        target(KITTI(root, lists=lists), 0)
 
 
 @pytest.mark.parametrize("folder", CALIBRATION[1:])
 def test_calibration_elsewhere(root: Path, lists: Path, folder: str) -> None:
     shutil.copytree(root / "training/calib_cam_to_cam", root / folder)
     shutil.rmtree(root / "training/calib_cam_to_cam")
-    found = KITTI(root, lists=lists).intrinsics(2)
+    found = intrinsics(KITTI(root, lists=lists), 2)
     assert found is not None
     torch.testing.assert_close(found, torch.tensor(CAMERA))
     shutil.rmtree(root / folder)
-    assert KITTI(root, lists=lists).read(2, with_x=False).intrinsics is None
+    assert read(KITTI(root, lists=lists), 2, with_x=False).intrinsics is None
 
 
 @pytest.mark.parametrize("text", ["", "P_rect_02: 1 2 3", "P_rect_02: " + "a " * 12])
 def test_damaged_calibration(root: Path, lists: Path, text: str) -> None:
     (root / "training/calib_cam_to_cam/000000.txt").write_text(text)
     with pytest.raises(ValueError, match=r"000000\.txt has no line `P_rect_02:` of 12 numbers; "):
-        KITTI(root, lists=lists).intrinsics(0)
-
-
-def test_wrong_roots_splits_and_lists(root: Path, tmp_path: Path, lists: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
-        KITTI(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"image_2 has no image; unpack data_semantics\.z"):
-        KITTI(lists)
-    with pytest.raises(ValueError, match=r"'test'.* Choose from train, val\.$"):
-        KITTI(root, split="test")  # type: ignore[arg-type]
-    write_list(lists, ["000000"])
-    with pytest.raises(ValueError, match=r"train\.txt lists '000000', which is no frame"):
-        KITTI(root, lists=lists)
-
-
-def test_missing_labels_stop_the_opening(root: Path, lists: Path) -> None:
-    shutil.rmtree(root / "training" / "semantic")
-    missing = r"4 of 4 label files are missing, first .*000000_10.*; unpack data_semantics\.zip"
-    with pytest.raises(ValueError, match=missing):
-        KITTI(root, lists=lists)
-
-
-def test_damaged_label(root: Path, lists: Path) -> None:
-    (root / "training/semantic" / f"{IDS[0]}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    with pytest.raises(ValueError, match=r"000000_10\.png cannot be read \([^\n]*replace the fi"):
-        KITTI(root, lists=lists).read(0, with_x=False)
-
-
-def test_stereo_pairs(root: Path) -> None:
-    for pattern in (KITTI.left_files, KITTI.right_files):
-        assert sorted(path.stem for path in root.glob(str(pattern))) == IDS
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = KITTI(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+        intrinsics(KITTI(root, lists=lists), 0)

@@ -1,9 +1,9 @@
-"""KITTI Road: both forms, labels, depth, splits, wrong folders; and no set mistaken for another."""
+"""KITTI Road: both forms, labels, depth and splits."""
 
 from __future__ import annotations
 
-import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from lix.core.registry import entries
 from lix.data.modalities import Depth
 from lix.data.sets.kitti_road import KITTIRoad
-from tests.data.sets import test_cityscapes, test_kitti, test_vkitti2
-from tests.data.sets.test_cityscapes import spy, write_list
-from tests.data.sets.test_vkitti2 import plain, save
+from tests.data.frames import plain, read
+from tests.data.sets.contract import Case, save, write_list
 
 SIZE = (8, 12)
 IDS = [f"{kind}_{number:06d}" for kind in ("um", "umm", "uu") for number in (8, 9, 10, 11)]
@@ -53,6 +51,9 @@ def write(
     return root
 
 
+CASE = Case(partial(write, sne=True), train=8, val=4, images=12)
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return write(tmp_path / "data_road", sne=True)
@@ -66,7 +67,7 @@ def official(tmp_path: Path) -> Path:
 def test_a_frame(root: Path) -> None:
     data = KITTIRoad(root)
     for index in range(len(data)):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.image[:, 0, 0].tolist() == [90 + int(sample.id[-6:]), 100, 110]
         assert np.array_equal(sample.target.numpy(), TARGET)
         assert sample.intrinsics is not None
@@ -78,7 +79,7 @@ def test_a_frame(root: Path) -> None:
 
 
 def test_depth_is_in_metres(root: Path) -> None:
-    x = KITTIRoad(root).read(0, with_x=True).x[0]
+    x = read(KITTIRoad(root), 0, with_x=True).x[0]
     assert isinstance(x, Depth)
     assert plain(x)[0, 0, :2].isnan().all()
     expected = torch.from_numpy(MILLIMETRES[1:].astype(np.float32)) / 1000
@@ -87,9 +88,9 @@ def test_depth_is_in_metres(root: Path) -> None:
 
 def test_depth_that_lost_its_16_bits(root: Path) -> None:
     data = KITTIRoad(root)
-    save(data.x_sources[0].path(0), MILLIMETRES.astype(np.uint8))
+    save(data.x_sources[0].path(data.ids[0]), MILLIMETRES.astype(np.uint8))
     with pytest.raises(ValueError, match=r"\d\.png holds uint8, not uint16; [^\n]*\.$"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
 
 
 def test_neighbours_stay_together(root: Path) -> None:
@@ -104,8 +105,8 @@ def test_validation_folder_is_val_and_never_train(root: Path) -> None:
     train, val = KITTIRoad(root), KITTIRoad(root, split="val")
     assert val.ids == IDS[3:5]
     assert train.ids == IDS[:3] + IDS[5:]
-    assert val.image_path(0) == root / "validation/image_2" / f"{IDS[3]}.png"
-    assert val.read(1, with_x=True).x
+    assert val.image_path(val.ids[0]) == root / "validation/image_2" / f"{IDS[3]}.png"
+    assert val.read(val.ids[1], with_x=True).x
 
 
 def test_lists_draw_from_both_folders(root: Path, tmp_path: Path) -> None:
@@ -113,33 +114,21 @@ def test_lists_draw_from_both_folders(root: Path, tmp_path: Path) -> None:
     lists = write_list(tmp_path / "lists", ["uu_000090", IDS[0]])
     assert KITTIRoad(root, lists=lists).ids == ["uu_000090", IDS[0]]
     write_list(lists, ["um_road_000000"])
-    with pytest.raises(ValueError, match=r"train\.txt lists 'um_road_000000', which is no frame"):
+    with pytest.raises(ValueError, match=r"train\.txt lists 'um_road_000000', which is not a fr"):
         KITTIRoad(root, lists=lists)
 
 
 def test_official_form_has_no_x(official: Path, tmp_path: Path) -> None:
     data = KITTIRoad(official)
     assert data.x_kind is None
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"no X, .*make depth with `lix data depth` [^\n]*\.$"):
-        data.read(0, with_x=True)
+        data.read(data.ids[0], with_x=True)
     for name in IDS:
         save(tmp_path / "x/training/image_2" / f"{name}.png", MILLIMETRES)
     (tmp_path / "x/x.yaml").write_text("{kind: disparity, scale: 1/256}")
-    x = KITTIRoad(official, x=[tmp_path / "x"]).read(0, with_x=True).x[0]
+    x = read(KITTIRoad(official, x=[tmp_path / "x"]), 0, with_x=True).x[0]
     assert plain(x)[0, 1, 0] == MILLIMETRES[1, 0] / 256
-
-
-def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened = spy(monkeypatch)
-    KITTIRoad(root).read(0, with_x=False)
-    assert [name for name in opened if "image_2" in name]
-    assert not [name for name in opened if "depth" in name]
-    next(iter((root / "training/depth_u16").glob("*.png"))).unlink()
-    assert KITTIRoad(root).read(0, with_x=False).x == ()
-    both = [KITTIRoad(root), KITTIRoad(root, split="val")]
-    with pytest.raises(ValueError, match=r"1 of \d depth files are missing, .*data\.options\.x\.$"):
-        [data.read(0, with_x=True) for data in both]
 
 
 @pytest.mark.parametrize(
@@ -152,11 +141,11 @@ def test_a_student_opens_no_x(root: Path, monkeypatch: pytest.MonkeyPatch) -> No
 )
 def test_labels_of_another_kind(root: Path, label: NDArray[Any], colour: str) -> None:
     data = KITTIRoad(root)
-    save(data.label_path(0), label)
+    save(data.label_path(data.ids[0]), label)
     with pytest.raises(
         ValueError, match=rf"_road_0000\d\d\.png has the colour {colour}, [^\n]*\.$"
     ):
-        data.read_target(0)
+        data.read_target(data.ids[0])
 
 
 def test_missing_and_damaged_calibration(root: Path) -> None:
@@ -164,62 +153,6 @@ def test_missing_and_damaged_calibration(root: Path) -> None:
     path = root / "training/calib" / f"{data.ids[0]}.txt"
     path.write_text("P2: 1 2\n")
     with pytest.raises(ValueError, match=r"\.txt has no line `P2:` of 12 numbers; restore"):
-        data.intrinsics(0)
+        data.intrinsics(data.ids[0])
     shutil.rmtree(root / "training/calib")
-    assert data.read(0, with_x=False).intrinsics is None
-
-
-def test_wrong_roots_and_splits(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
-        KITTIRoad(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match=r"image_2 has no image .*data_road\.zip"):
-        KITTIRoad(tmp_path)
-    with pytest.raises(ValueError, match=r"'test'.* Choose from train, val\.$"):
-        KITTIRoad(root, split="test")  # type: ignore[arg-type]
-
-
-def test_missing_labels_stop_the_opening(root: Path) -> None:
-    for path in (root / "training/gt_image_2").glob("u*_road_*.png"):
-        path.unlink()  # and um_lane_* stays
-    missing = r"8 of 8 label files are missing, first .*_road_.*; copy gt_image_2 of data_road\.zip"
-    with pytest.raises(ValueError, match=missing):
-        KITTIRoad(root)
-
-
-def test_damaged_image(root: Path) -> None:
-    data = KITTIRoad(root)
-    data.image_path(0).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"\.png cannot be read \([^\n]*replace the file\.$"):
-        data.read(0, with_x=False)
-
-
-def test_stereo_pairs(root: Path) -> None:
-    (root / "testing/image_2/um_000000.png").unlink()
-    for pattern in (KITTIRoad.left_files, KITTIRoad.right_files):
-        assert sorted(path.stem for path in root.glob(str(pattern))) == IDS
-
-
-@pytest.mark.parametrize("name", ["vkitti2", "cityscapes", "kitti", "kitti_road", "orfd", "camvid"])
-def test_each_layout_is_recognised_by_its_own_set_alone(tmp_path: Path, name: str) -> None:
-    writers = {
-        "vkitti2": test_vkitti2.write,
-        "cityscapes": test_cityscapes.write,
-        "kitti": test_kitti.write,
-        "kitti_road": write,
-    }
-    if name in writers:
-        writers[name](tmp_path)
-    else:
-        folder = {"orfd": "training/y0613_1242/image_data", "camvid": "train"}[name]
-        save(tmp_path / folder / "0.png", COLOURS[KINDS])
-    sets = {other: entry.load() for other, entry in entries("datasets").items()}
-    found = {other for other, loader in sets.items() if loader.recognises(tmp_path)}
-    assert found <= {name}
-    assert found or name not in writers
-    assert not any(loader.recognises(tmp_path / "nowhere") for loader in sets.values())
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = KITTIRoad(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
+    assert data.read(data.ids[0], with_x=False).intrinsics is None

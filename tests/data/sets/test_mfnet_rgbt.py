@@ -1,10 +1,9 @@
-"""MFNet RGB-thermal: both layouts, lists with flips, thermal, and what is wrong with downloads."""
+"""MFNet RGB-thermal: both layouts, lists with flips, and thermal."""
 
 from __future__ import annotations
 
-import builtins
-import pickle
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from lix.data import build_dataset
 from lix.data.encode import encode
 from lix.data.modalities import Channels, XSpec
 from lix.data.sets.mfnet_rgbt import CLASSES, MFNetRGBT
-from lix.data.sets.nuimages import NuImages
-from lix.data.sets.orfd import ORFD
-from lix.data.sets.vkitti2 import VKITTI2
+from tests.data.frames import plain
+from tests.data.sets.contract import Case, save
 
 SIZE = (6, 8)
 NAMES = ["00001D", "00002D", "00003N", "00004N"]
@@ -34,11 +30,6 @@ def labels_of(number: int) -> NDArray[np.uint8]:
 
 def thermal_of(number: int) -> NDArray[np.uint8]:
     return (np.arange(48).reshape(SIZE) * 5 + number).astype(np.uint8)
-
-
-def save(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
 
 
 def write(root: Path, layout: str = "original") -> Path:
@@ -61,6 +52,9 @@ def write(root: Path, layout: str = "original") -> Path:
     return root
 
 
+CASE = Case(partial(write, layout="apart"), train=2, val=1, images=4)
+
+
 @pytest.fixture(params=list(LAYOUTS))
 def layout(request: pytest.FixtureRequest) -> str:
     return str(request.param)
@@ -71,17 +65,13 @@ def root(tmp_path: Path, layout: str) -> Path:
     return write(tmp_path / "mfnet", layout)
 
 
-def plain(x: Tensor) -> Tensor:
-    return x.as_subclass(Tensor)
-
-
 def test_both_layouts(root: Path) -> None:
     data = MFNetRGBT(root)
     assert data.ids == ["00001D", "00003N"]
     assert data.x == (XSpec("channels", 1),)
     assert len(data.classes) == len(data.palette) == 9
     for index, number in enumerate([0, 2]):
-        sample = data.read(index, with_x=True)
+        sample = data.read(data.ids[index], with_x=True)
         assert sample.image.shape == (3, *SIZE)
         assert (sample.image == 90 + number).all()
         assert np.array_equal(sample.target.numpy(), labels_of(number))
@@ -102,7 +92,7 @@ def test_unlabelled_can_be_ignored(root: Path) -> None:
     data = MFNetRGBT(root, unlabelled="ignore")
     assert data.classes == tuple(CLASSES)[1:]
     expected = np.where(labels_of(0) == 0, 255, labels_of(0).astype(int) - 1)
-    assert np.array_equal(data.read_target(0), expected)
+    assert np.array_equal(data.read_target(data.ids[0]), expected)
 
 
 def test_lists(root: Path, tmp_path: Path) -> None:
@@ -120,62 +110,11 @@ def test_flips_that_exist_are_frames(root: Path, layout: str) -> None:
     assert MFNetRGBT(root).ids == ["00001D", "00001D_flip", "00003N"]
 
 
-def test_a_student_opens_no_thermal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = write(tmp_path, "apart")
-    opened: list[str] = []
-    really_open = builtins.open
-
-    def spy(file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(str(file))
-        return really_open(file, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "open", spy)
-    data = MFNetRGBT(root)
-    assert data.read(0, with_x=False).x == ()
-    assert any("RGB" in name for name in opened)
-    assert not [name for name in opened if "Thermal" in name]
-    data.read(0, with_x=True)
-    assert [name for name in opened if "Thermal" in name]  # the spy does see it
-
-    shutil.rmtree(root / "Thermal")
-    data = MFNetRGBT(root)
-    assert data.read(0, with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"2 of 2 channels files are missing, .*Thermal.00001D"):
-        data.read(0, with_x=True)
-
-
-def test_x_from_a_folder_beside_its_own(root: Path, layout: str, tmp_path: Path) -> None:
-    for name in NAMES:
-        path = tmp_path / "depth" / LAYOUTS[layout][0] / f"{name}.png"
-        save(path, np.full(SIZE, 512, np.uint16))
-    (tmp_path / "depth/x.yaml").write_text("{kind: depth, scale: 1/256}")
-    data = MFNetRGBT(root, x=[Path("own"), tmp_path / "depth"])
-    assert data.x_kind == "channels+depth"
-    assert (plain(data.read(0, with_x=True).x[1]) == 2).all()
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = MFNetRGBT(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(1, with_x=True).x[0], data.read(1, with_x=True).x[0])
-
-
-@pytest.mark.parametrize("part", [0, 1])
-def test_missing_files_stop_the_opening(root: Path, layout: str, part: int) -> None:
-    (root / LAYOUTS[layout][part] / "00003N.png").unlink()
-    with pytest.raises(ValueError, match=r"1 of 2 (image|label) files are missing, .*unpack MFNet"):
-        MFNetRGBT(root)
-
-
 def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"set data\.root"):
-        MFNetRGBT(tmp_path / "nowhere")
     with pytest.raises(
         ValueError, match=r"has neither images and labels nor RGB and Label; unpack"
     ):
         MFNetRGBT(tmp_path)
-    with pytest.raises(ValueError, match=r"Unknown split .* 'test'.* Choose from train, val"):
-        MFNetRGBT(root, split="test")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"test_night\.txt is missing; check"):
         MFNetRGBT(root, split="val", val_list="test_night")
     (root / "train.txt").write_text("00009D_flip\n")
@@ -185,11 +124,11 @@ def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
 
 def test_labels_that_are_no_class(root: Path) -> None:
     data = MFNetRGBT(root)
-    save(data.label_path(0), np.full(SIZE, 9, np.uint8))
+    save(data.label_path(data.ids[0]), np.full(SIZE, 9, np.uint8))
     with pytest.raises(
         ValueError, match=r"00001D\.png has the label 9, .*labels are 0 to 8"
     ) as caught:
-        data.read(0, with_x=False)
+        data.read(data.ids[0], with_x=False)
     assert "\n" not in str(caught.value)
 
 
@@ -202,23 +141,13 @@ def test_thermal_that_a_tool_changed(tmp_path: Path, wrong: NDArray[Any]) -> Non
     data = MFNetRGBT(write(tmp_path, "apart"))
     save(tmp_path / "Thermal/00001D.png", wrong)
     with pytest.raises(ValueError, match=r"00001D\.png holds uint.*a tool dropped or changed it"):
-        data.read(0, with_x=True)
-    assert data.read(0, with_x=False).x == ()
+        data.read(data.ids[0], with_x=True)
+    assert data.read(data.ids[0], with_x=False).x == ()
 
 
 def test_image_that_lost_its_fourth_channel(tmp_path: Path) -> None:
     data = MFNetRGBT(write(tmp_path))
     save(tmp_path / "images/00001D.png", np.zeros((*SIZE, 3), np.uint8))
-    assert data.read(0, with_x=False).x == ()
+    assert data.read(data.ids[0], with_x=False).x == ()
     with pytest.raises(ValueError, match=r"thermal is one channel of 8 bits, or the fourth"):
-        data.read(0, with_x=True)
-
-
-def test_recognises_its_own_alone(root: Path, layout: str, tmp_path: Path) -> None:
-    assert MFNetRGBT.recognises(root)
-    assert not any(other.recognises(root) for other in (NuImages, ORFD, VKITTI2))
-    for name in NAMES:
-        for folder in LAYOUTS[layout]:
-            (root / folder / f"{name}.png").rename(root / folder / f"street{name}.png")
-    assert not MFNetRGBT.recognises(root)
-    assert not MFNetRGBT.recognises(tmp_path / "nowhere")
+        data.read(data.ids[0], with_x=True)

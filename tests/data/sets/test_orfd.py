@@ -1,10 +1,7 @@
-"""ORFD: folders, labels, depth, calibration, and what is wrong with users' folders."""
+"""ORFD: folders, labels, depth and calibration."""
 
 from __future__ import annotations
 
-import builtins
-import pickle
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +9,14 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from PIL import Image
-from torch import Tensor
 
 from lix.data import build_dataset
 from lix.data.modalities import Depth
-from lix.data.sets.mfnet_rgbt import MFNetRGBT
-from lix.data.sets.nuimages import NuImages
 from lix.data.sets.orfd import ORFD
-from lix.data.sets.vkitti2 import VKITTI2
-from lix.data.splits import split as divide
+from lix.data.splits import split_names
 from lix.tools.split import frames_of, write_lists
+from tests.data.frames import plain, read
+from tests.data.sets.contract import Case, save
 
 SIZE = (6, 8)
 FRAMES = {
@@ -37,11 +31,6 @@ lidar_T: 0 0 0
 """
 
 
-def save(path: Path, array: NDArray[Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(array).save(path)
-
-
 def greys() -> NDArray[np.uint8]:
     """255 = traversable, 128 = unreachable, such as the sky, 0 = the rest."""
     return np.array([0, 128, 200, 201, 255, 255], np.uint8)[:, None].repeat(SIZE[1], 1)
@@ -53,30 +42,33 @@ def depths() -> NDArray[np.uint16]:
     return values
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def write(root: Path) -> Path:
     for split, frames in FRAMES.items():
         for number, frame in enumerate(frames):
             sequence, name = frame.split("/")
-            folder = tmp_path / "ORFD" / split / sequence
+            folder = root / split / sequence
             save(folder / f"image_data/{name}.png", np.full((*SIZE, 3), 90 + number, np.uint8))
             save(folder / f"gt_image/{name}_fillcolor.png", greys())
             save(folder / f"dense_depth/{name}.png", depths())
             (folder / "calib").mkdir(exist_ok=True)
             (folder / f"calib/{name}.txt").write_text(CALIB)
             (folder / "lidar_data").mkdir(exist_ok=True)
-    return tmp_path / "ORFD"
+    return root
 
 
-def plain(x: Tensor) -> Tensor:
-    return x.as_subclass(Tensor)
+CASE = Case(write, train=2, val=1, images=4)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write(tmp_path / "ORFD")
 
 
 def test_reads_image_label_depth_and_camera(root: Path) -> None:
     data = ORFD(root)
     assert data.ids == FRAMES["training"]
     assert data.classes == ("not traversable", "traversable")
-    sample = data.read(1, with_x=True)
+    sample = data.read(data.ids[1], with_x=True)
     assert (sample.image == 91).all()
     assert sample.target[:, 0].tolist() == [0, 0, 0, 1, 1, 1]
     assert isinstance(sample.x[0], Depth)
@@ -96,8 +88,8 @@ def test_labels_in_colour(root: Path, colour: tuple[int, int, int]) -> None:
     data = ORFD(root)
     label = np.zeros((*SIZE, 3), np.uint8)
     label[:2], label[2:4] = (255, 0, 0), colour
-    save(data.label_path(0), label)
-    assert data.read_target(0)[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
+    save(data.label_path(data.ids[0]), label)
+    assert data.read_target(data.ids[0])[:, 0].tolist() == [0, 0, 1, 1, 0, 0]
 
 
 def test_splits(root: Path) -> None:
@@ -110,7 +102,7 @@ def test_lists(root: Path, tmp_path: Path) -> None:
     lists = tmp_path / "lists"
     names, sequence = frames_of("orfd", root, {})
     assert names == sorted(FRAMES["training"] + FRAMES["validation"])  # test is kept out
-    write_lists(lists, *divide(names, 0.3, sequence=sequence))
+    write_lists(lists, *split_names(names, 0.3, sequence=sequence))
     train, val = (build_dataset("orfd", root, split=s, lists=lists) for s in ("train", "val"))
     assert sorted(train.ids + val.ids) == names
     assert not {*map(sequence, train.ids)} & {*map(sequence, val.ids)}
@@ -118,58 +110,16 @@ def test_lists(root: Path, tmp_path: Path) -> None:
     (lists / "val.txt").write_text(f"{tested}\n{validated}\n")
     val = ORFD(root, split="val", lists=lists)
     assert val.ids == [tested, validated]
-    assert val.label_path(0).is_relative_to(root / "testing")
-    assert val.label_path(1).is_relative_to(root / "validation")
-    sample = val.read(0, with_x=True)
+    assert val.label_path(val.ids[0]).is_relative_to(root / "testing")
+    assert val.label_path(val.ids[1]).is_relative_to(root / "validation")
+    sample = val.read(val.ids[0], with_x=True)
     assert sample.intrinsics is not None
     assert isinstance(sample.x[0], Depth)
     (lists / "val.txt").write_text("nothing\n")
-    with pytest.raises(ValueError, match=r"val\.txt lists 'nothing', which is no frame here"):
+    with pytest.raises(ValueError, match=r"val\.txt lists 'nothing', which is not a frame here"):
         ORFD(root, split="val", lists=lists)
-    with pytest.raises(FileNotFoundError, match=r"nowhere/training is missing; set data\.root"):
+    with pytest.raises(FileNotFoundError, match=r"nowhere is missing; set data\.root"):
         ORFD(tmp_path / "nowhere", lists=lists)
-
-
-def test_a_student_opens_no_depth(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    really_open = builtins.open
-
-    def spy(file: Any, *args: Any, **kwargs: Any) -> Any:
-        opened.append(str(file))
-        return really_open(file, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "open", spy)
-    data = ORFD(root)
-    assert data.read(0, with_x=False).x == ()
-    assert any("image_data" in name for name in opened)
-    assert not [name for name in opened if "dense_depth" in name]
-    data.read(0, with_x=True)
-    assert [name for name in opened if "dense_depth" in name]  # the spy does see depth
-
-    for folder in root.glob("*/*/dense_depth"):
-        shutil.rmtree(folder)
-    data = ORFD(root)
-    assert data.read(0, with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"2 of 2 depth files are missing, .*compressed ORFD"):
-        data.read(0, with_x=True)
-
-
-def test_x_from_a_folder(root: Path, tmp_path: Path) -> None:
-    for frame in FRAMES["training"]:
-        sequence, name = frame.split("/")
-        path = tmp_path / "x/training" / sequence / f"image_data/{name}.npy"
-        path.parent.mkdir(parents=True)
-        np.save(path, np.full(SIZE, 4.0, np.float32))
-    (tmp_path / "x/x.yaml").write_text("kind: disparity")
-    data = ORFD(root, x=[tmp_path / "x"])
-    assert data.x_kind == "disparity"
-    assert (plain(data.read(0, with_x=True).x[0]) == 4).all()
-
-
-def test_travels_to_worker_processes(root: Path) -> None:
-    data = ORFD(root)
-    copy = pickle.loads(pickle.dumps(data))
-    assert torch.equal(copy.read(0, with_x=True).target, data.read(0, with_x=True).target)
 
 
 def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
@@ -177,22 +127,9 @@ def test_calibration_that_is_missing_or_damaged(root: Path) -> None:
     path = root / "training" / data.ids[0].replace("/", "/calib/")
     path.with_suffix(".txt").write_text("cam_K: 1 2 3\n")
     with pytest.raises(ValueError, match=r"has no line `cam_K:` with nine numbers; restore"):
-        data.read(0, with_x=False)
+        data.read(data.ids[0], with_x=False)
     path.with_suffix(".txt").unlink()
-    assert data.read(0, with_x=False).intrinsics is None
-
-
-def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nowhere/training is missing; set data\.root"):
-        ORFD(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match=r"Unknown split .* 'test'.* Choose from train, val"):
-        ORFD(root, split="test")  # type: ignore[arg-type]
-    ORFD(root, split="val").label_path(0).unlink()
-    with pytest.raises(ValueError, match=r"1 of 1 gt_image files are missing, .*_fillcolor\.png"):
-        ORFD(root, split="val")
-    (tmp_path / "empty/training").mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"has no <sequence>/image_data/\*\.png; unpack ORFD"):
-        ORFD(tmp_path / "empty")
+    assert data.read(data.ids[0], with_x=False).intrinsics is None
 
 
 @pytest.mark.parametrize(
@@ -208,13 +145,5 @@ def test_damaged_files(root: Path, part: str, array: NDArray[Any], message: str)
     for path in root.glob(f"training/*/{part}/*.png"):
         save(path, array)
     with pytest.raises(ValueError, match=message) as caught:
-        ORFD(root).read(0, with_x=True)
+        read(ORFD(root), 0, with_x=True)
     assert "\n" not in str(caught.value)
-
-
-def test_recognises_its_own_alone(root: Path, tmp_path: Path) -> None:
-    assert ORFD.recognises(root)
-    assert not any(other.recognises(root) for other in (NuImages, MFNetRGBT, VKITTI2))
-    (tmp_path / "kitti/training/image_2").mkdir(parents=True)
-    assert not ORFD.recognises(tmp_path / "kitti")
-    assert not ORFD.recognises(tmp_path / "nowhere")

@@ -36,21 +36,21 @@ FAULTS = [
     Fault(
         "label-values",
         "error",
-        r"has the label 40, which is no class.* The same goes for 4 more: .*, … All of them "
+        r"has the label 40, which is not a class.* The same goes for 4 more: .*, … All of them "
         r"together have 40, 42, 44, 41, 43\.$",
         other_labels,
     ),
     Fault(
         "label-value",
         "error",
-        r"^train/label/traina_0.png has the label 7, which is no class; .*under `ignore`.* The "
+        r"^train/label/traina_0.png has the label 7, which is not a class; .*under `ignore`.* The "
         r"same goes for 2 more: train/label/traina_2.png, train/label/trainb_1.png\.$",
         first("label", set_to(7, np.s_[:4]), 3),
     ),
     Fault(
         "label-colours",
         "error",
-        r"holds no class indices but uint8 of shape \(64, 96, 3\)",
+        r"does not hold class indices but uint8 of shape \(64, 96, 3\)",
         first("label", lambda a: np.stack([a] * 3, -1)),
     ),
     Fault(

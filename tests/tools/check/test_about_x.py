@@ -242,7 +242,7 @@ def test_a_wrong_kind_explains_an_impossible_unit(make: Make) -> None:
 def test_a_unit_is_named_where_one_is_plausible(files: XFiles | None, says: str) -> None:
     x = XTally("depth", 1, files)
     depth = Depth(np.linspace(1.2, 0.4, 100, dtype=np.float32)[None, :, None].repeat(50, 2))
-    x.add(Frame("train", 0, "a"), x_facts("depth", depth))
+    x.add(Frame("train", "a", "a"), x_facts("depth", depth))
     (found,) = judge_x(x, 50)
     assert found.severity == "error"
     assert says in found.text

@@ -19,6 +19,7 @@ from lix.tools.depth import build_engine, make_depth
 from lix.tools.depth.engine import DEPTH, DISPARITY, ENGINES, INVERSE_DEPTH
 from lix.tools.depth.make import stored
 from tests.cli.test_cli import lix
+from tests.data.frames import read
 from tests.tools.depth.conftest import LEFT, RIGHT, SIDES, Fake, Mono, one_sentence, write
 
 
@@ -132,9 +133,9 @@ def test_numbers_on_disk(tmp_path: Path) -> None:
 def test_a_data_set_reads_what_sgbm_made(stereo_streets: Path, tmp_path: Path) -> None:
     folder = tmp_path / "x"
     make_depth(stereo_streets, build_engine("sgbm"), left=LEFT, right=RIGHT, output=folder)
-    both = [Path("own"), folder]
+    both = ["own", folder]
     data = VKITTI2(stereo_streets, lists="all", cameras=[0], x=both)
-    sample = data.read(2, with_x=True)
+    sample = data.read(data.ids[2], with_x=True)
     assert [spec.kind for spec in data.x] == ["depth", "disparity"]
     depth, disparity = (x.as_subclass(torch.Tensor)[0] for x in sample.x)
     assert sample.intrinsics is not None
@@ -152,7 +153,7 @@ def test_own_images_read_what_was_made(pairs: Path, tmp_path: Path) -> None:
     described = {"classes": ["road", "car"], "train": files, "val": files}
     (pairs / "lix.yaml").write_text(yaml.safe_dump(described))
     made = make_depth(pairs, Fake(), **SIDES)
-    x = Folder(pairs, x=[made.folder]).read(1, with_x=True).x[0]
+    x = read(Folder(pairs, x=[made.folder]), 1, with_x=True).x[0]
     assert (x.as_subclass(torch.Tensor) == 20).all()
 
 

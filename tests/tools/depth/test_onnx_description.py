@@ -31,7 +31,7 @@ DISPARITY = {"means": "disparity"}
         ({"output": {**INVERSE, "name": "depth"}}, "correct `output.name`"),
         ({"output": {**INVERSE, "name": 1}}, "correct `output.name`"),
         ({"output": {**INVERSE, "channel": 4}}, "no channel 4"),
-        ({"output": INVERSE, "pixels": {"scale": "1/0"}}, "divide by 0"),
+        ({"output": INVERSE, "pixels": {"scale": "1/0"}}, "1/0 is not a fraction"),
         ({"output": INVERSE, "pixels": {"std": [1, 0, 1]}}, "std"),
         ({"output": INVERSE, "model": "other.onnx"}, "is missing"),
         ({"output": INVERSE, "model": "model.yaml"}, "ONNX Runtime loads"),
@@ -49,7 +49,7 @@ def test_wrong_descriptions_are_one_sentence(
 
 def test_descriptions_that_are_no_yaml_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "model.yaml"
-    for text, words in [("a: [", "no valid YAML"), ("- a", "file"), (None, "is missing")]:
+    for text, words in [("a: [", "not valid YAML"), ("- a", "file"), (None, "is missing")]:
         path.unlink(missing_ok=True)
         if text is not None:
             path.write_text(text)

@@ -20,7 +20,7 @@ from tests.tools.depth.conftest import LEFT, RIGHT, SIDES, Fake, Mono, one_sente
         ({"left": "left/*/*.png"}, "needs right images"),
         ({"left": "left/*/*.png", "right": "right/**/*.png"}, "wildcards"),
         ({"left": "middle/*/*.png", "right": "right/*/*.png"}, "No image fits"),
-        ({"left": "/left/*/*.png", "right": "/right/*/*.png"}, "no pattern"),
+        ({"left": "/left/*/*.png", "right": "/right/*/*.png"}, "not a pattern"),
     ],
 )
 def test_wrong_patterns_are_one_sentence(pairs: Path, options: dict[str, str], words: str) -> None:

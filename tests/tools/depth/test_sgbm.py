@@ -44,15 +44,16 @@ def scenes(stereo_streets: Path) -> list[Scene]:
         for y, x in np.argwhere(land):
             column = round(x - truth[y, x])
             seen[y, x] = column >= 0 and abs(other[y, column] - truth[y, x]) <= 1
-        images = (read_array(views.image_path(index), "RGB") for views in (left, right))
+        images = (read_array(views.image_path(views.ids[index]), "RGB") for views in (left, right))
         found.append(Scene(*images, truth, land, seen))
     return found
 
 
 def true_disparity(views: VKITTI2, index: int) -> NDArray[np.float32]:
-    camera = views.intrinsics(index)
+    camera = views.intrinsics(views.ids[index])
     assert camera is not None
-    return float(camera[0, 0]) * BASELINE / views.read(index, with_x=True).x[0][0].numpy()
+    (depth,) = views.read(views.ids[index], with_x=True).x
+    return float(camera[0, 0]) * BASELINE / depth[0].numpy()
 
 
 @pytest.fixture(scope="module")

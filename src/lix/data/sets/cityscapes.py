@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
-from lix.data.options import Folders, Names
-from lix.data.readers import image_size, read_text, require_files
-from lix.data.sample import SegDataset, camera_matrix
-from lix.data.splits import read_list
-from lix.data.x_files import FileSource, XFiles, open_x
+from lix.data.options import Names, XFolders
+from lix.data.readers import image_size, read_text
+from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.splits import SPLITS, Split
+from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "road": (128, 64, 128),
@@ -54,7 +52,6 @@ TRAIN_IDS: dict[int, int] = {i: i for i in (*range(len(CLASSES)), IGNORE_INDEX)}
 DISPARITY = XFiles(kind="disparity", scale=1 / 256, offset=-1 / 256, invalid=(0, 1), dtype="uint16")
 """0 was not measured; 1 means no disparity, an infinite depth."""
 OFFICIAL_SIZE = (1024, 2048)
-SPLITS = ("train", "val")
 HINTS = {
     "labelTrainIds": "run csCreateTrainIdLabelImgs of cityscapesscripts again, or remove these "
     "files to use _gtFine_labelIds.png",
@@ -68,71 +65,80 @@ class Cityscapes(SegDataset):
 
     Args:
         root: folder that holds `leftImg8bit` and `gtFine`.
+        labelled: see `SegDataset`; without labels the images of `test` are frames, too.
         split: the official `train` or `val`; the labels of `test` are not public.
         cities: keep these only, as in `["aachen"]`.
         lists: folder with `train.txt` and `val.txt`, a frame id such as
             `aachen/aachen_000000_000019` a line, from both official splits.
-        x: folders of X (`lix.data.x_files.FolderSource`) in place of the SGM disparity, which is
-            called `own` among them.
-
-    Raises:
-        FileNotFoundError: root or images are missing.
-        ValueError: no such split or city, a wrong list, or missing labels.
+        x: see `SegDataset`; the set's own X is the SGM disparity.
     """
 
     classes = tuple(CLASSES)
     palette = tuple(CLASSES.values())
     left_files: ClassVar[str | None] = "leftImg8bit/*/*/*_leftImg8bit.png"
     right_files: ClassVar[str | None] = "rightImg8bit/*/*/*_rightImg8bit.png"
+    fixes = Fixes(
+        root="set data.root to the folder that holds leftImg8bit",
+        image="unpack leftImg8bit_trainvaltest.zip in {root}",
+        label="unpack gtFine_trainvaltest.zip in {root}",
+    )
 
     def __init__(
         self,
         root: Path,
+        labelled: bool = True,
         *,
-        split: Literal["train", "val"] = "train",
+        split: Split = "train",
         cities: Names = (),
         lists: Path | None = None,
-        x: Folders = (),
+        x: XFolders = (),
     ) -> None:
-        self.root = Path(root)
-        if not self.root.is_dir():
-            raise FileNotFoundError(
-                f"{self.root} is missing; set data.root to the folder that holds leftImg8bit."
-            )
-        if split not in SPLITS:
-            choices = unknown("split of Cityscapes", split, SPLITS)
-            raise ValueError(f"{choices[:-1]}, the ones with public labels.")
-        frames = self._frames([split] if lists is None else SPLITS)
-        ids = list(frames) if lists is None else read_list(lists / f"{split}.txt", frames)
-        self.ids = _only(ids, cities)
-        self._stems = [f"{frames[name]}/{name}" for name in self.ids]
-        self._open_labels()
-        disparity = FileSource(
-            DISPARITY,
-            partial(self._file, "disparity", "disparity.png"),
-            f"unpack disparity_trainvaltest.zip in {self.root}, or name other X under "
-            "data.options.x",
-        )
-        self.x_sources = open_x(x, self.root, self.image_path, own=(disparity,))
+        self._cities, self._splits = cities, dict[str, str]()
+        self._form = "labelTrainIds"
+        super().__init__(root, labelled, split=split, lists=lists, x=x)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
         return (root / "leftImg8bit").is_dir()
 
-    def image_path(self, index: int) -> Path:
-        return self._file("leftImg8bit", "leftImg8bit.png", index)
+    def select(self, split: Split, lists: Path | None) -> list[str]:
+        return _only(super().select(split, lists), self._cities)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("gtFine", f"gtFine_{self._form}.png", index)
+    def frames(self, split: Split | None) -> Collection[str]:
+        every: Sequence[str] = SPLITS if self.labelled else "*"
+        for folder in every if split is None else [split]:
+            for path in sorted(self.root.glob(f"leftImg8bit/{folder}/*/*_leftImg8bit.png")):
+                name = f"{path.parent.name}/{path.name.removesuffix('_leftImg8bit.png')}"
+                self._splits[name] = path.parents[1].name
+        return self._splits
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def image_path(self, frame: str) -> Path:
+        return self._file("leftImg8bit", "leftImg8bit.png", frame)
+
+    def label_path(self, frame: str) -> Path:
+        return self._file("gtFine", f"gtFine_{self._form}.png", frame)
+
+    def require_labels(self) -> None:
+        """Choose one form of labels for all frames."""
+        if all(self.label_path(frame).is_file() for frame in self.ids):
+            self.labels = IdLabels(TRAIN_IDS, HINTS[self._form])
+            return
+        self._form = "labelIds"
+        self.labels = IdLabels(LABEL_IDS, HINTS[self._form])
+        super().require_labels()
+
+    def own_x(self) -> tuple[XSource, ...]:
+        fix = (
+            f"unpack disparity_trainvaltest.zip in {self.root}, or name other X under "
+            "data.options.x"
+        )
+        return (FileSource(DISPARITY, partial(self._file, "disparity", "disparity.png"), fix),)
 
     def sequence(self, name: str) -> str:
         return name.partition("/")[0]  # neighbouring numbers of a city are one drive
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        path = self._file("camera", "camera.json", index)
+    def intrinsics(self, frame: str) -> Tensor | None:
+        path = self._file("camera", "camera.json", frame)
         if not path.is_file():
             return None
         try:
@@ -140,36 +146,16 @@ class Cityscapes(SegDataset):
             fx, fy, cx, cy = (float(camera[name]) for name in ("fx", "fy", "u0", "v0"))
         except (ValueError, KeyError, TypeError):
             raise DataError(
-                f"{path} holds no camera; unpack camera_trainvaltest.zip again.", path
+                f"{path} holds no camera; unpack camera_trainvaltest.zip again.",
+                path,
+                kind="camera",
             ) from None
-        height, width = image_size(self.image_path(index))
+        height, width = image_size(self.image_path(frame))
         y, x = height / OFFICIAL_SIZE[0], width / OFFICIAL_SIZE[1]  # users keep smaller copies
         return camera_matrix(fx * x, fy * y, (cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
 
-    def _file(self, folder: str, ending: str, index: int) -> Path:
-        return self.root / folder / f"{self._stems[index]}_{ending}"
-
-    def _frames(self, splits: Sequence[str]) -> dict[str, str]:
-        """Id of every frame that has an image → official split."""
-        found = {}
-        for split in splits:
-            for path in sorted(self.root.glob(f"leftImg8bit/{split}/*/*_leftImg8bit.png")):
-                found[f"{path.parent.name}/{path.name.removesuffix('_leftImg8bit.png')}"] = split
-        if not found:
-            raise FileNotFoundError(
-                f"{self.root / 'leftImg8bit' / splits[0]} has no image; unpack "
-                f"leftImg8bit_trainvaltest.zip in {self.root}."
-            )
-        return found
-
-    def _open_labels(self) -> None:
-        """Choose one form of labels for all frames."""
-        self._form, ids = "labelTrainIds", TRAIN_IDS
-        if not all(self.label_path(index).is_file() for index in range(len(self))):
-            self._form, ids = "labelIds", LABEL_IDS
-            labels = [self.label_path(index) for index in range(len(self))]
-            require_files(labels, "label", f"unpack gtFine_trainvaltest.zip in {self.root}")
-        self._labels = IdLabels(ids, HINTS[self._form])
+    def _file(self, folder: str, ending: str, frame: str) -> Path:
+        return self.root / folder / f"{self._splits[frame]}/{frame}_{ending}"
 
 
 def _only(ids: list[str], cities: Sequence[str]) -> list[str]:

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from lix.core.errors import DataError, unknown
+from lix.core.errors import DataError
 from lix.data.labels import IdLabels
-from lix.data.options import Folders
-from lix.data.readers import read_text, require_files
-from lix.data.sample import SegDataset, camera_matrix
+from lix.data.readers import read_text
+from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.sets.cityscapes import CLASSES, LABEL_IDS
-from lix.data.splits import read_list
-from lix.data.splits import split as divide
-from lix.data.x_files import FileSource, XFiles, open_x
+from lix.data.splits import Split
+from lix.data.x_files import FileSource, XFiles, XSource
 
 DISPARITY = XFiles(kind="disparity", scale=1 / 256, dtype="uint16")
-SPLITS = ("train", "val")
 VAL_SHARE = 0.25
 """The paper's 3:1."""
 CALIBRATION = (
@@ -40,95 +35,54 @@ class KITTI(SegDataset):
     Its own X is the LiDAR's disparity, which most pixels lack. Papers use the dense disparity of a
     stereo network instead: make it with `lix data depth` and name its folder in `x`.
 
-    Args:
-        root: folder that holds `training`, where data_semantics.zip and, for X, right images and
-            intrinsics, data_scene_flow.zip and data_scene_flow_calib.zip are unpacked.
-        split: `train` or `val`.
-        lists: folder with `train.txt` and `val.txt`, a frame id such as `000000_10` a line.
-            Default: three of four images, by the hash of their names, train. As in papers, images
-            of one drive are on both sides then.
-        x: folders of X (`lix.data.x_files.FolderSource`) in place of the LiDAR's disparity, which
-            is called `own` among them.
-
-    Raises:
-        FileNotFoundError: root or images are missing.
-        ValueError: no such split, a wrong list, or missing labels.
+    The root holds `training`, where data_semantics.zip and, for X, right images and intrinsics,
+    data_scene_flow.zip and data_scene_flow_calib.zip are unpacked. Without lists three of four
+    images train, by the hash of their names; as in papers, images of one drive are on both sides
+    then. A frame id is `000000_10`.
     """
 
     classes = tuple(CLASSES)
     palette = tuple(CLASSES.values())
-    left_files: ClassVar[str | None] = "training/image_2/*_10.png"
+    labels = IdLabels(
+        LABEL_IDS, "KITTI's label ids go from 0 to 33; unpack data_semantics.zip again"
+    )
+    left_files = "training/image_2/*_10.png"
     right_files: ClassVar[str | None] = "training/image_3/*_10.png"
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        split: Literal["train", "val"] = "train",
-        lists: Path | None = None,
-        x: Folders = (),
-    ) -> None:
-        self.root = Path(root)
-        if not self.root.is_dir():
-            raise FileNotFoundError(
-                f"{self.root} is missing; set data.root to the folder that holds training."
-            )
-        if split not in SPLITS:
-            raise ValueError(unknown("split of KITTI Semantics", split, SPLITS))
-        images = self.root / "training" / "image_2"
-        names = sorted(path.stem for path in images.glob("*_10.png"))
-        if not names:
-            raise FileNotFoundError(
-                f"{images} has no image; unpack data_semantics.zip in {self.root}."
-            )
-        self.ids = listed_or_hashed(names, split, lists, self.sequence)
-        labels = [self.label_path(index) for index in range(len(self))]
-        require_files(labels, "label", f"unpack data_semantics.zip in {self.root}")
-        self._labels = IdLabels(
-            LABEL_IDS, "KITTI's label ids go from 0 to 33; unpack data_semantics.zip again"
-        )
-        lidar = FileSource(
-            DISPARITY,
-            partial(self._file, "disp_occ_0"),
-            f"unpack data_scene_flow.zip in {self.root}, or make dense disparity with `lix data "
-            "depth` and name its folder under data.options.x",
-        )
-        self.x_sources = open_x(x, self.root, self.image_path, own=(lidar,))
+    fixes = Fixes(
+        root="set data.root to the folder that holds training",
+        image="unpack data_semantics.zip in {root}",
+        label="unpack data_semantics.zip in {root}",
+    )
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
         return (root / "training" / "semantic").is_dir()
 
-    def image_path(self, index: int) -> Path:
-        return self._file("image_2", index)
+    def frames(self, split: Split | None) -> Collection[str]:
+        names = sorted(path.stem for path in self.root.glob(self.left_files))
+        return self.part(names, split, VAL_SHARE)
 
-    def label_path(self, index: int) -> Path:
-        return self._file("semantic", index)
+    def image_path(self, frame: str) -> Path:
+        return self._file("image_2", frame)
 
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
+    def label_path(self, frame: str) -> Path:
+        return self._file("semantic", frame)
 
-    def intrinsics(self, index: int) -> Tensor | None:
-        name = self.ids[index].removesuffix("_10") + ".txt"
+    def own_x(self) -> tuple[XSource, ...]:
+        fix = (
+            f"unpack data_scene_flow.zip in {self.root}, or make dense disparity with `lix data "
+            "depth` and name its folder under data.options.x"
+        )
+        return (FileSource(DISPARITY, partial(self._file, "disp_occ_0"), fix),)
+
+    def intrinsics(self, frame: str) -> Tensor | None:
+        name = frame.removesuffix("_10") + ".txt"
         paths = [self.root / folder / name for folder in CALIBRATION]
-        found = next((path for path in paths if path.is_file()), None)
-        return None if found is None else read_camera(found, "P_rect_02")
+        path = next((path for path in paths if path.is_file()), None)
+        return None if path is None else read_camera(path, "P_rect_02")
 
-    def _file(self, folder: str, index: int) -> Path:
-        return self.root / "training" / folder / f"{self.ids[index]}.png"
-
-
-def listed_or_hashed(
-    names: Sequence[str], split: str, lists: Path | None, sequence: Callable[[str], str]
-) -> list[str]:
-    """The frames of a split that the lists name, or 3:1 by the hash of their sequences' names.
-
-    Raises:
-        ValueError: a list is missing or wrong, or there is only one frame.
-    """
-    if lists is not None:
-        return read_list(lists / f"{split}.txt", names)
-    return divide(names, VAL_SHARE, sequence=sequence)[SPLITS.index(split)]
+    def _file(self, folder: str, frame: str) -> Path:
+        return self.root / "training" / folder / f"{frame}.png"
 
 
 def read_camera(path: Path, projection: str) -> Tensor:
@@ -143,4 +97,6 @@ def read_camera(path: Path, projection: str) -> Tensor:
             with suppress(ValueError):
                 fx, _, cx, _, _, fy, cy, _, _, _, _, _ = map(float, row.split())
                 return camera_matrix(fx, fy, cx, cy)
-    raise DataError(f"{path} has no line `{projection}:` of 12 numbers; restore the file.", path)
+    raise DataError(
+        f"{path} has no line `{projection}:` of 12 numbers; restore the file.", path, kind="camera"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -10,16 +11,16 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from lix.core.errors import DataError, unknown
+from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
 from lix.data.modalities import X, as_kind
-from lix.data.options import Folders
-from lix.data.readers import read_array, read_text, require_files
-from lix.data.sample import SegDataset
-from lix.data.x_files import FileSource, XFiles, open_x
+from lix.data.options import XFolders
+from lix.data.readers import read_array, read_text
+from lix.data.sample import Fixes, SegDataset
+from lix.data.splits import Split
+from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
     "unlabelled": (0, 0, 0),
@@ -51,50 +52,37 @@ class MFNetRGBT(SegDataset):
     Args:
         root: folder that holds `images` and `labels`, or `RGB`, `Thermal` and `Label`, and the
             lists `train.txt`, `val.txt` and `test.txt`.
+        labelled: see `SegDataset`; without labels and `lists` all images are opened.
         split: `train` or `val`. Names with `_flip` in the original lists are skipped where there
             is no such file: a script of the authors made them, and lix flips as it trains.
         val_list: the list behind `val`.
         lists: folder with other lists, a name such as `00001D` a line.
         unlabelled: the first class, all that is none of the other eight. All papers train and
             count it as a `class`; the other choice is `ignore`.
-        x: folders of X (`lix.data.x_files.FolderSource`) in place of thermal, which is called
-            `own` among them.
-
-    Raises:
-        FileNotFoundError: root is missing.
-        ValueError: neither layout, a list is missing or empty, or images or labels are missing.
+        x: see `SegDataset`; the set's own X is thermal.
     """
 
     left_files: ClassVar[str | None] = "[iR][mG][aB]*/*.png"  # in `images` or `RGB`
+    fixes = Fixes(root="set data.root to MFNet's data set", image=FIX, label=FIX)
 
     def __init__(
         self,
         root: Path,
+        labelled: bool = True,
         *,
-        split: Literal["train", "val"] = "train",
+        split: Split = "train",
         val_list: Fold = "val",
         lists: Path | None = None,
         unlabelled: Literal["class", "ignore"] = "class",
-        x: Folders = (),
+        x: XFolders = (),
     ) -> None:
-        self.root = Path(root)
-        if not self.root.is_dir():
-            raise FileNotFoundError(f"{self.root} is missing; set data.root to MFNet's data set.")
-        if split not in ("train", "val"):
-            raise ValueError(unknown("split of MFNet's data set", split, ["train", "val"]))
-        self._folders = _folders(self.root)
-        if not self._folders:
-            raise ValueError(f"{self.root} has neither images and labels nor RGB and Label; {FIX}.")
-        fold = val_list if split == "val" else "train"
-        self.ids = self._listed(Path(lists or self.root) / f"{fold}.txt")
+        self._val_list = val_list
         first = 0 if unlabelled == "class" else 1
         self.classes, self.palette = tuple(CLASSES)[first:], tuple(CLASSES.values())[first:]
         ids = {label: label - first for label in range(first, len(CLASSES))}
-        self._labels = IdLabels({0: IGNORE_INDEX} | ids, "MFNet's labels are 0 to 8")
-        for what, path in (("image", self.image_path), ("label", self.label_path)):
-            require_files([path(index) for index in range(len(self))], what, FIX)
-        thermal = _Thermal(THERMAL, partial(self._file, 1), FIX)
-        self.x_sources = open_x(x, self.root, self.image_path, own=(thermal,))
+        self.labels = IdLabels({0: IGNORE_INDEX} | ids, "MFNet's labels are 0 to 8")
+        self._folders = _folders(Path(root), labelled=labelled)
+        super().__init__(root, labelled, split=split, lists=lists, x=x)
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -102,35 +90,39 @@ class MFNetRGBT(SegDataset):
         names = [path.name for path in islice(folders[0].iterdir(), 9)] if folders else []
         return any(re.match(r"\d{5}[DN](_flip)?\.", name) for name in names)
 
-    def image_path(self, index: int) -> Path:
-        return self._file(0, index)
-
-    def label_path(self, index: int) -> Path:
-        return self._file(2, index)
-
-    def read_target(self, index: int) -> NDArray[np.uint8]:
-        return self._labels.read(self.label_path(index))
-
-    def _file(self, part: int, index: int) -> Path:
-        return self._folders[part] / f"{self.ids[index]}.png"
-
-    def _listed(self, path: Path) -> list[str]:
-        present = {file.stem for file in self._folders[0].iterdir()}
-        names = [
-            name
-            for name in read_text(path).split()
-            if name in present or not name.endswith("_flip")
-        ]
-        if not names:
+    def select(self, split: Split, lists: Path | None) -> list[str]:
+        if not self._folders:
+            raise ValueError(f"{self.root} has neither images and labels nor RGB and Label; {FIX}.")
+        if lists is None and not self.labelled:
+            return sorted(self.frames(None))
+        path = Path(lists or self.root) / f"{self._val_list if split == 'val' else 'train'}.txt"
+        names, present = read_text(path).split(), set(self.frames(None))
+        ids = [name for name in names if name in present or not name.endswith("_flip")]
+        if not ids:
             raise DataError(f"{path} lists no frame; write a name such as 00001D a line.", path)
-        return names
+        return ids
+
+    def frames(self, split: Split | None) -> Collection[str]:
+        return [path.stem for path in self._folders[0].glob("*.png")]
+
+    def image_path(self, frame: str) -> Path:
+        return self._file(0, frame)
+
+    def label_path(self, frame: str) -> Path:
+        return self._file(2, frame)
+
+    def own_x(self) -> tuple[XSource, ...]:
+        return (_Thermal(THERMAL, partial(self._file, 1), FIX),)
+
+    def _file(self, part: int, frame: str) -> Path:
+        return self._folders[part] / f"{frame}.png"
 
 
 class _Thermal(FileSource):
     """Thermal in a file of its own, or in the fourth channel of the image."""
 
-    def read(self, index: int) -> X:
-        path = self.path(index)
+    def read(self, frame: str) -> X:
+        path = self.path(frame)
         values = read_array(path)
         if values.dtype != np.uint8 or values.shape[2:] not in ((), (4,)):
             raise DataError(
@@ -138,16 +130,18 @@ class _Thermal(FileSource):
                 "of 8 bits, or the fourth of an image; a tool dropped or changed it, so unpack the "
                 "data set again.",
                 path,
+                kind="x format",
             )
         thermal = values if values.ndim == 2 else values[..., 3]
         return as_kind("channels", torch.from_numpy(thermal.copy())[None] / 255)
 
 
-def _folders(root: Path) -> tuple[Path, ...]:
+def _folders(root: Path, *, labelled: bool = True) -> tuple[Path, ...]:
     """Folders of images, thermal and labels, whatever the case of their names; () if not there."""
     present = {p.name.lower(): p for p in root.iterdir() if p.is_dir()} if root.is_dir() else {}
     for layout in LAYOUTS:
         images, thermal, labels = (present.get(name.lower(), root / name) for name in layout)
-        if {images, labels} <= {*present.values()}:  # a student's disk may lack thermal
+        needed = {images, labels} if labelled else {images}
+        if needed <= {*present.values()}:  # a student's disk may lack thermal
             return images, thermal, labels
     return ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lix.tools.check.finding import Finding
 from lix.tools.check.frame import Size
-from lix.tools.check.survey import FaultGroup, Survey
+from lix.tools.check.survey import MAX_VALUES_SHOWN, FaultGroup, Survey
 from lix.tools.check.tallies import SMALL, SplitTally
 from lix.tools.check.wording import counted
 
@@ -42,8 +42,10 @@ def _fault(group: FaultGroup) -> Finding:
         others = ", ".join(frame.name for frame in group.first[1:])
         end = ", …" if group.count > len(group.first) else "."
         text += f" The same goes for {group.count - 1} more: {others}{end}"
-        if len(group.strangers) > 1:
-            text += f" All of them together have {', '.join(group.strangers)}."
+        if len(group.values) > 1:
+            values = ", ".join([*group.values][:MAX_VALUES_SHOWN])
+            more = ", …" if len(group.values) > MAX_VALUES_SHOWN else "."
+            text += f" All of them together have {values}{more}"
     return Finding("error", group.part, text, frames=tuple(group.first))
 
 

@@ -37,6 +37,10 @@ class Fault:
     """`image`, `label`, `camera` or a kind of X."""
     path: Path
     message: str
+    kind: str
+    """Kind of the error; the message without its path where the error has no kind."""
+    values: tuple[object, ...] = ()
+    """Values that are wrong."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class XFacts:
 class FrameFacts:
     """About one frame; None for what could not be read."""
 
-    index: int
+    frame: str
     size: Size | None = None
     digest: bytes | None = None
     """Hash of the decoded pixels and their shape."""
@@ -77,29 +81,32 @@ class FrameFacts:
         try:
             yield
         except (ValueError, OSError) as error:
-            named = getattr(error, "path", None) or path
-            self.faults.append(Fault(part, named, str(error)))
+            file = getattr(error, "path", None) or path
+            kind = getattr(error, "kind", "") or str(error).replace(str(file), "")
+            values = getattr(error, "values", ())
+            self.faults.append(Fault(part, file, str(error), kind, values))
 
     def compare(self, part: str, size: Size, path: Path) -> None:
         """Note a part that has another size than the image."""
         if self.size is None or size == self.size:
             return
-        fix = "turn one of them by 90°" if size == self.size[::-1] else "make them the same size"
+        is_turned = size == self.size[::-1]
+        fix = "turn one of them by 90°" if is_turned else "make them the same size"
         sizes = "{}x{} but the image is {}x{}".format(*size, *self.size)
         message = f"{path}: the {part} is {sizes} (height x width); {fix}."
-        self.faults.append(Fault(part, path, message))
+        self.faults.append(Fault(part, path, message, "turned" if is_turned else "size"))
 
 
-def read_frame(dataset: SegDataset, sources: Sequence[XSource], index: int) -> FrameFacts:
+def read_frame(dataset: SegDataset, sources: Sequence[XSource], frame: str) -> FrameFacts:
     """Read all parts of a frame, whatever is wrong with some of them.
 
     Args:
         dataset: the frame's.
         sources: of its X.
-        index: the frame.
+        frame: its id.
     """
-    facts = FrameFacts(index)
-    path = dataset.image_path(index)
+    facts = FrameFacts(frame)
+    path = dataset.image_path(frame)
     with facts.noting("image", path):
         image = np.ascontiguousarray(np.asarray(read_rgb(path)).transpose(1, 2, 0))
         facts.size = image.shape[0], image.shape[1]
@@ -107,26 +114,26 @@ def read_frame(dataset: SegDataset, sources: Sequence[XSource], index: int) -> F
         digest.update(image.data)
         facts.digest = digest.digest()
         facts.is_turned = _is_turned(path)
-    label = dataset.label_path(index)
+    label = dataset.label_path(frame)
     with facts.noting("label", label):
-        target = dataset.read_target(index)
+        target = dataset.read_target(frame)
         facts.labels = np.bincount(target.ravel(), minlength=256)
         facts.compare("label", (target.shape[0], target.shape[1]), label)
     for source in sources:
-        facts.x.append(_read_x(facts, source, index))
+        facts.x.append(_read_x(facts, source, frame))
     with facts.noting("camera", path):
-        matrix = dataset.intrinsics(index)
+        matrix = dataset.intrinsics(frame)
         facts.camera = None if matrix is None else (float(matrix[0, 2]), float(matrix[1, 2]))
     return facts
 
 
-def _read_x(facts: FrameFacts, source: XSource, index: int) -> XFacts | None:
+def _read_x(facts: FrameFacts, source: XSource, frame: str) -> XFacts | None:
     """None where there is no file: a whole split's missing files are said together."""
-    kind, path = source.spec.kind, source.path(index)
+    kind, path = source.spec.kind, source.path(frame)
     if not path.is_file():
         return None
     with facts.noting(kind, path):
-        x = source.read(index)
+        x = source.read(frame)
         facts.compare(kind, (x.shape[-2], x.shape[-1]), path)
         return x_facts(kind, x)
     return None

@@ -40,27 +40,27 @@ class Panel:
     caption: str = ""
 
 
-def panels(dataset: SegDataset, index: int) -> list[Panel]:
+def panels(dataset: SegDataset, frame: str) -> list[Panel]:
     """RGB, labels over RGB, and each X of a frame; a part that cannot be read says why."""
     rgb: list[Picture] = []
 
     def image() -> Panel:
-        rgb.append(np.asarray(read_rgb(dataset.image_path(index))).transpose(1, 2, 0))
+        rgb.append(np.asarray(read_rgb(dataset.image_path(frame))).transpose(1, 2, 0))
         return Panel("RGB", address(rgb[0], "JPEG"), f"{rgb[0].shape[0]}x{rgb[0].shape[1]}")
 
     def labels() -> Panel:
-        target = dataset.read_target(index)
+        target = dataset.read_target(frame)
         picture = overlay(target, dataset.palette, rgb[0] if rgb else None)
         ignored = float((target == IGNORE_INDEX).mean())
         return Panel("labels", address(picture, "JPEG"), f"{percent(ignored)} ignored (dark)")
 
     made = [_tried("RGB", image), _tried("labels", labels)]
-    return made + [_tried("X", partial(_x, source, index)) for source in dataset.x_sources]
+    return made + [_tried("X", partial(_x, source, frame)) for source in dataset.x_sources]
 
 
-def _x(source: XSource, index: int) -> Panel:
+def _x(source: XSource, frame: str) -> Panel:
     kind = source.spec.kind
-    picture, caption = heat(kind, source.read(index))
+    picture, caption = heat(kind, source.read(frame))
     return Panel(kind.replace("_", " "), address(picture, "PNG"), caption)
 
 

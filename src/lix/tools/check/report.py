@@ -50,7 +50,7 @@ def write_page(
         classes=classes,
         largest=largest,
         examples=[
-            {"frame": frame, "panels": panels(datasets[frame.split], frame.index), "texts": texts}
+            {"frame": frame, "panels": panels(datasets[frame.split], frame.id), "texts": texts}
             for frame, texts in _chosen(findings, datasets)
         ],
         version=__version__,
@@ -67,14 +67,14 @@ def _chosen(
     findings: Sequence[Finding], datasets: Mapping[str, SegDataset]
 ) -> Iterator[tuple[Frame, list[str]]]:
     """Frames with findings and what these say, one of each first; then evenly spaced ones."""
-    said: dict[tuple[str, int], list[str]] = {}
+    said: dict[tuple[str, str], list[str]] = {}
     ranks = zip_longest(*([(frame, f.text) for frame in f.frames] for f in findings))
     for frame, text in filter(None, chain.from_iterable(ranks)):
-        where = frame.split, frame.index
+        where = frame.split, frame.id
         if where in said or len(said) < FAULTY:
             said.setdefault(where, []).append(text)
     for split, dataset in datasets.items():
         for index in spaced(len(dataset), EXAMPLES):
-            said.setdefault((split, index), [])
-    for (split, index), texts in said.items():
-        yield Frame(split, index, datasets[split].ids[index]), texts
+            said.setdefault((split, dataset.ids[index]), [])
+    for (split, frame_id), texts in said.items():
+        yield Frame(split, frame_id, frame_id), texts

@@ -20,8 +20,8 @@ from lix.data.x_files import XSource
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
 from lix.tools.check.tallies import Frame, Group, SplitTally, XTally
 
-STRANGERS = 12
-"""About so many values that are no class are named."""
+MAX_VALUES_SHOWN = 12
+"""Maximum number of wrong values that are named."""
 WINDOW = 32
 """So many frames are read ahead."""
 
@@ -33,8 +33,8 @@ class FaultGroup(Group):
     part: str = ""
     message: str = ""
     """About the first."""
-    strangers: dict[str, None] = field(default_factory=dict)
-    """Labels or colours that are no class, in any of the files; the first of them."""
+    values: dict[str, None] = field(default_factory=dict)
+    """Wrong values in any of the files, such as labels that are not a class, as an ordered set."""
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Survey:
     missing_x: dict[str, list[str]] = field(default_factory=dict)
     """Split → sentences about files of X that are missing."""
     faults: dict[tuple[str, str], FaultGroup] = field(default_factory=dict)
-    """By part and message without its paths and numbers."""
+    """By part and kind."""
     copies: dict[tuple[str, str], Group] = field(default_factory=dict)
     """Images that are the same, by the splits of the original and the copy."""
     seconds: float = 0.0
@@ -75,24 +75,12 @@ class Survey:
         return re.sub(rf"(?<![^\s'\"(]){re.escape(f'{folder}{os.sep}')}", "", str(path))
 
     def add_fault(self, frame: Frame, fault: Fault) -> None:
-        """Put a fault to those that differ in path and numbers alone."""
-        bare = fault.message.replace(str(fault.path), "")
-        key = fault.part, re.sub(r"\d[\d.]*(, (\d[\d.]*|…))*", "0", bare)
+        """Count a fault with those of its part and kind."""
         new = FaultGroup(part=fault.part, message=self.shown(fault.message))
-        group = self.faults.setdefault(key, new)
+        group = self.faults.setdefault((fault.part, fault.kind), new)
         group.add(replace(frame, name=self.shown(fault.path)))
-        if len(group.strangers) < STRANGERS:
-            group.strangers.update(dict.fromkeys(_strangers(fault.message)))
-
-
-def _strangers(message: str) -> list[str]:
-    """The values of which `lix.data.labels` says that they are no class.
-
-    >>> _strangers("a.png has the label 7, 9, which is no class; …")
-    ['7', '9']
-    """
-    found = re.search(r"has the (?:label|colour) (.+?)(?:, …)?, which is no class", message)
-    return re.findall(r"\([^)]*\)|-?\d+", found[1]) if found else []
+        if len(group.values) <= MAX_VALUES_SHOWN:
+            group.values.update(dict.fromkeys(map(str, fault.values)))
 
 
 def survey(
@@ -115,7 +103,10 @@ def survey(
     started = time.perf_counter()
     first = next(iter(datasets.values()))
     result = Survey(name, root, first.classes, first.palette)
-    chosen = {split: spaced(len(dataset), images) for split, dataset in datasets.items()}
+    chosen = {
+        split: [dataset.ids[index] for index in spaced(len(dataset), images)]
+        for split, dataset in datasets.items()
+    }
     total, done = sum(map(len, chosen.values())), 0
     originals: dict[bytes, Frame] = {}
     for split, dataset in datasets.items():
@@ -131,17 +122,17 @@ def survey(
 
 
 def _read(
-    result: Survey, split: str, dataset: SegDataset, indices: Sequence[int]
+    result: Survey, split: str, dataset: SegDataset, ids: Sequence[str]
 ) -> Iterator[tuple[Frame, FrameFacts]]:
     """Count the frames of a split."""
     sources = _sources(result, split, dataset)
     x = [XTally(*source.spec, getattr(source, "files", None)) for source in sources]
     tally = SplitTally(split, len(dataset), x=x)
     tally.sequences.update(map(dataset.sequence, dataset.ids))
-    tally.moments.update({dataset.moment(name) for name in dataset.ids} - {*dataset.ids})
+    tally.moments.update({dataset.instant(name) for name in dataset.ids} - {*dataset.ids})
     result.splits[split] = tally
-    for facts in _facts(dataset, sources, indices):
-        frame = Frame(split, facts.index, dataset.ids[facts.index])
+    for facts in _facts(dataset, sources, ids):
+        frame = Frame(split, facts.frame, facts.frame)
         tally.add(frame, facts)
         yield frame, facts
 
@@ -161,21 +152,21 @@ def _sources(result: Survey, split: str, dataset: SegDataset) -> list[XSource]:
     sources = []
     for source in dataset.x_sources:
         try:
-            source.require(range(len(dataset)))
+            source.require(dataset.ids)
         except ValueError as error:
             result.missing_x.setdefault(split, []).append(result.shown(str(error)))
         with suppress(ValueError):
-            sources += [source] if source.spec and source.path(0) else []
+            sources += [source] if source.spec and source.path(dataset.ids[0]) else []
     return sources
 
 
 def _facts(
-    dataset: SegDataset, sources: Sequence[XSource], indices: Sequence[int]
+    dataset: SegDataset, sources: Sequence[XSource], ids: Sequence[str]
 ) -> Iterator[FrameFacts]:
     """The frames in order, read by a few threads: decoding images lets others run."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        for start in range(0, len(indices), WINDOW):
-            window = indices[start : start + WINDOW]
+        for start in range(0, len(ids), WINDOW):
+            window = ids[start : start + WINDOW]
             yield from pool.map(partial(read_frame, dataset, sources), window)
 
 

@@ -26,7 +26,7 @@ class Frame:
     """Where to find a frame again, and what to call it."""
 
     split: str
-    index: int
+    id: str
     name: str
 
 

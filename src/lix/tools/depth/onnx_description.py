@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,21 +18,12 @@ from pydantic import (
     model_validator,
 )
 
-
-def _number(value: object) -> object:
-    """`1/255` → 0.00392…."""
-    try:
-        return float(Fraction(value)) if isinstance(value, str) and "/" in value else value
-    except ZeroDivisionError:
-        raise ValueError("a fraction does not divide by 0") from None
+from lix.data.options import Number
 
 
 def _view(value: object) -> object:
     """`left` → {view: left}."""
     return {"view": value} if isinstance(value, str) else value
-
-
-Number = Annotated[float, BeforeValidator(_number)]
 
 
 class _Section(BaseModel):
@@ -126,7 +116,7 @@ def read_onnx_description(path: Path) -> OnnxDescription:
             f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry."
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     model = (path.parent / found.model.expanduser()).resolve()
     if not model.is_file():
         raise ValueError(f"{path}: model: {model} is missing; correct the path.")

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from lix.core.registry import entries
+from lix.data.patterns import insert, regular, wildcards
 from lix.data.sample import SegDataset
-
-WILDCARDS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
-TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])")
 
 
 class Pair(NamedTuple):
@@ -52,7 +49,7 @@ def choose_patterns(
             "A stereo engine needs right images; name them with --right, as in --right "
             "'images/right/*.jpg', or choose another engine."
         )
-    if TOKEN.findall(left) != TOKEN.findall(right):
+    if wildcards(left) != wildcards(right):
         raise ValueError(
             f"--left {left} and --right {right} differ in their wildcards; a pair is two files for "
             "which the same wildcards stand for the same text."
@@ -64,25 +61,25 @@ def find_pairs(root: Path, patterns: Patterns, output: Path) -> list[Pair]:
     """Images that fit, sorted; folders of X and hidden files are left out.
 
     Raises:
-        ValueError: none fits, or a pattern that is no path below the root.
+        ValueError: none fits, or a pattern that is not a path below the root.
     """
-    regular = re.compile("".join(map(_regular, TOKEN.split(patterns.left))))
+    expression = regular(patterns.left)
     without = {output.resolve(), *(path.parent.resolve() for path in root.glob("*/x.yaml"))}
     try:
         fitting = sorted(root.glob(patterns.left))
     except (ValueError, NotImplementedError):
         raise ValueError(
-            f"--left {patterns.left!r} is no pattern; write one relative to {root}, as in "
+            f"--left {patterns.left!r} is not a pattern; write one relative to {root}, as in "
             "'images/*.jpg'."
         ) from None
     pairs = []
     for path in fitting:
         name = path.relative_to(root).as_posix()
-        found = regular.fullmatch(name)
+        found = expression.fullmatch(name)
         hidden = path.name.startswith(".") or not without.isdisjoint(path.resolve().parents)
         if found is None or hidden or not path.is_file():
             continue
-        right = patterns.right and root / _insert(patterns.right, found.groups())
+        right = patterns.right and root / insert(patterns.right, found.groups())
         pairs.append(Pair(path, right or None))
     if not pairs:
         raise ValueError(f"No image fits {root / patterns.left}; correct the root or --left.")
@@ -95,16 +92,3 @@ def _known_patterns(root: Path) -> Patterns | None:
         if dataset.left_files is not None and dataset.recognises(root):
             return Patterns(dataset.left_files, dataset.right_files)
     return None
-
-
-def _regular(token: str) -> str:
-    """A token of a glob pattern as a regular expression."""
-    if TOKEN.fullmatch(token) is None:
-        return re.escape(token)
-    return WILDCARDS.get(token) or f"({token.replace('[!', '[^')})"
-
-
-def _insert(pattern: str, texts: tuple[str, ...]) -> str:
-    """The pattern with texts in place of its wildcards."""
-    remaining = iter(texts)
-    return "".join(next(remaining) if TOKEN.fullmatch(t) else t for t in TOKEN.split(pattern))

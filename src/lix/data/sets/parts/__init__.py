@@ -1,0 +1,1 @@
+"""Formats on disk that would make the files of their data sets long."""

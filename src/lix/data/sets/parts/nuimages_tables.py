@@ -1,0 +1,113 @@
+"""The tables of nuImages, and the masks in them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lix.core.errors import DataError
+from lix.core.types import IGNORE_INDEX
+from lix.data.readers import reading
+
+METADATA = "unpack nuimages-v1.0-all-metadata.tgz into {root}"
+
+
+class Frame(NamedTuple):
+    """A key frame of a camera, as `sample_data.json` has it."""
+
+    tables: Path
+    token: str
+    camera: str
+    """Token of its `calibrated_sensor`."""
+    file: str
+    """Relative to the root."""
+    height: int
+    width: int
+
+
+Drawing = tuple[int, Mapping[str, Any]]
+"""Train id, and the mask as `size` and `counts`: COCO's compressed run lengths in base64."""
+
+
+def key_frames(tables: Path) -> dict[str, Frame]:
+    """Id → frame."""
+    table = tables / "sample_data.json"
+    fields = ("token", "calibrated_sensor_token", "filename", "height", "width")
+    found = rows(table, *fields, "fileformat", "is_key_frame", only=("is_key_frame", {True}))
+    images = [row for row in found if row["fileformat"] == "jpg"]  # the LiDAR has key frames, too
+    frames = [Frame(tables, *(row[field] for field in fields)) for row in images]
+    if not frames:
+        raise damaged(table, "has no key frame of a camera")
+    return {frame.file.removeprefix("samples/").removesuffix(".jpg"): frame for frame in frames}
+
+
+def drawings(
+    tables: Path, classes: Sequence[str], tokens: Collection[str]
+) -> dict[str, list[Drawing]]:
+    """Frame's token → what is drawn over what, from the first to the last."""
+    categories = rows(tables / "category.json", "token", "name")
+    names = {row["token"]: row["name"] for row in categories}
+    train_ids = {name: train_id for train_id, name in enumerate(classes)}
+    fields = ("token", "sample_data_token", "category_token", "mask")
+    only = ("sample_data_token", tokens)
+    surfaces = rows(tables / "surface_ann.json", *fields, only=only)
+    objects = rows(tables / "object_ann.json", *fields, only=only)
+    found = defaultdict(list)
+    for row in (*surfaces, *sorted(objects, key=itemgetter("token"))):
+        name = names.get(row["category_token"])
+        if name not in train_ids:
+            raise damaged(tables / "category.json", f"calls a mask {name}, which is not a class")
+        if row["mask"] is not None:
+            found[row["sample_data_token"]].append((train_ids[name], row["mask"]))
+    return dict(found)
+
+
+def rows(
+    path: Path, *fields: str, only: tuple[str, Collection[Any]] = ("", ())
+) -> list[dict[str, Any]]:
+    """Rows of a table, with `only` some values in a field; the others are dropped on the way."""
+    key, values = only
+
+    def kept(row: dict[str, Any]) -> dict[str, Any] | None:
+        return None if key in row and row[key] not in values else row
+
+    if not path.is_file():
+        fix = METADATA.format(root=path.parents[1])
+        raise FileNotFoundError(f"{path} is missing; {fix}, or read other tables with version.")
+    with reading(path), path.open(encoding="utf-8") as file:
+        table = json.load(file, object_hook=kept)
+    found = [row for row in table if row is not None] if isinstance(table, list) else [table]
+    if not all(isinstance(row, dict) and row.keys() >= {*fields} for row in found):
+        raise damaged(path, f"has a row without {', '.join(fields)}")
+    return found
+
+
+def draw(frame: Frame, masks: Sequence[Drawing], table: Path) -> NDArray[np.uint8]:
+    """(H, W) train ids, 255 where nothing is drawn."""
+    from pycocotools import mask as coco
+
+    ids = np.full(
+        (frame.height, frame.width), IGNORE_INDEX, np.uint8, order="F"
+    )  # as masks, for speed
+    try:
+        for train_id, mask in masks:
+            counts = base64.b64decode(mask["counts"], validate=True)
+            ids[coco.decode({"size": mask["size"], "counts": counts}) == 1] = train_id
+    except (IndexError, KeyError, TypeError, ValueError):
+        fault = f"has a mask that does not fit {frame.file} of {frame.height}x{frame.width}"
+        raise damaged(table, fault) from None
+    return np.ascontiguousarray(ids)
+
+
+def damaged(path: Path, fault: str) -> DataError:
+    """The error about a table."""
+    message = f"{path} {fault}; {METADATA.format(root=path.parents[1])} again."
+    return DataError(message, path, kind="table")
