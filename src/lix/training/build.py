@@ -19,7 +19,9 @@ from lix.runs.checkpoint import NetworkSpec, load_network
 from lix.runs.damaged import open_readable
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
-from lix.training.loaders import Batches, derived_seed
+from lix.training.batches import Batches
+from lix.training.drives import open_drives
+from lix.training.loaders import derived_seed
 from lix.training.module import SegModule, feature_pairs
 
 Names = tuple[tuple[str, ...], tuple[str, ...]]
@@ -44,6 +46,15 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     if distill and distill.method != "none":
         teacher = _teacher(distill.teacher, recipe, train)
         method, features = _method(distill, network, teacher)
+    elif recipe.unlabelled.is_used and not recipe.unlabelled.truth:
+        teacher = _labeller(recipe, train)
+    with_x = recipe.role == "teacher" or _sees_x(teacher, method)
+    drives = open_drives(recipe, train, val, with_x=with_x, console=console)
+    if drives and teacher is not None and not teacher.x_channels:
+        console.print(
+            "The teacher sees only RGB: on unlabelled frames this is self-training, which has no "
+            "X to learn from."
+        )
     module = SegModule(
         network,
         spec,
@@ -54,6 +65,7 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         method=method,
         teacher=teacher,
         features=features,
+        unlabelled=recipe.unlabelled,
     )
     if training.channels_last:
         for part in (network, teacher):
@@ -64,8 +76,9 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         recipe,
         train,
         val,
-        x_in_training=is_teacher or _sees_x(teacher, method),
+        x_in_training=with_x,
         x_in_validation=is_teacher,
+        drives=drives,
     )
 
 
@@ -137,6 +150,16 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
             f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
         )
     return teacher
+
+
+def _labeller(recipe: Recipe, train: SegDataset) -> SegNetwork:
+    """The network whose classes are learnt on unlabelled frames without distillation."""
+    if recipe.unlabelled.teacher is None:
+        raise ValueError(
+            "Frames without labels teach nothing without a teacher; use `lix distill` with one, or "
+            "name one with --unlabelled.teacher."
+        )
+    return _teacher(recipe.unlabelled.teacher, recipe, train)
 
 
 def _method(

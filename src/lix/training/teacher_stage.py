@@ -16,7 +16,8 @@ from torch.utils.data import DataLoader
 from lix.core.files import atomic_write
 from lix.methods.parts.teacher_stage import Batch, TeacherStage
 from lix.networks.parts.weights import UNREADABLE
-from lix.training.loaders import Batches, derived_seed
+from lix.training.batches import Batches
+from lix.training.loaders import derived_seed
 from lix.training.module import SegModule
 
 
