@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-ENCODINGS = ("log", "inverse", "normal")
+Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
+"""Estimators of surface normals (`lix.data.normals`)."""
+NORMALS: dict[str, Estimator] = {
+    "normal": "sne",
+    "normal-d2nt": "d2nt",
+    "normal-3f2n-mean": "3f2n-mean",
+    "normal-3f2n-median": "3f2n-median",
+}
+"""Encoding → estimator."""
+ENCODINGS = ("log", "inverse", *NORMALS)
 """Encodings of X: one of these, or several joined by `+`, as in `log+normal`."""
 
 
