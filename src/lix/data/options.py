@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
@@ -21,15 +21,15 @@ ENCODINGS = ("log", "inverse", *NORMALS)
 """Encodings of X: one of these, or several joined by `+`, as in `log+normal`."""
 
 
-def as_tuple(value: object) -> object:
-    """A value as a tuple of one; None as none; lists and tuples as they are.
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """A value as a tuple of one, None as an empty tuple, a list as a tuple.
 
     >>> as_tuple("a"), as_tuple(None), as_tuple(["a", "b"])
-    (('a',), (), ['a', 'b'])
+    (('a',), (), ('a', 'b'))
     """
     if value is None:
         return ()
-    return value if isinstance(value, list | tuple) else (value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def number(value: object) -> object:

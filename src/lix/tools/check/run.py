@@ -76,9 +76,9 @@ def examine(
     """
     if images is not None and images < 1:
         raise ValueError(f"images is {images}; check one or more, or leave it out to check all.")
-    found = recognise(path, name)
-    datasets, unopened = _opened(found, path, options or {}, own or {})
-    surveyed = survey(found, path, datasets, images=images, progress=progress)
+    loader = recognise(path, name)
+    datasets, unopened = _opened(loader, path, options or {}, own or {})
+    surveyed = survey(loader, path, datasets, images=images, progress=progress)
     surveyed.unopened = {split: surveyed.shown(why) for split, why in unopened.items()}
     return surveyed, datasets
 

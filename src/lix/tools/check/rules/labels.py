@@ -108,5 +108,5 @@ def _absent(survey: Survey) -> Iterator[Finding]:
             "note",
             "absent-val",
             f"Classes that occur in train but never in val: {names(val)}; their IoU stays unknown, "
-            "so split again with `lix data split`, or mind it when you compare.",
+            "so split again with `lix data split`, or remember it when you compare.",
         )

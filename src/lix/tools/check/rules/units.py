@@ -94,7 +94,7 @@ def _fixes(median: float, files: XFiles | None) -> str:
     per_metre = UNITS | {"m": 1}
     unit = files.unit or "m"
     stored = (median * per_metre[unit] - files.offset) / files.scale
-    found = []
+    fixes = []
     for other, scale in product(("m", "cm", "mm"), {files.scale, *SCALES}):
         metres = (stored * scale + files.offset) / per_metre[other]
         if PLAUSIBLE_MEDIAN[0] <= metres <= PLAUSIBLE_MEDIAN[1] and not 0.5 < metres / median < 2:
@@ -106,9 +106,9 @@ def _fixes(median: float, files: XFiles | None) -> str:
                 changes.append(f"`scale: {_fraction(scale)}`" + had)
             distance = abs(math.log(metres / TYPICAL_MEDIAN))
             text = f"{' and '.join(changes)} (then it is {number(metres)} m)"
-            found.append((len(changes), distance, text))
-    found.sort()
-    return " or ".join(text for changes, _, text in found if changes == found[0][0])
+            fixes.append((len(changes), distance, text))
+    fixes.sort()
+    return " or ".join(text for changes, _, text in fixes if changes == fixes[0][0])
 
 
 def _fraction(scale: float) -> str:
