@@ -13,7 +13,8 @@ from typing import get_args
 
 import torch
 
-from lix.data.normals import Estimator, depth_to_normals
+from lix.data.normals import depth_to_normals
+from lix.data.options import Estimator
 
 SIZE, HOLES, GOAL = (375, 1242), 0.05, 20
 

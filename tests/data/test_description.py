@@ -171,3 +171,33 @@ def test_recipes_keep_absolute_paths_of_options(
     placed = Recipe(data=lists).absolute().data
     assert placed.options == {"lists": "paper"}
     assert placed.train == {"lists": str(root / "mine")}
+
+
+UNLABELLED = {"classes": None, "ignore": None, "files": None, "train": None, "val": None}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"train": {"image": "rgb/*.jpg", "x": FILES["x"]}},
+        {"files": {"image": "rgb/*.jpg", "x": FILES["x"]}},
+    ],
+    ids=["train", "files"],
+)
+def test_images_without_labels_need_neither_labels_nor_classes(
+    root: Path, entries: dict[str, Any]
+) -> None:
+    describe(root, **UNLABELLED | entries)
+    for split in ("train", "val"):
+        data = build_dataset("folder", root, False, split=split)
+        assert data.ids == sorted(NAMES)
+        assert data.classes == ()
+        assert len(data.read(NAMES[0], with_x=True).x) == 2
+    with pytest.raises(ValueError, match=r"the entry `(classes|val|train\.label)` is missing"):
+        build_dataset("folder", root)
+
+
+def test_images_without_labels_may_have_a_list(root: Path) -> None:
+    entries = {"train": {"image": "rgb/*.jpg", "list": "lists/train.txt"}}
+    describe(root, x=None, **UNLABELLED | entries)
+    assert build_dataset("folder", root, False).ids == ["drive1_01", "drive1_00"]

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.data.encode import encode
-from lix.data.modalities import Depth, Disparity
-from lix.data.normals import Estimator, depth_to_normals
+from lix.data.encode import encode, encoded_channels
+from lix.data.modalities import Depth, Disparity, XSpec
+from lix.data.normals import depth_to_normals
+from lix.data.options import NORMALS, Estimator
 from lix.data.sample import Sample
 from lix.data.transforms import flip, resize, to_batch
 
@@ -87,12 +88,6 @@ def test_batches_and_units_make_no_difference(estimator: Estimator) -> None:
         torch.testing.assert_close(got, alone, equal_nan=True, atol=1e-3, rtol=0)
 
 
-def test_horizon_mask_hides_what_is_above_the_principal_row() -> None:
-    got = depth_to_normals(torch.full((1, 1, *SIZE), 5.0), K, horizon_mask=True)
-    assert got[:, :, :29].isnan().all()
-    assert got[:, :, 29:].isfinite().all()
-
-
 @pytest.mark.parametrize(
     ("depth", "k", "estimator", "said"),
     [
@@ -137,6 +132,16 @@ def test_several_encodings_are_joined() -> None:
     batch = to_batch(sample(), "log+normal")["x"]
     assert batch.shape == (4, *SIZE)
     torch.testing.assert_close(batch[:1], to_batch(sample(), "log")["x"])
+
+
+@pytest.mark.parametrize(("encoding", "estimator"), NORMALS.items())
+def test_encodings_reach_every_estimator(encoding: str, estimator: Estimator) -> None:
+    depth, _ = plane((0.4, 0.5, 0.7), 4.0)
+    depth[0, 0, 30, 40] = 9.0  # where they differ
+    expected = depth_to_normals(depth, K, estimator=estimator)[0].nan_to_num(0.0)
+    assert torch.equal(encode(Depth(depth[0]), encoding, K), expected)
+    assert encoded_channels([XSpec("depth", 1)], f"log+{encoding}") == 4
+    assert {*NORMALS.values()} == {*ESTIMATORS}
 
 
 def test_normals_without_intrinsics_are_refused() -> None:

@@ -160,7 +160,7 @@ def test_splits_a_folder_whose_lists_do_not_exist(
 def test_says_what_to_write_into_the_yaml(root: Path) -> None:
     described(root, train="", val="")
     said = how_to_use("folder", root, root.parent / "lists")
-    assert "`train: ../lists/train.txt` and `val: ../lists/val.txt` beside `files`" in said
+    assert "`train: ../lists/train.txt` and `val: ../lists/val.txt` next to `files`" in said
     assert str(root / "lix.yaml") in said
 
 

@@ -169,7 +169,7 @@ def split(
         force: replace other lists that are there.
     """
     from lix.data.splits import split_names
-    from lix.tools.check.recognise import recognise
+    from lix.tools.recognise import recognise
     from lix.tools.split import frames_of, how_to_use, write_lists
 
     found = recognise(path, name)

@@ -32,10 +32,10 @@ class Cache:
 
     Args:
         dataset: where the samples come from.
-        folder: for the files, made where it is missing; 384 x 1248 takes 1.9 MB a frame, and as
-            much again for depth.
+        folder: folder of the files, made where it is missing; 384 x 1248 takes 1.9 MB a frame,
+            and as much again for depth.
         size: (H, W) of the samples.
-        options: of the data set, which its labels may depend on.
+        options: options of the data set, which its labels may depend on.
 
     Raises:
         OSError: the folder cannot be written, or the disk has no room for all frames.
@@ -139,13 +139,13 @@ class Cache:
         return self._open("x", [files, meaning, self.options], shapes)
 
     def _stamp(self, paths: list[Callable[[str], Path]]) -> list[tuple[str, int, int]]:
-        """Name, bytes and time of every file that is read."""
-        found = []
+        """Path, bytes and time of every file that is read."""
+        stamps = []
         for path in dict.fromkeys(path(frame) for path in paths for frame in self.ids):
-            seen = path.stat() if path.exists() else None
-            size, time = (seen.st_size, seen.st_mtime_ns) if seen else (0, 0)
-            found.append((str(path.absolute()), size, time))
-        return found
+            stat = path.stat() if path.exists() else None
+            size, time = (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
+            stamps.append((str(path.absolute()), size, time))
+        return stamps
 
     def _open(
         self, kind: str, contents: object, shapes: dict[str, tuple[tuple[int, ...], Any]]

@@ -1,4 +1,4 @@
-"""X → the channels that a network sees."""
+"""X → the channels that a network sees, for `to_batch` and the checks of a teacher."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torchvision import tv_tensors
 from lix.core.errors import unknown
 from lix.data.modalities import Depth, Disparity, XSpec
 from lix.data.normals import depth_to_normals
-from lix.data.options import ENCODINGS
+from lix.data.options import ENCODINGS, NORMALS, Estimator
 
 ENCODED = ("depth", "disparity")
-"""The kinds that are encoded; the others pass as they are."""
+"""The kinds that are encoded; the other kinds pass as they are."""
 
 NEAR, FAR = 1.0, 200.0
 """Metres where the encodings of metric depth begin and end."""
@@ -27,12 +27,13 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
     """Turn X into a network's input: (C, H, W) float32, nearer = larger, invalid = 0.
 
     Args:
-        x: one of the kinds above.
-        encoding: of depth and disparity. `log` and `inverse` map them into [0, 1]: `log` spreads
-            the range evenly over scales, `inverse` favours what is near. `normal` makes surface
-            normals of them. Parts joined by `+` become channels, as in `log+normal`. The other
-            kinds pass as they are (normals keep [-1, 1]).
-        intrinsics: (3, 3), for `normal`.
+        x: X of any kind.
+        encoding: encoding of depth and disparity. `log` and `inverse` map them into [0, 1]: `log`
+            spreads the range evenly over scales, `inverse` favours what is near. `normal` makes
+            surface normals of them, `normal-d2nt` and so on by another estimator. Parts joined
+            by `+` become channels, as in `log+normal`. The other kinds pass as they are (normals
+            keep [-1, 1]).
+        intrinsics: (3, 3) camera matrix in pixels, for `normal`.
 
     Raises:
         ValueError: unknown encoding, or `normal` without intrinsics.
@@ -50,7 +51,7 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
 
 
 def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
-    """Channels that a network sees of one or several X.
+    """Number of channels that a network sees of one or several X.
 
     Raises:
         ValueError: `normal` where there is nothing to make normals of.
@@ -64,7 +65,7 @@ def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
             f"{', '.join(kind for kind, _ in x)}; set data.x to log."
         )
     return sum(
-        (3 if part == "normal" and kind in ENCODED else channels)
+        (3 if part in NORMALS and kind in ENCODED else channels)
         for kind, channels in x
         for part in (encoding.split("+") if kind in ENCODED else [encoding])
     )
@@ -72,8 +73,8 @@ def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
 
 def _encoded(x: Depth | Disparity, part: str, intrinsics: Tensor | None) -> Tensor:
     values = x.as_subclass(Tensor).float()
-    if part == "normal":
-        return _normals(values if isinstance(x, Depth) else 1 / values, intrinsics)
+    if part in NORMALS:
+        return _normals(values if isinstance(x, Depth) else 1 / values, intrinsics, NORMALS[part])
     if isinstance(x, Depth):
         nearness, least = NEAR / values, NEAR / FAR
     else:
@@ -85,11 +86,12 @@ def _encoded(x: Depth | Disparity, part: str, intrinsics: Tensor | None) -> Tens
     return far_for_invalid.log_().div_(-math.log(least)).add_(1.0)
 
 
-def _normals(depth: Tensor, intrinsics: Tensor | None) -> Tensor:
-    """Of depth in any unit."""
+def _normals(depth: Tensor, intrinsics: Tensor | None, estimator: Estimator) -> Tensor:
+    """Surface normals of depth in any unit."""
     if intrinsics is None:
         raise ValueError(
             "Surface normals need the camera's intrinsics, which this data set does not give; "
             "describe them, or set data.x to log."
         )
-    return depth_to_normals(depth.unsqueeze(0), intrinsics).squeeze(0).nan_to_num_(0.0)
+    normals = depth_to_normals(depth.unsqueeze(0), intrinsics, estimator=estimator)
+    return normals.squeeze(0).nan_to_num_(0.0)

@@ -1,20 +1,21 @@
-"""Metric depth → surface normals, by the estimators of SNE-RoadSeg, 3F2N and D2NT."""
+"""Depth → surface normals, by the estimators of SNE-RoadSeg, 3F2N and D2NT."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
+from lix.data.options import Estimator
 
 DIRECTIONS = ((0, 1), (1, 0), (1, 1), (1, -1))
-"""Down and right; each leads to a neighbour, and its opposite to another."""
+"""Steps down and right to half of the eight neighbours; their opposites lead to the others."""
 
 HUGE = 1e30
+"""Slope in place of one that is not known; its square is infinite in float32."""
 
 SORTING_NETWORK = (
     ((0, 1), (2, 3), (4, 5), (6, 7)),
@@ -34,24 +35,22 @@ def depth_to_normals(
     intrinsics: Tensor,
     *,
     estimator: Estimator = "sne",
-    horizon_mask: bool = False,
 ) -> Tensor:
     """Surface normals in the camera frame (x right, y down, z forward), turned to the camera.
 
     Args:
-        depth: (B, 1, H, W) along the optical axis, in metres or any other unit; what is not
-            positive and finite is a hole. It is left untouched.
+        depth: (B, 1, H, W) along the optical axis, in metres or any other unit; values that are not
+            positive and finite are holes. It is left untouched.
         intrinsics: (B, 3, 3) or (3, 3) camera matrices in pixels, pixel centres at integers.
-        estimator: how the slope along z is found. `sne`: the mean direction over eight neighbours
+        estimator: of the slope along z. `sne`: the mean direction over eight neighbours
             (Fan et al., ECCV 2020); `3f2n-median` and `3f2n-mean`: median or mean of the slope
             itself (Fan et al., 2021); `d2nt`: from the gradient alone (Feng et al.,
             2023), here that of inverse depth, which is linear on planes.
-        horizon_mask: make a hole of all at or above the principal row, as SNE-RoadSeg does.
 
     Returns:
         (B, 3, H, W) of unit length in float32, without gradients; NaN in holes and at pixels
-        between two of them. At borders and beside holes differences are one-sided; where no slope
-        is to be seen the normal is (0, 0, -1).
+        between two of them. At borders and next to holes differences are one-sided; where there
+        is no slope the normal is (0, 0, -1).
 
     Raises:
         ValueError: wrong shapes or an unknown estimator.
@@ -67,8 +66,6 @@ def depth_to_normals(
     height, width = z.shape[1:]
     u = torch.arange(width, device=z.device) - cx
     v = torch.arange(height, device=z.device).unsqueeze(1) - cy
-    if horizon_mask:
-        hole = hole | (v <= 0)
     inverse = 1 / z.masked_fill(hole, torch.nan)
     du, dv = _gradient(inverse, 2), _gradient(inverse, 1)
     nx, ny = fx * du, fy * dv
@@ -80,10 +77,10 @@ def depth_to_normals(
     length = (nx.square() + ny.square() + nz.square()).sqrt()
     scale = torch.where(facing > 0, -1.0, 1.0) / length
     normals = torch.stack([nx * scale, ny * scale, nz * scale], dim=1)
-    known = normals.isfinite().all(dim=1, keepdim=True)
-    parallel = normals.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1)  # no slope is to be seen
+    valid = normals.isfinite().all(dim=1, keepdim=True)
+    parallel = normals.new_tensor([0.0, 0.0, -1.0]).view(1, 3, 1, 1)  # where there is no slope
     unknown = hole | du.isnan() | dv.isnan()
-    return normals.where(known, parallel).masked_fill(unknown.unsqueeze(1), torch.nan)
+    return normals.where(valid, parallel).masked_fill(unknown.unsqueeze(1), torch.nan)
 
 
 def _check(depth: Tensor, intrinsics: Tensor, estimator: str) -> None:
@@ -101,7 +98,7 @@ def _check(depth: Tensor, intrinsics: Tensor, estimator: str) -> None:
 def _filtered(
     nx: Tensor, ny: Tensor, slopes: Iterator[Tensor], estimator: Estimator
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Join (n_x, n_y) with what the neighbours say of n_z."""
+    """Combine (n_x, n_y) with the estimates of n_z from the neighbours."""
     if estimator == "3f2n-median":
         return nx, ny, _median(slopes)
     if estimator == "3f2n-mean":
@@ -146,26 +143,27 @@ def _gradient(f: Tensor, axis: int) -> Tensor:
 
 
 def _mean(slopes: Iterator[Tensor]) -> Tensor:
-    """Mean of what is finite; NaN where nothing is."""
+    """Mean of the finite values; NaN where there is none."""
     total = next(slopes)
-    count = _known(total).byte()
+    count = _zero_invalid(total).byte()
     for slope in slopes:
-        count += _known(slope)
+        count += _zero_invalid(slope)
         total += slope
     return total.div_(count)
 
 
-def _known(slope: Tensor) -> Tensor:
-    """Where a slope is finite; 0 is put where it is not."""
+def _zero_invalid(slope: Tensor) -> Tensor:
+    """Set a slope to 0 where it is not finite; return where it is."""
     unknown = slope.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
     slope.masked_fill_(unknown, 0.0)
     return unknown.logical_not_()
 
 
 def _median(slopes: Iterator[Tensor]) -> Tensor:
-    """Median of what is finite among eight; the mean of the middle two where they are even.
+    """Median of the finite values among eight; the mean of the middle two of an even number.
 
-    What is not finite becomes -∞ and +∞ in turn, so that the middle stays the middle.
+    Other values become -∞ and +∞ in turn, so that the middle of all eight is that of the finite.
+    (`torch.nanmedian` would give the lower of the middle two.)
     """
     ordered: list[Tensor] = []
     odd = None

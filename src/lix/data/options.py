@@ -4,23 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
-ENCODINGS = ("log", "inverse", "normal")
+Estimator = Literal["sne", "3f2n-median", "3f2n-mean", "d2nt"]
+"""Estimators of surface normals (`lix.data.normals`)."""
+NORMALS: dict[str, Estimator] = {
+    "normal": "sne",
+    "normal-d2nt": "d2nt",
+    "normal-3f2n-mean": "3f2n-mean",
+    "normal-3f2n-median": "3f2n-median",
+}
+"""Encoding → estimator."""
+ENCODINGS = ("log", "inverse", *NORMALS)
 """Encodings of X: one of these, or several joined by `+`, as in `log+normal`."""
 
 
-def as_tuple(value: object) -> object:
-    """A value as a tuple of one; None as none; lists and tuples as they are.
+def as_tuple(value: Any) -> tuple[Any, ...]:
+    """A value as a tuple of one, None as an empty tuple, a list as a tuple.
 
     >>> as_tuple("a"), as_tuple(None), as_tuple(["a", "b"])
-    (('a',), (), ['a', 'b'])
+    (('a',), (), ('a', 'b'))
     """
     if value is None:
         return ()
-    return value if isinstance(value, list | tuple) else (value,)
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def number(value: object) -> object:

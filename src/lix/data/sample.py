@@ -89,6 +89,8 @@ class SegDataset(ABC):
     """Glob pattern of the right images of stereo pairs, where there are some."""
     every_frame: ClassVar[Mapping[str, Any]] = {}
     """Options that open all frames on disk, where the set's own splits leave some out."""
+    labelled: bool = True
+    """Whether labels are read; else every target is 255 everywhere."""
     ids: list[str]
     """Ids of the frames in their order; fewer may be set to leave frames out."""
     x_sources: tuple[XSource, ...] = ()
@@ -167,7 +169,7 @@ class SegDataset(ABC):
         return self.labels.read(self.label_path(frame))
 
     def fingerprint(self) -> object:
-        """What the labels depend on beside their files and the options; a cache is named by it."""
+        """What labels depend on next to their files and the options; it names the cache."""
         return self.classes
 
     def sequence(self, name: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Literal
 
-from lix.core.errors import DataError
+from lix.core.errors import DataError, unknown
 from lix.data.readers import read_text
 
 Split = Literal["train", "val"]
@@ -97,9 +97,25 @@ def read_list(path: Path, frames: Collection[str]) -> list[str]:
     """
     lines = (line.strip() for line in read_text(path).splitlines())
     names, present = [line for line in lines if line], set(frames)
-    unknown = [name for name in names if name not in present]
-    if unknown or not names:
-        fault = f"lists {unknown[0]!r}, which is not a frame here" if unknown else "lists no frame"
+    wrong = [name for name in names if name not in present]
+    if wrong or not names:
+        fault = f"lists {wrong[0]!r}, which is not a frame here" if wrong else "lists no frame"
         message = f"{path} {fault}; write names as `lix data split` does."
-        raise DataError(message, path, kind="list", values=unknown)
+        raise DataError(message, path, kind="list", values=wrong)
     return names
+
+
+def keep_only(ids: Sequence[str], place: int, what: str, names: Sequence[str]) -> list[str]:
+    """Ids whose part at a place between slashes is among the names; all ids if no name is given.
+
+    Raises:
+        ValueError: a name that no id has; the message lists the choices and the nearest.
+
+    >>> keep_only(["aachen/1", "zurich/1"], 0, "city", ["zurich"])
+    ['zurich/1']
+    """
+    present = sorted({name.split("/")[place] for name in ids})
+    for name in names:
+        if name not in present:
+            raise ValueError(unknown(what, name, present))
+    return [name for name in ids if not names or name.split("/")[place] in names]

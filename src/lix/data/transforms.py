@@ -104,8 +104,8 @@ class Augment:
         low, high = self.scale
         zoom = low + (high - low) * torch.rand(()).item()
         full = sample.image.shape[-2:]
-        window = _scaled(full, min(1 / zoom, 1.0))  # what is seen of the image
-        filled = _scaled(self.size, min(zoom, 1.0))  # what that fills of the result
+        window = _scaled(full, min(1 / zoom, 1.0))  # visible part of the image
+        filled = _scaled(self.size, min(zoom, 1.0))  # part of the result that it fills
         sample = resize(_random_crop(sample, window), filled)
         sample = _random_crop(self._distort(sample), self.size)
         return replace(sample, target=tv_tensors.Mask(sample.target.long()))

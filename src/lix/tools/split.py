@@ -21,14 +21,14 @@ from lix.data.splits import grouping, sequence
 def frames_of(
     name: str, path: Path, options: Mapping[str, Any]
 ) -> tuple[list[str], Callable[[str], str]]:
-    """The names of all labelled frames of a data set, and what says which to keep together.
+    """The names of all labelled frames of a data set, and a key of those to keep together.
 
     That is the drive, or, if there is only one, the instant that several frames show.
 
     Args:
-        name: of the loader.
+        name: name of the loader.
         path: the data set's folder, or the YAML of a `folder`, whose lists need not exist yet.
-        options: of the loader.
+        options: options of the loader.
 
     Raises:
         ValueError: the data set takes no lists, or what it raises when it is opened.
@@ -100,4 +100,4 @@ def how_to_use(name: str, path: Path, folder: Path) -> str:
     if all(list_ and Path(os.path.normpath(list_)) == wanted[s] for s, list_ in named.items()):
         return f"{file} names them already"
     entries = " and ".join(f"`{split}: {path.as_posix()}`" for split, path in wanted.items())
-    return f"write {entries} beside `files` in {file}"
+    return f"write {entries} next to `files` in {file}"

@@ -22,7 +22,7 @@ from lix.data.modalities import KINDS
 from lix.data.patterns import regular
 from lix.data.sample import SegDataset
 from lix.data.transforms import resize
-from lix.tools.check.recognise import recognise
+from lix.tools.recognise import recognise
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, mirror, save, spy, write_list
 

@@ -11,15 +11,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lix.tools.check.finding import Finding
-from lix.tools.check.findings import judge
+from lix.tools.check.rules import evaluate_rules
 from lix.tools.check.run import examine
-from tests.tools.check.conftest import Make, Parts
+from tests.tools.conftest import Make, Parts
 
 Array = NDArray[Any]
 
 
 def judged(root: Path, **settings: Any) -> list[Finding]:
-    return judge(examine(root, **settings)[0])
+    return evaluate_rules(examine(root, **settings)[0])
 
 
 @dataclass

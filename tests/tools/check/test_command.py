@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.test_cli import lix
-from tests.tools.check.conftest import Make
+from tests.tools.conftest import Make
 
 
 def test_a_sound_data_set(

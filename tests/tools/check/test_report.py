@@ -14,7 +14,7 @@ from lix.data.modalities import Channels, Depth, Normal
 from lix.tools.check.finding import Finding
 from lix.tools.check.pictures import INVALID, heat, overlay
 from lix.tools.check.run import check
-from tests.tools.check.conftest import Make, Parts
+from tests.tools.conftest import Make, Parts
 
 VOID = {"meta", "img", "br", "link", "input"}
 

@@ -12,9 +12,9 @@ from lix.data.modalities import Depth, Normal
 from lix.tools.check.frame import SAMPLE, x_facts
 from lix.tools.check.quantiles import Quantiles
 from lix.tools.check.run import examine
+from lix.tools.check.statistics import XStatistics
 from lix.tools.check.survey import Survey
-from lix.tools.check.tallies import XTally
-from tests.tools.check.conftest import FRAMES, HEIGHT, WIDTH, Make, Parts, clean
+from tests.tools.conftest import FRAMES, HEIGHT, WIDTH, Make, Parts, clean
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_quantiles_are_those_of_all_values(values: NDArray[np.float64]) -> None:
 def test_quantiles_of_nothing_are_unknown() -> None:
     assert np.isnan(Quantiles().at([0.5])).all()
     assert np.isnan(Quantiles().share_above(1.0))
-    assert np.isnan(XTally("depth", 1).percentiles(50)).all()
+    assert np.isnan(XStatistics("depth", 1).percentiles(50)).all()
 
 
 def test_facts_of_x_are_of_all_its_pixels() -> None:

@@ -10,13 +10,13 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from lix.core.errors import DataError, unknown
+from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
-from lix.data.options import Names, XFolders
+from lix.data.options import Names, XFolders, as_tuple
 from lix.data.readers import image_size, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
-from lix.data.splits import SPLITS, Split
+from lix.data.splits import SPLITS, Split, keep_only
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -93,7 +93,7 @@ class Cityscapes(SegDataset):
         lists: Path | None = None,
         x: XFolders = (),
     ) -> None:
-        self._cities, self._splits = cities, dict[str, str]()
+        self._cities, self._splits = as_tuple(cities), dict[str, str]()
         self._form = "labelTrainIds"
         super().__init__(root, labelled, split=split, lists=lists, x=x)
 
@@ -102,7 +102,7 @@ class Cityscapes(SegDataset):
         return (root / "leftImg8bit").is_dir()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        return _only(super().select(split, lists), self._cities)
+        return keep_only(super().select(split, lists), 0, "city of this split", self._cities)
 
     def frames(self, split: Split | None) -> Collection[str]:
         every: Sequence[str] = SPLITS if self.labelled else "*"
@@ -156,13 +156,3 @@ class Cityscapes(SegDataset):
 
     def _file(self, folder: str, ending: str, frame: str) -> Path:
         return self.root / folder / f"{self._splits[frame]}/{frame}_{ending}"
-
-
-def _only(ids: list[str], cities: Sequence[str]) -> list[str]:
-    """Frames of these cities, one or several; all if none is named."""
-    wanted = [cities] if isinstance(cities, str) else list(cities)
-    present = sorted({name.partition("/")[0] for name in ids})
-    for city in wanted:
-        if city not in present:
-            raise ValueError(unknown("city of this split", city, present))
-    return [name for name in ids if not wanted or name.partition("/")[0] in wanted]

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from lix.core.errors import unknown
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import ColourLabels
-from lix.data.options import Integers, Names, XFolders
+from lix.data.options import Integers, Names, XFolders, as_tuple
 from lix.data.readers import image_size, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.sets.parts.vkitti2_layout import Layout, children
-from lix.data.splits import Split
+from lix.data.splits import Split, keep_only
 from lix.data.x_files import FileSource, XFiles, XSource
 from lix.streets.labels import COLOURS
 
@@ -86,7 +85,8 @@ class VKITTI2(SegDataset):
         cameras: Integers = (),
         x: XFolders = (),
     ) -> None:
-        self._kept = {"scene": scenes, "variation": variations, "camera": cameras}
+        names = [f"Camera_{n}" if str(n).isdigit() else n for n in as_tuple(cameras)]
+        self._kept = {"scene": scenes, "variation": variations, "camera": names}
         self._lists = lists
         self._layout = Layout(Path(root))
         super().__init__(root, labelled, split=split, x=x)
@@ -98,7 +98,7 @@ class VKITTI2(SegDataset):
     def select(self, split: Split, lists: Path | None) -> list[str]:
         ids = list(self._listed(split))
         for place, (part, names) in enumerate(self._kept.items()):
-            ids = _only(ids, place, part, names)
+            ids = keep_only(ids, place, f"{part} in these lists", as_tuple(names))
         return ids
 
     def frames(self, split: Split | None) -> Collection[str]:
@@ -147,19 +147,6 @@ class VKITTI2(SegDataset):
                     "Scene01/clone/Camera_0/00012."
                 )
         return ids
-
-
-def _only(ids: list[str], place: int, part: str, kept: Sequence[object] | int) -> list[str]:
-    """Frames whose scene, variation or camera is among `kept`, one or several; all if empty."""
-    names = [str(name) for name in ([kept] if isinstance(kept, str | int) else kept)]
-    if not names:
-        return ids
-    names = [f"Camera_{name}" if part == "camera" and name.isdigit() else name for name in names]
-    present = sorted({frame.split("/")[place] for frame in ids})
-    for name in names:
-        if name not in present:
-            raise ValueError(unknown(f"{part} in these lists", name, present))
-    return [frame for frame in ids if frame.split("/")[place] in names]
 
 
 def paper_list(split: Split) -> str:

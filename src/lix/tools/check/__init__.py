@@ -1,5 +1,5 @@
-"""`lix data check`: every frame of a data set is read, and what is wrong said with its fix.
+"""`lix data check`: reads every frame of a data set and says what is wrong, with the fix.
 
-`recognise` finds out which data set a folder is, `frame` reads one frame, `survey` adds frames up,
-the `about_…` files judge the survey (`findings` lists them), `summary` and `report` show it.
+`frame` reads one frame, `survey` adds frames up as `statistics`, `rules` turn a survey into
+findings, `report` shows them; `run` is the command.
 """

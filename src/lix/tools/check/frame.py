@@ -1,4 +1,4 @@
-"""What is learnt from one frame, whose arrays are then let go."""
+"""Facts about one frame, whose arrays are then let go."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Size = tuple[int, int]
 """(H, W)."""
 
 SAMPLE = 16384
-"""Percentiles of X are made of about so many pixels of a frame, evenly spaced."""
+"""Approximate number of evenly spaced pixels of a frame that percentiles of X are made of."""
 GRADED = ("depth", "disparity", "inverse_depth")
-"""Kinds that tell near from far."""
-ENOUGH = 10
-"""So many valid pixels a part of an image needs to have a median."""
+"""Kinds that depend on the distance."""
+MIN_PIXELS = 10
+"""Minimum number of valid pixels that a part of an image needs for a median."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ class Fault:
 
 @dataclass(frozen=True)
 class XFacts:
-    """About one X of a frame."""
+    """Facts about one X of a frame."""
 
     pixels: int
     valid: int
     low: float
-    """Of all valid values; infinite where there is none."""
+    """Lowest valid value; infinite where there is none."""
     high: float
     sample: NDArray[np.float32]
-    """Some valid values; of normals, their lengths."""
+    """Some valid values; of normals their lengths."""
     slope: float
     """Median of the lowest quarter of the rows over that of the middle one; NaN: not known."""
 
 
 @dataclass
 class FrameFacts:
-    """About one frame; None for what could not be read."""
+    """Facts about one frame; None for what could not be read."""
 
     frame: str
     size: Size | None = None
@@ -77,7 +77,7 @@ class FrameFacts:
 
     @contextmanager
     def noting(self, part: str, path: Path) -> Iterator[None]:
-        """Keep what goes wrong with a part as a fault."""
+        """Keep an error about a part as a fault."""
         try:
             yield
         except (ValueError, OSError) as error:
@@ -101,8 +101,8 @@ def read_frame(dataset: SegDataset, sources: Sequence[XSource], frame: str) -> F
     """Read all parts of a frame, whatever is wrong with some of them.
 
     Args:
-        dataset: the frame's.
-        sources: of its X.
+        dataset: the data set of the frame.
+        sources: the sources of its X.
         frame: its id.
     """
     facts = FrameFacts(frame)
@@ -128,7 +128,7 @@ def read_frame(dataset: SegDataset, sources: Sequence[XSource], frame: str) -> F
 
 
 def _read_x(facts: FrameFacts, source: XSource, frame: str) -> XFacts | None:
-    """None where there is no file: a whole split's missing files are said together."""
+    """None where there is no file: missing files of a whole split are one finding."""
     kind, path = source.spec.kind, source.path(frame)
     if not path.is_file():
         return None
@@ -140,7 +140,7 @@ def _read_x(facts: FrameFacts, source: XSource, frame: str) -> XFacts | None:
 
 
 def x_facts(kind: str, x: X) -> XFacts:
-    """What there is to know about an X."""
+    """Facts about an X."""
     values: NDArray[np.float32] = x.as_subclass(Tensor).float().numpy()
     finite = np.asarray(np.isfinite(values).all(axis=0))
     present = values[:, finite]
@@ -161,7 +161,7 @@ def _slope(values: NDArray[np.float32], finite: NDArray[np.bool_]) -> float:
     rows = len(values)
     bands = slice(rows * 3 // 4, rows), slice(rows * 3 // 8, rows * 5 // 8)
     lowest, middle = (values[band][finite[band]] for band in bands)
-    if min(lowest.size, middle.size) < ENOUGH:
+    if min(lowest.size, middle.size) < MIN_PIXELS:
         return np.nan
     return float(np.median(lowest) / max(float(np.median(middle)), 1e-6))
 

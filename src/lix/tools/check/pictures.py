@@ -19,15 +19,15 @@ from lix.data.modalities import X
 from lix.data.readers import read_rgb
 from lix.data.sample import SegDataset
 from lix.data.x_files import XSource
-from lix.tools.check.wording import number, percent
+from lix.tools.check.finding import number, percent
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
-WIDEST = 480
-"""Pixels that a picture in the page is wide at the most."""
+MAX_WIDTH = 480
+"""Maximum width of a picture in the page in pixels."""
 INVALID = (150, 160, 175)
-"""Colour of X where nothing was measured: none of the heat map's."""
+"""Colour of invalid X; the heat map does not have it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Panel:
 
     title: str
     image: str = ""
-    """Data address; empty where the part cannot be read."""
+    """Data URI; empty where the part cannot be read."""
     caption: str = ""
 
 
@@ -114,10 +114,10 @@ def heat(kind: str, x: X) -> tuple[Picture, str]:
 
 
 def address(picture: Picture, form: str) -> str:
-    """A picture, made smaller if it is large, as a data address."""
+    """A picture, made smaller if it is large, as a data URI."""
     small = Image.fromarray(picture)
-    if small.width > WIDEST:
-        size = WIDEST, max(1, round(small.height * WIDEST / small.width))
+    if small.width > MAX_WIDTH:
+        size = MAX_WIDTH, max(1, round(small.height * MAX_WIDTH / small.width))
         small = small.resize(
             size, Image.Resampling.BOX if form == "JPEG" else Image.Resampling.NEAREST
         )

@@ -36,8 +36,9 @@ class Quantiles:
         below = np.cumsum(self.counts[order])
         if not below[-1]:
             return np.full(len(shares), np.nan, np.float32)
-        found: NDArray[np.float32] = centres[np.searchsorted(below, np.array(shares) * below[-1])]
-        return found
+        places = np.searchsorted(below, np.array(shares) * below[-1])
+        values: NDArray[np.float32] = centres[places]
+        return values
 
     def share_above(self, limit: float) -> float:
         """Share of the values in bins whose centre is above `limit`; NaN where there are none."""

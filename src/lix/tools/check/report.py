@@ -1,30 +1,94 @@
-"""`check.html`: the survey, its findings and example frames in one file that needs no network."""
+"""A survey and its findings in the terminal and as `check.html`, which needs no network."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
 
 from lix import __version__
 from lix.core.files import write_text
+from lix.core.types import IGNORE_INDEX
 from lix.data.sample import SegDataset
-from lix.tools.check.finding import Finding
+from lix.tools.check.finding import SEVERITIES, Finding, number, percent
 from lix.tools.check.pictures import panels
-from lix.tools.check.summary import headline, verdict
+from lix.tools.check.statistics import Frame, SplitStatistics
 from lix.tools.check.survey import Survey, spaced
-from lix.tools.check.tables import class_rows, split_table, x_table
-from lix.tools.check.tallies import Frame
-from lix.tools.check.wording import percent
 
+STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 EXAMPLES = 3
-"""Frames shown of each split, evenly spaced."""
-FAULTY = 9
-"""Frames with findings shown beside them."""
+"""Number of evenly spaced frames of each split that are shown."""
+MAX_FAULTY_FRAMES = 9
+"""Maximum number of frames with findings that are shown."""
+
+
+def summarise(survey: Survey, findings: Sequence[Finding], page: Path, console: Console) -> None:
+    """Print the statistics, the findings, and where the page is."""
+
+    def say(*parts: str | Text) -> None:
+        console.print(*parts, soft_wrap=True, highlight=False)
+
+    say(Text(headline(survey)))
+    console.print(_grid(split_table(survey)))
+    if x_table(survey).rows:
+        console.print(_grid(x_table(survey)))
+    console.print(_classes(survey))
+    for finding in findings:
+        say(Text(f"{finding.severity:8}", STYLES[finding.severity]), Text(str(finding)))
+    say(Text(f"{verdict(findings)} Pictures are in {page}."))
+
+
+def headline(survey: Survey) -> str:
+    """One sentence on what was read, and how fast."""
+    speed = survey.read / max(survey.seconds, 1e-9)
+    return (
+        f"{survey.root}: data set {survey.name}, {len(survey.classes)} classes; read "
+        f"{survey.read:,} frames in {survey.seconds:.1f} s ({speed:.0f} images/s)."
+    )
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """Number of findings of each severity."""
+    counts = Counter(finding.severity for finding in findings)
+    if not counts:
+        return "Nothing is wrong with it."
+    found = (f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in SEVERITIES if counts[s])
+    return f"Found {', '.join(found)}."
+
+
+def _grid(table: Table) -> RichTable:
+    grid = RichTable(box=box.SIMPLE_HEAD)
+    for place, column in enumerate(table.columns):
+        grid.add_column(column, justify="right" if place > 1 else "left")
+    for row in table.rows:
+        grid.add_row(*map(Text, row))
+    return grid
+
+
+def _classes(survey: Survey) -> RichTable:
+    grid = RichTable("class", box=box.SIMPLE_HEAD)
+    for split in survey.splits:
+        grid.add_column(f"{split}, pixels", justify="right")
+        grid.add_column("in labels", justify="right")
+    for row in class_rows(survey):
+        swatch = Text("■ ", "rgb({},{},{})".format(*row.colour))
+        cells = [
+            Text(cell)
+            for share, images in zip(row.shares, row.images, strict=True)
+            for cell in (percent(share, 2), f"{images:,}")
+        ]
+        grid.add_row(swatch.append(row.name, style="default"), *cells)
+    return grid
 
 
 def write_page(
@@ -33,7 +97,7 @@ def write_page(
     datasets: Mapping[str, SegDataset],
     path: Path,
 ) -> None:
-    """Write the page."""
+    """Write `check.html`."""
     environment = Environment(
         loader=PackageLoader("lix.tools.check"), autoescape=True, undefined=StrictUndefined
     )
@@ -66,15 +130,77 @@ def _prose(text: object) -> Markup:
 def _chosen(
     findings: Sequence[Finding], datasets: Mapping[str, SegDataset]
 ) -> Iterator[tuple[Frame, list[str]]]:
-    """Frames with findings and what these say, one of each first; then evenly spaced ones."""
-    said: dict[tuple[str, str], list[str]] = {}
+    """Frames with findings and their texts, one of each first; then evenly spaced ones."""
+    texts: dict[tuple[str, str], list[str]] = {}
     ranks = zip_longest(*([(frame, f.text) for frame in f.frames] for f in findings))
     for frame, text in filter(None, chain.from_iterable(ranks)):
         where = frame.split, frame.id
-        if where in said or len(said) < FAULTY:
-            said.setdefault(where, []).append(text)
+        if where in texts or len(texts) < MAX_FAULTY_FRAMES:
+            texts.setdefault(where, []).append(text)
     for split, dataset in datasets.items():
         for index in spaced(len(dataset), EXAMPLES):
-            said.setdefault((split, dataset.ids[index]), [])
-    for (split, frame_id), texts in said.items():
-        yield Frame(split, frame_id, frame_id), texts
+            texts.setdefault((split, dataset.ids[index]), [])
+    for (split, frame_id), about in texts.items():
+        yield Frame(split, frame_id, frame_id), about
+
+
+class Table(NamedTuple):
+    """Columns and rows; the first column names the row."""
+
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+class ClassRow(NamedTuple):
+    """A class in all splits."""
+
+    name: str
+    colour: tuple[int, int, int]
+    shares: tuple[float, ...]
+    """Share of the pixels that are not ignored, by split; of the ignored ones: of all pixels."""
+    images: tuple[int, ...]
+    """Number of label images that have it, by split."""
+
+
+def split_table(survey: Survey) -> Table:
+    """Counts of each split."""
+    columns = ("split", "frames", "read", "images", "labels", "height x width", "sequences")
+    return Table(columns, [_split_row(split) for split in survey.splits.values()])
+
+
+def _split_row(split: SplitStatistics) -> tuple[str, ...]:
+    common = split.sizes.most_common(1)
+    size = "x".join(map(str, common[0][0])) if common else "–"
+    others = f" and {len(split.sizes) - 1} more" if len(split.sizes) > 1 else ""
+    numbers = (split.frames, split.read, split.images, split.labels)
+    return (split.name, *(f"{n:,}" for n in numbers), size + others, f"{len(split.sequences):,}")
+
+
+def x_table(survey: Survey) -> Table:
+    """Range of each X of each split."""
+    columns = ("split", "X", "files", "valid", "1 %", "median", "99 %", "range")
+    rows: list[tuple[str, ...]] = []
+    for split in survey.splits.values():
+        for x in split.x:
+            what = {"depth": "depth, m", "disparity": "disparity, px"}.get(x.kind, x.kind)
+            what = "length of normals" if x.kind == "normal" else what.replace("_", " ")
+            values = map(number, x.percentiles(1, 50, 99))
+            shown = (f"{x.files:,}", percent(x.valid_share, 1), *values)
+            rows.append((split.name, what, *shown, f"{number(x.low)} to {number(x.high)}"))
+    return Table(columns, rows)
+
+
+def class_rows(survey: Survey) -> list[ClassRow]:
+    """The classes, then the ignored pixels."""
+    splits = survey.splits.values()
+    named = [*zip(survey.classes, survey.palette, strict=True), ("(ignored)", (0, 0, 0))]
+    ids = [*range(len(survey.classes)), IGNORE_INDEX]
+    return [
+        ClassRow(
+            name,
+            colour,
+            tuple(split.share(train_id) for split in splits),
+            tuple(int(split.containing[train_id]) for split in splits),
+        )
+        for train_id, (name, colour) in zip(ids, named, strict=True)
+    ]

@@ -1,4 +1,4 @@
-"""`lix data check`: open, survey, judge, show."""
+"""`lix data check`: open a data set, survey it, evaluate the rules, report."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from lix.core.registry import merge
 from lix.data import build_dataset
 from lix.data.sample import SegDataset
 from lix.tools.check.finding import Finding
-from lix.tools.check.findings import judge
-from lix.tools.check.recognise import recognise
-from lix.tools.check.report import write_page
-from lix.tools.check.summary import summarise
+from lix.tools.check.report import summarise, write_page
+from lix.tools.check.rules import evaluate_rules
 from lix.tools.check.survey import Survey, survey
+from lix.tools.recognise import recognise
 
 PAGE = "check.html"
 
@@ -37,16 +36,16 @@ def check(
     Args:
         path: the data set's folder, or the YAML of a `folder`.
         output: folder for the page, outside of the data.
-        name: of the loader; None: the one that recognises the path.
-        options: of the loader.
+        name: name of the loader; None: the one that recognises the path.
+        options: options of the loader.
         own: split → options for it alone.
-        images: of each split read so many; None: all.
+        images: number of frames of each split to read; None: all.
         console: where the summary goes; default stdout.
         progress: called with the number of frames read and of all.
 
     Raises:
         FileNotFoundError: nothing is at `path`.
-        ValueError: no data set, wrong options, neither split opens, or `output` is in the data.
+        ValueError: not a data set, wrong options, neither split opens, or `output` is in the data.
     """
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
         raise ValueError(
@@ -56,7 +55,7 @@ def check(
     surveyed, datasets = examine(
         path, name=name, options=options, own=own, images=images, progress=progress
     )
-    findings = judge(surveyed)
+    findings = evaluate_rules(surveyed)
     write_page(surveyed, findings, datasets, output / PAGE)
     summarise(surveyed, findings, output / PAGE, console or Console())
     return findings
@@ -71,15 +70,15 @@ def examine(
     images: int | None = None,
     progress: Callable[[int, int], object] | None = None,
 ) -> tuple[Survey, dict[str, SegDataset]]:
-    """Read a data set without judging it; also return the splits that could be opened.
+    """Read a data set; return the survey and the splits that could be opened.
 
     Arguments and errors are those of `check`.
     """
     if images is not None and images < 1:
         raise ValueError(f"images is {images}; check one or more, or leave it out to check all.")
-    found = recognise(path, name)
-    datasets, unopened = _opened(found, path, options or {}, own or {})
-    surveyed = survey(found, path, datasets, images=images, progress=progress)
+    loader = recognise(path, name)
+    datasets, unopened = _opened(loader, path, options or {}, own or {})
+    surveyed = survey(loader, path, datasets, images=images, progress=progress)
     surveyed.unopened = {split: surveyed.shown(why) for split, why in unopened.items()}
     return surveyed, datasets
 

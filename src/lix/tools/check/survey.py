@@ -1,4 +1,4 @@
-"""The frames of a data set, read and added up, in memory that does not grow with their number.
+"""Reads the frames of a data set and adds them up, in memory that does not grow with their number.
 
 Of each image a hash of 16 bytes is kept, to find copies.
 """
@@ -18,12 +18,12 @@ from pathlib import Path
 from lix.data.sample import SegDataset
 from lix.data.x_files import XSource
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
-from lix.tools.check.tallies import Frame, Group, SplitTally, XTally
+from lix.tools.check.statistics import Frame, Group, SplitStatistics, XStatistics
 
 MAX_VALUES_SHOWN = 12
 """Maximum number of wrong values that are named."""
 WINDOW = 32
-"""So many frames are read ahead."""
+"""Number of frames that are read ahead."""
 
 
 @dataclass
@@ -32,21 +32,21 @@ class FaultGroup(Group):
 
     part: str = ""
     message: str = ""
-    """About the first."""
+    """Message about the first file."""
     values: dict[str, None] = field(default_factory=dict)
     """Wrong values in any of the files, such as labels that are not a class, as an ordered set."""
 
 
 @dataclass
 class Survey:
-    """All there is to know about a data set before it is judged."""
+    """Everything that the rules and the report need to know about a data set."""
 
     name: str
-    """Of the loader."""
+    """Name of the loader."""
     root: Path
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
-    splits: dict[str, SplitTally] = field(default_factory=dict)
+    splits: dict[str, SplitStatistics] = field(default_factory=dict)
     unopened: dict[str, str] = field(default_factory=dict)
     """Split → why it cannot be opened."""
     missing_x: dict[str, list[str]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Survey:
 
     @property
     def read(self) -> int:
-        """Frames that were read."""
+        """Number of frames that were read."""
         return sum(split.read for split in self.splits.values())
 
     @property
@@ -94,10 +94,10 @@ def survey(
     """Read a data set.
 
     Args:
-        name: of the loader.
+        name: name of the loader.
         root: the data set's folder or file.
         datasets: split → the opened data set.
-        images: of each split so many evenly spaced frames; None: all.
+        images: number of evenly spaced frames of each split; None: all.
         progress: called with the number of frames read and of all.
     """
     started = time.perf_counter()
@@ -124,16 +124,16 @@ def survey(
 def _read(
     result: Survey, split: str, dataset: SegDataset, ids: Sequence[str]
 ) -> Iterator[tuple[Frame, FrameFacts]]:
-    """Count the frames of a split."""
+    """Read the frames of a split and count them."""
     sources = _sources(result, split, dataset)
-    x = [XTally(*source.spec, getattr(source, "files", None)) for source in sources]
-    tally = SplitTally(split, len(dataset), x=x)
-    tally.sequences.update(map(dataset.sequence, dataset.ids))
-    tally.moments.update({dataset.instant(name) for name in dataset.ids} - {*dataset.ids})
-    result.splits[split] = tally
+    x = [XStatistics(*source.spec, getattr(source, "files", None)) for source in sources]
+    statistics = SplitStatistics(split, len(dataset), x=x)
+    statistics.sequences.update(map(dataset.sequence, dataset.ids))
+    statistics.instants.update({dataset.instant(name) for name in dataset.ids} - {*dataset.ids})
+    result.splits[split] = statistics
     for facts in _facts(dataset, sources, ids):
         frame = Frame(split, facts.frame, facts.frame)
-        tally.add(frame, facts)
+        statistics.add(frame, facts)
         yield frame, facts
 
 
@@ -148,7 +148,7 @@ def spaced(length: int, count: int | None) -> list[int]:
 
 
 def _sources(result: Survey, split: str, dataset: SegDataset) -> list[XSource]:
-    """The sources of X that tell what it is and where its files are."""
+    """The sources of X whose kind and files are known."""
     sources = []
     for source in dataset.x_sources:
         try:

@@ -28,7 +28,7 @@ class Frame(NamedTuple):
     camera: str
     """Token of its `calibrated_sensor`."""
     file: str
-    """Relative to the root."""
+    """Path relative to the root."""
     height: int
     width: int
 
@@ -38,11 +38,12 @@ Drawing = tuple[int, Mapping[str, Any]]
 
 
 def key_frames(tables: Path) -> dict[str, Frame]:
-    """Id → frame."""
+    """Id → frame of all key frames of the cameras."""
     table = tables / "sample_data.json"
     fields = ("token", "calibrated_sensor_token", "filename", "height", "width")
-    found = rows(table, *fields, "fileformat", "is_key_frame", only=("is_key_frame", {True}))
-    images = [row for row in found if row["fileformat"] == "jpg"]  # the LiDAR has key frames, too
+    key_rows = rows(table, *fields, "fileformat", "is_key_frame", only=("is_key_frame", {True}))
+    # The LiDAR has key frames, too.
+    images = [row for row in key_rows if row["fileformat"] == "jpg"]
     frames = [Frame(tables, *(row[field] for field in fields)) for row in images]
     if not frames:
         raise damaged(table, "has no key frame of a camera")
@@ -52,7 +53,7 @@ def key_frames(tables: Path) -> dict[str, Frame]:
 def drawings(
     tables: Path, classes: Sequence[str], tokens: Collection[str]
 ) -> dict[str, list[Drawing]]:
-    """Frame's token → what is drawn over what, from the first to the last."""
+    """Token of a frame → its masks in the order in which they are drawn."""
     categories = rows(tables / "category.json", "token", "name")
     names = {row["token"]: row["name"] for row in categories}
     train_ids = {name: train_id for train_id, name in enumerate(classes)}
@@ -60,43 +61,42 @@ def drawings(
     only = ("sample_data_token", tokens)
     surfaces = rows(tables / "surface_ann.json", *fields, only=only)
     objects = rows(tables / "object_ann.json", *fields, only=only)
-    found = defaultdict(list)
+    by_frame = defaultdict(list)
     for row in (*surfaces, *sorted(objects, key=itemgetter("token"))):
         name = names.get(row["category_token"])
         if name not in train_ids:
             raise damaged(tables / "category.json", f"calls a mask {name}, which is not a class")
         if row["mask"] is not None:
-            found[row["sample_data_token"]].append((train_ids[name], row["mask"]))
-    return dict(found)
+            by_frame[row["sample_data_token"]].append((train_ids[name], row["mask"]))
+    return dict(by_frame)
 
 
 def rows(
     path: Path, *fields: str, only: tuple[str, Collection[Any]] = ("", ())
 ) -> list[dict[str, Any]]:
-    """Rows of a table, with `only` some values in a field; the others are dropped on the way."""
+    """Rows of a table; `only` names a field and the values to keep, so that memory stays small."""
     key, values = only
 
-    def kept(row: dict[str, Any]) -> dict[str, Any] | None:
+    def keep(row: dict[str, Any]) -> dict[str, Any] | None:
         return None if key in row and row[key] not in values else row
 
     if not path.is_file():
         fix = METADATA.format(root=path.parents[1])
         raise FileNotFoundError(f"{path} is missing; {fix}, or read other tables with version.")
     with reading(path), path.open(encoding="utf-8") as file:
-        table = json.load(file, object_hook=kept)
-    found = [row for row in table if row is not None] if isinstance(table, list) else [table]
-    if not all(isinstance(row, dict) and row.keys() >= {*fields} for row in found):
+        table = json.load(file, object_hook=keep)
+    kept_rows = [row for row in table if row is not None] if isinstance(table, list) else [table]
+    if not all(isinstance(row, dict) and row.keys() >= {*fields} for row in kept_rows):
         raise damaged(path, f"has a row without {', '.join(fields)}")
-    return found
+    return kept_rows
 
 
 def draw(frame: Frame, masks: Sequence[Drawing], table: Path) -> NDArray[np.uint8]:
     """(H, W) train ids, 255 where nothing is drawn."""
     from pycocotools import mask as coco
 
-    ids = np.full(
-        (frame.height, frame.width), IGNORE_INDEX, np.uint8, order="F"
-    )  # as masks, for speed
+    # In the order of masks, for speed.
+    ids = np.full((frame.height, frame.width), IGNORE_INDEX, np.uint8, order="F")
     try:
         for train_id, mask in masks:
             counts = base64.b64decode(mask["counts"], validate=True)

@@ -1,4 +1,4 @@
-"""Which data set a path is."""
+"""Finds out which data set a path is, for `lix data check` and `lix data split`."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from pathlib import Path
 
 from lix.core.registry import entries, find
 
-MANY = 8
-"""So much of a folder an error names."""
+MAX_NAMES_SHOWN = 8
+"""Maximum number of names in a folder that an error lists."""
 
 
 def recognise(path: Path, name: str | None = None) -> str:
-    """The catalog name of the data set at `path`, or `name` if that is given and known.
+    """The catalogue name of the data set at `path`, or `name` if that is given and exists.
 
     A YAML file is a `folder`; of several data sets that recognise a folder the first is taken.
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: no such data set, none that recognises the path, or it may not be read.
+        ValueError: no such data set, none that recognises the path, or no permission to read it.
     """
     try:
         return _recognise(path, name)
     except PermissionError as error:
         raise ValueError(
-            f"{error.filename or path} may not be read by you; allow it, as with `chmod -R u+rX "
-            f"{path}`, or name a folder that you may read."
+            f"{error.filename or path} cannot be read: permission denied; allow it, as with `chmod "
+            f"-R u+rX {path}`, or name another folder."
         ) from None
 
 
@@ -41,9 +41,11 @@ def _recognise(path: Path, name: str | None) -> str:
         if path.suffix.lower() in (".yaml", ".yml"):
             return "folder"
         raise ValueError(f"{path} is neither a folder nor a YAML file; name the folder it is in.")
-    for found in _fitting(path):
-        return found
-    raise ValueError(f"{path} looks like none of {', '.join(entries('datasets'))}: {_hint(path)}")
+    for fitting in _fitting(path):
+        return fitting
+    raise ValueError(
+        f"{path} is not a data set that lix knows ({', '.join(entries('datasets'))}): {_hint(path)}"
+    )
 
 
 def _fitting(folder: Path) -> Iterator[str]:
@@ -53,15 +55,16 @@ def _fitting(folder: Path) -> Iterator[str]:
 
 
 def _hint(folder: Path) -> str:
-    """What to do about a folder that nothing recognises."""
+    """The fix for a folder that no data set recognises."""
     children = sorted(folder.iterdir())
     for near in (*filter(Path.is_dir, children), folder.absolute().parent):
         with suppress(PermissionError):
-            found = next(_fitting(near), None)
-            if found:
-                return f"did you mean {near}, which looks like {found}?"
+            name = next(_fitting(near), None)
+            if name:
+                return f"did you mean {near}, which looks like {name}?"
     names = [child.name for child in children]
-    holds = ", ".join(names[:MANY]) + (", …" if len(names) > MANY else "") or "nothing"
+    more = ", …" if len(names) > MAX_NAMES_SHOWN else ""
+    holds = ", ".join(names[:MAX_NAMES_SHOWN]) + more or "nothing"
     return (
         f"it holds {holds}; say which it is with --name, or describe your own images in "
         f"{folder / 'lix.yaml'} (docs/your-data.md)."

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.tools.check.cases import Fault, every, set_to
-from tests.tools.check.conftest import HEIGHT, Make
+from tests.tools.conftest import HEIGHT, Make
 
 FAULTS = [
     Fault(

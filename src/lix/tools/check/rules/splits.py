@@ -1,19 +1,18 @@
-"""Findings about copies, and about what training and validation share."""
+"""Rules about copies, and about what training and validation share."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lix.tools.check.finding import Finding
+from lix.tools.check.finding import Finding, counted
 from lix.tools.check.survey import Survey
-from lix.tools.check.wording import counted
 
-SHOWN = 3
-"""So many sequences and instants are named."""
+MAX_NAMES_SHOWN = 3
+"""Maximum number of sequences and instants that are named."""
 
 
-def about_splits(survey: Survey) -> Iterator[Finding]:
-    """Images that occur twice, and drives and instants that do on both sides."""
+def split_findings(survey: Survey) -> Iterator[Finding]:
+    """Findings about images that occur twice, and drives and instants on both sides."""
     for (split, other), group in survey.copies.items():
         frames = tuple(group.first)
         if split == other:
@@ -34,11 +33,11 @@ def about_splits(survey: Survey) -> Iterator[Finding]:
                 "two, or split again with `lix data split`.",
                 frames=frames,
             )
-    yield from _about_sequences(survey)
-    yield from _about_moments(survey)
+    yield from _sequences(survey)
+    yield from _instants(survey)
 
 
-def _about_sequences(survey: Survey) -> Iterator[Finding]:
+def _sequences(survey: Survey) -> Iterator[Finding]:
     if set(survey.splits) != {"train", "val"}:
         return
     train, val = (survey.splits[split].sequences for split in ("train", "val"))
@@ -53,15 +52,15 @@ def _about_sequences(survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _about_moments(survey: Survey) -> Iterator[Finding]:
+def _instants(survey: Survey) -> Iterator[Finding]:
     if set(survey.splits) != {"train", "val"}:
         return
-    train, val = (survey.splits[split].moments for split in ("train", "val"))
+    train, val = (survey.splits[split].instants for split in ("train", "val"))
     shared = sorted(train & val)
     if shared:
         yield Finding(
             "warning",
-            "moments",
+            "instants",
             f"By their names, frames in train and in val show the same {len(shared)} of the "
             f"{counted(len(val), 'instant')} in val ({_named(shared)}), as other cameras or other "
             "weather do, so scores flatter: keep them together with `lix data split`, unless you "
@@ -70,4 +69,4 @@ def _about_moments(survey: Survey) -> Iterator[Finding]:
 
 
 def _named(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+    return ", ".join(names[:MAX_NAMES_SHOWN]) + (", …" if len(names) > MAX_NAMES_SHOWN else "")

@@ -1,4 +1,4 @@
-"""Which data set a path is, and what is said where it is none."""
+"""Which data set a path is, and the sentences where it is not one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lix.tools.check.recognise import recognise
 from lix.tools.depth.pairs import choose_patterns, find_pairs
+from lix.tools.recognise import recognise
 from tests.data.sets.test_mfnet_rgbt import NAMES, write
-from tests.tools.check.conftest import Make
+from tests.tools.conftest import Make
 
 
 def test_recognises(make: Make, streets: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(Path, "iterdir", iterdir)
     locked = tmp_path / "locked"
     locked.mkdir()
-    with pytest.raises(ValueError, match=rf"^{locked} may not be read by you; allow it.*chmod"):
+    with pytest.raises(ValueError, match=rf"^{locked} cannot be read: permission den.*chmod"):
         recognise(locked)
     assert recognise(locked, "folder") == "folder"
     with pytest.raises(ValueError, match="it holds locked; say which it is"):
@@ -62,7 +62,9 @@ def test_says_what_it_looked_for(tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     for name in "abcdefghij":
         (folder / name).mkdir(parents=True)
-    with pytest.raises(ValueError, match=r"looks like none of .*folder.*vkitti2") as caught:
+    with pytest.raises(
+        ValueError, match=r"not a data set that lix knows \(.*folder.*vkitti2"
+    ) as caught:
         recognise(folder)
     assert "it holds a, b, c, d, e, f, g, h, …; say which it is with --name" in str(caught.value)
     assert str(folder / "lix.yaml") in str(caught.value)

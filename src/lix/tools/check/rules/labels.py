@@ -1,37 +1,36 @@
-"""Findings about labels that hold no wrong value and yet may be wrong."""
+"""Rules about labels that hold no wrong value and yet may be wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from lix.core.types import IGNORE_INDEX
-from lix.tools.check.finding import Finding
+from lix.tools.check.finding import Finding, percent
+from lix.tools.check.statistics import SplitStatistics
 from lix.tools.check.survey import Survey
-from lix.tools.check.tallies import SplitTally
-from lix.tools.check.wording import percent
 
-MOST = 0.98
-"""A class with more of the pixels leaves too little for the others."""
-MUCH = 0.5
-"""More ignored pixels than that are worth a question."""
+MAX_CLASS_SHARE = 0.98
+"""Share of the pixels above which a class leaves too little for the others."""
+MAX_IGNORED_SHARE = 0.5
+"""Share of ignored pixels above which there is a warning."""
 
 
-def about_labels(survey: Survey) -> Iterator[Finding]:
-    """Ignored pixels, and classes that are everywhere or nowhere."""
+def label_findings(survey: Survey) -> Iterator[Finding]:
+    """Findings about ignored pixels, and classes that are everywhere or nowhere."""
     for split in survey.splits.values():
         if split.labels:
-            yield from _about_split(split, survey.classes)
-    yield from _about_absent(survey)
+            yield from _split(split, survey.classes)
+    yield from _absent(survey)
 
 
-def _about_split(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Finding]:
+def _split(split: SplitStatistics, classes: tuple[str, ...]) -> Iterator[Finding]:
     ignored = split.share(IGNORE_INDEX)
     if ignored == 1:
         text = "All labels are ignored, so nothing can be learnt; correct `ignore` or the labels."
         yield Finding("error", "all-ignored", text, (split.name,))
         return
-    yield from _about_one_class(split, classes)
-    if ignored > MUCH:
+    yield from _one_class(split, classes)
+    if ignored > MAX_IGNORED_SHARE:
         yield Finding(
             "warning",
             "ignored",
@@ -41,7 +40,7 @@ def _about_split(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Findin
         )
 
 
-def _about_one_class(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Finding]:
+def _one_class(split: SplitStatistics, classes: tuple[str, ...]) -> Iterator[Finding]:
     where, present = (split.name,), [i for i in range(len(classes)) if split.pixels[i]]
     most = max(present, key=split.share)
     name, share = classes[most], split.share(most)
@@ -63,7 +62,7 @@ def _about_one_class(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Fi
             where,
             tuple(split.one_value.first),
         )
-    elif share > MOST:
+    elif share > MAX_CLASS_SHARE:
         yield Finding(
             "warning",
             "one-class",
@@ -73,8 +72,8 @@ def _about_one_class(split: SplitTally, classes: tuple[str, ...]) -> Iterator[Fi
         )
 
 
-def _about_absent(survey: Survey) -> Iterator[Finding]:
-    """Classes that do not occur in a split, or in none."""
+def _absent(survey: Survey) -> Iterator[Finding]:
+    """Findings about classes that are missing in one split or in all."""
     splits = {name: split for name, split in survey.splits.items() if split.labels}
     absent = {
         name: {i for i in range(len(survey.classes)) if not split.pixels[i]}
@@ -109,5 +108,5 @@ def _about_absent(survey: Survey) -> Iterator[Finding]:
             "note",
             "absent-val",
             f"Classes that occur in train but never in val: {names(val)}; their IoU stays unknown, "
-            "so split again with `lix data split`, or mind it when you compare.",
+            "so split again with `lix data split`, or remember it when you compare.",
         )

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.check.cases import Fault, every, judged
-from tests.tools.check.conftest import Make
+from tests.tools.conftest import Make
 
 
 def same(path: str, other: str) -> Callable[[Path], object]:

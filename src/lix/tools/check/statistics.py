@@ -1,4 +1,4 @@
-"""What a survey counts, frame by frame."""
+"""What a survey counts, frame by frame, for the rules and the report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lix.data.x_files import XFiles
 from lix.tools.check.frame import FrameFacts, Size, XFacts
 from lix.tools.check.quantiles import Quantiles
 
-FIRST = 3
-"""So many frames of a group are named."""
-SMALL = 64
+MAX_NAMES_SHOWN = 3
+"""Maximum number of frames of a group that are named."""
+MIN_SIDE = 64
 """Pixels below which the side of an image is small: networks see it 32 times smaller."""
-GROWTH = 1.2
-"""X that changes less than this from the middle to the bottom of an image tells nothing."""
+MIN_SLOPE = 1.2
+"""Ratio from the middle to the bottom of an image below which X has no direction."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Frame:
 
 @dataclass
 class Group:
-    """Frames that have something in common: how many, and the first of them."""
+    """Frames that have something in common: their number, and the first of them."""
 
     count: int = 0
     first: list[Frame] = field(default_factory=list)
@@ -40,34 +40,34 @@ class Group:
     def add(self, frame: Frame) -> None:
         """Count a frame."""
         self.count += 1
-        if len(self.first) < FIRST:
+        if len(self.first) < MAX_NAMES_SHOWN:
             self.first.append(frame)
 
     @property
     def names(self) -> str:
-        """Of the first."""
+        """Names of the first frames."""
         more = ", …" if self.count > len(self.first) else ""
         return ", ".join(frame.name for frame in self.first) + more
 
 
 @dataclass
-class XTally:
-    """One X of a split."""
+class XStatistics:
+    """Statistics of one X of a split."""
 
     kind: str
     channels: int
     description: XFiles | None = None
-    """What the numbers on disk are said to mean; None: not known."""
+    """Description of the numbers on disk; None: not known."""
     files: int = 0
-    """That could be read."""
+    """Number of files that could be read."""
     pixels: int = 0
     valid: int = 0
     low: float = np.inf
     high: float = -np.inf
     quantiles: Quantiles = field(default_factory=Quantiles)
-    """Of the values; of normals, of their lengths."""
+    """Quantiles of the values; of normals, those of their lengths."""
     grows: int = 0
-    """Frames whose values grow from the middle to the bottom of the image."""
+    """Number of frames whose values grow from the middle to the bottom of the image."""
     falls: int = 0
     constant: Group = field(default_factory=Group)
     empty: Group = field(default_factory=Group)
@@ -79,8 +79,8 @@ class XTally:
         self.valid += facts.valid
         self.low, self.high = min(self.low, facts.low), max(self.high, facts.high)
         self.quantiles.add(facts.sample)
-        self.grows += facts.slope > GROWTH
-        self.falls += facts.slope < 1 / GROWTH
+        self.grows += facts.slope > MIN_SLOPE
+        self.falls += facts.slope < 1 / MIN_SLOPE
         if not facts.valid:
             self.empty.add(frame)
         elif facts.low == facts.high:
@@ -88,34 +88,34 @@ class XTally:
 
     @property
     def valid_share(self) -> float:
-        """Of all pixels; NaN without files."""
+        """Share of valid pixels; NaN without files."""
         return self.valid / self.pixels if self.pixels else np.nan
 
     def percentiles(self, *percents: float) -> list[float]:
-        """Values below which so many percent lie, of normals of their lengths; NaN: none."""
-        found = self.quantiles.at([percent / 100 for percent in percents])
+        """Percentiles of the values, of normals those of their lengths; NaN without values."""
+        values = self.quantiles.at([percent / 100 for percent in percents])
         if self.kind != "normal" and self.valid:
-            found = found.clip(self.low, self.high)
-        listed: list[float] = found.tolist()
+            values = values.clip(self.low, self.high)
+        listed: list[float] = values.tolist()
         return listed
 
 
 @dataclass
-class SplitTally:
-    """One split."""
+class SplitStatistics:
+    """Statistics of one split."""
 
     name: str
     frames: int
-    """That it has; `read` of them were read."""
+    """Number of frames in the split; `read` of them were read."""
     read: int = 0
     images: int = 0
-    """That could be read, as with `labels` and the `files` of an X."""
+    """Number of images that could be read, as `labels` is of labels."""
     labels: int = 0
     sizes: Counter[Size] = field(default_factory=Counter)
     pixels: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    """By train id."""
+    """Pixels by train id."""
     containing: NDArray[np.int64] = field(default_factory=lambda: np.zeros(256, np.int64))
-    """Label images that have the train id."""
+    """Number of label images that have the train id."""
     one_value: Group = field(default_factory=Group)
     """Label images of one class, or ignored everywhere."""
     turned: Group = field(default_factory=Group)
@@ -124,9 +124,9 @@ class SplitTally:
     off_centre: Group = field(default_factory=Group)
     """Frames whose principal point is far from the middle of the image."""
     sequences: Counter[str] = field(default_factory=Counter)
-    moments: set[str] = field(default_factory=set)
-    """Of frames whose name tells of others that show the same instant."""
-    x: list[XTally] = field(default_factory=list)
+    instants: set[str] = field(default_factory=set)
+    """Instants of frames whose names say that others show the same."""
+    x: list[XStatistics] = field(default_factory=list)
 
     def add(self, frame: Frame, facts: FrameFacts) -> None:
         """Count one frame."""
@@ -138,9 +138,9 @@ class SplitTally:
             self.containing += facts.labels > 0
             if np.count_nonzero(facts.labels) == 1:
                 self.one_value.add(frame)
-        for tally, found in zip(self.x, facts.x, strict=True):
-            if found is not None:
-                tally.add(frame, found)
+        for statistics, x in zip(self.x, facts.x, strict=True):
+            if x is not None:
+                statistics.add(frame, x)
 
     def _add_image(self, frame: Frame, facts: FrameFacts) -> None:
         self.cameras += facts.camera is not None
@@ -148,7 +148,7 @@ class SplitTally:
             return
         self.images += 1
         self.sizes[facts.size] += 1
-        if min(facts.size) < SMALL:
+        if min(facts.size) < MIN_SIDE:
             self.small.add(frame)
         if facts.is_turned:
             self.turned.add(frame)
@@ -156,7 +156,7 @@ class SplitTally:
             self.off_centre.add(frame)
 
     def share(self, train_id: int) -> float:
-        """Of the pixels that are not ignored, or, of 255, of all pixels; NaN without any."""
+        """Share of a class among the pixels that are not ignored; of 255: among all pixels."""
         ignored = 0 if train_id == IGNORE_INDEX else self.pixels[IGNORE_INDEX]
         total = self.pixels.sum() - ignored
         return float(self.pixels[train_id] / total) if total else np.nan

@@ -10,11 +10,11 @@ import pytest
 
 from lix.data.modalities import Depth
 from lix.data.x_files import XFiles
-from lix.tools.check.about_x import judge_x
 from lix.tools.check.frame import x_facts
-from lix.tools.check.tallies import Frame, XTally
+from lix.tools.check.rules.x import x_rules
+from lix.tools.check.statistics import Frame, XStatistics
 from tests.tools.check.cases import Array, Fault, every, first, judged, set_to
-from tests.tools.check.conftest import HEIGHT, SIZE, WIDTH, Make
+from tests.tools.conftest import HEIGHT, SIZE, WIDTH, Make
 
 ANGLES = np.linspace(-0.5, 0.5, WIDTH) + np.zeros(SIZE)
 NORMALS = np.dstack([0 * ANGLES, np.sin(ANGLES), -np.cos(ANGLES)])
@@ -240,10 +240,10 @@ def test_a_wrong_kind_explains_an_impossible_unit(make: Make) -> None:
     ],
 )
 def test_a_unit_is_named_where_one_is_plausible(files: XFiles | None, says: str) -> None:
-    x = XTally("depth", 1, files)
+    x = XStatistics("depth", 1, files)
     depth = Depth(np.linspace(1.2, 0.4, 100, dtype=np.float32)[None, :, None].repeat(50, 2))
     x.add(Frame("train", "a", "a"), x_facts("depth", depth))
-    (found,) = judge_x(x, 50)
+    (found,) = x_rules(x, 50)
     assert found.severity == "error"
     assert says in found.text
 

@@ -1,19 +1,18 @@
-"""Findings about files, sizes and cameras."""
+"""Rules about files, sizes and cameras."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
 
-from lix.tools.check.finding import Finding
+from lix.tools.check.finding import Finding, counted
 from lix.tools.check.frame import Size
+from lix.tools.check.statistics import MIN_SIDE, SplitStatistics
 from lix.tools.check.survey import MAX_VALUES_SHOWN, FaultGroup, Survey
-from lix.tools.check.tallies import SMALL, SplitTally
-from lix.tools.check.wording import counted
 
 
-def about_files(survey: Survey) -> Iterator[Finding]:
-    """What cannot be opened or read, and what is odd about sizes and cameras."""
+def file_findings(survey: Survey) -> Iterator[Finding]:
+    """Findings about what cannot be opened or read, and about odd sizes and cameras."""
     if survey.is_sample:
         splits = survey.splits.values()
         counts = ", ".join(f"{split.read} of {split.frames} in {split.name}" for split in splits)
@@ -30,13 +29,13 @@ def about_files(survey: Survey) -> Iterator[Finding]:
             yield Finding("error", "missing-x", f"{name}: {message}")
     yield from map(_fault, survey.faults.values())
     for split in survey.splits.values():
-        yield from _about_images(split)
-    yield from _about_sizes(survey)
-    yield from _about_cameras(survey)
+        yield from _images(split)
+    yield from _sizes(survey)
+    yield from _cameras(survey)
 
 
 def _fault(group: FaultGroup) -> Finding:
-    """What the first file's error says, and which files share it."""
+    """The error of the first file, and the files that share it."""
     text = group.message
     if group.count > 1:
         others = ", ".join(frame.name for frame in group.first[1:])
@@ -49,7 +48,7 @@ def _fault(group: FaultGroup) -> Finding:
     return Finding("error", group.part, text, frames=tuple(group.first))
 
 
-def _about_images(split: SplitTally) -> Iterator[Finding]:
+def _images(split: SplitStatistics) -> Iterator[Finding]:
     if split.turned.count:
         yield Finding(
             "warning",
@@ -64,7 +63,7 @@ def _about_images(split: SplitTally) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "small",
-            f"Height or width is less than {SMALL} pixels in {split.small.count} of "
+            f"Height or width is less than {MIN_SIDE} pixels in {split.small.count} of "
             f"{counted(split.images, 'image')} (first {split.small.names}), and networks see them "
             "32 times smaller; use the images before they were scaled down.",
             (split.name,),
@@ -72,7 +71,7 @@ def _about_images(split: SplitTally) -> Iterator[Finding]:
         )
 
 
-def _about_sizes(survey: Survey) -> Iterator[Finding]:
+def _sizes(survey: Survey) -> Iterator[Finding]:
     sizes: Counter[Size] = Counter()
     for split in survey.splits.values():
         sizes += split.sizes
@@ -95,7 +94,7 @@ def _about_sizes(survey: Survey) -> Iterator[Finding]:
         )
 
 
-def _about_cameras(survey: Survey) -> Iterator[Finding]:
+def _cameras(survey: Survey) -> Iterator[Finding]:
     for split in survey.splits.values():
         blind = split.read - split.cameras
         if blind and any(x.kind in ("depth", "disparity") for x in split.x):

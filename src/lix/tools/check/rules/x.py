@@ -1,24 +1,23 @@
-"""Findings about X: is it there, and does it look like what its description says."""
+"""Rules about X: whether it is there, and whether it looks like its description says."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
 
-from lix.tools.check.about_units import about_units
-from lix.tools.check.finding import Finding
+from lix.tools.check.finding import Finding, counted, number, percent
+from lix.tools.check.rules.units import unit_findings
+from lix.tools.check.statistics import XStatistics
 from lix.tools.check.survey import Survey
-from lix.tools.check.tallies import XTally
-from lix.tools.check.wording import counted, number, percent
 
-FEW = 0.05
-"""Of the pixels; fewer valid ones leave a teacher little to see."""
-AGREEING = 0.8
-"""Of the frames; so many must show that X runs the wrong way."""
+MIN_VALID_SHARE = 0.05
+"""Share of valid pixels below which a teacher sees little."""
+MIN_AGREEING_SHARE = 0.8
+"""Share of the frames that must show that X runs the wrong way."""
 
 
-def about_x(survey: Survey) -> Iterator[Finding]:
-    """The findings about each X of each split."""
+def x_findings(survey: Survey) -> Iterator[Finding]:
+    """Findings about each X of each split."""
     splits = survey.splits.values()
     if splits and not any(split.x for split in splits):
         yield Finding(
@@ -31,13 +30,13 @@ def about_x(survey: Survey) -> Iterator[Finding]:
         for place, x in enumerate(split.x, 1):
             widest = max((width for _, width in split.sizes), default=0)
             which = f"X {place} of {len(split.x)}: " if len(split.x) > 1 else ""
-            for finding in judge_x(x, widest):
+            for finding in x_rules(x, widest):
                 text, rule = which + finding.text, f"{finding.rule} {which}".strip()
                 yield replace(finding, rule=rule, text=text, splits=(split.name,))
 
 
-def judge_x(x: XTally, width: int) -> Iterator[Finding]:
-    """The findings about one X of images that are `width` pixels wide."""
+def x_rules(x: XStatistics, width: int) -> Iterator[Finding]:
+    """Findings about one X of images that are `width` pixels wide."""
     if not x.files:
         return
     if not x.valid:
@@ -57,17 +56,17 @@ def judge_x(x: XTally, width: int) -> Iterator[Finding]:
             frames=tuple(x.constant.first),
         )
         return
-    yield from _about_valid(x)
-    units, direction = [*about_units(x, width)], [*_about_direction(x)]
+    yield from _valid_pixels(x)
+    units, direction = [*unit_findings(x, width)], [*_direction(x)]
     if direction and any(finding.severity == "error" for finding in units):
-        # The wrong kind explains both; no unit would mend it.
+        # The wrong kind explains both; no unit would correct it.
         yield replace(direction[0], severity="error")
     else:
         yield from units + direction
 
 
-def _about_valid(x: XTally) -> Iterator[Finding]:
-    if x.valid_share < FEW:
+def _valid_pixels(x: XStatistics) -> Iterator[Finding]:
+    if x.valid_share < MIN_VALID_SHARE:
         yield Finding(
             "warning",
             "x-sparse",
@@ -93,12 +92,12 @@ def _about_valid(x: XTally) -> Iterator[Finding]:
         )
 
 
-def _about_direction(x: XTally) -> Iterator[Finding]:
-    """Whoever looks ahead has the ground at his feet nearer than what is before him."""
-    told = x.grows + x.falls
-    if told < x.files / 2:
+def _direction(x: XStatistics) -> Iterator[Finding]:
+    """In images that look ahead depth falls towards the bottom row, and disparity grows."""
+    frames = x.grows + x.falls
+    if frames < x.files / 2:
         return
-    if x.kind == "depth" and x.grows >= AGREEING * told:
+    if x.kind == "depth" and x.grows >= MIN_AGREEING_SHARE * frames:
         yield Finding(
             "warning",
             "direction",
@@ -106,7 +105,7 @@ def _about_direction(x: XTally) -> Iterator[Finding]:
             "that looks ahead sees what is near; if it is disparity or inverse depth, set the kind "
             "to `disparity` or `inverse_depth`.",
         )
-    elif x.kind in ("disparity", "inverse_depth") and x.falls >= AGREEING * told:
+    elif x.kind in ("disparity", "inverse_depth") and x.falls >= MIN_AGREEING_SHARE * frames:
         yield Finding(
             "warning",
             "direction",

@@ -1,4 +1,4 @@
-"""Findings about the range of X, with the mistake in its unit, scale or kind that explains it."""
+"""Rules about the range of X, with the mistake in its unit, scale or kind that explains it."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from itertools import product
 
 from lix.data.encode import FAR, NEAR
 from lix.data.x_files import UNITS, XFiles
-from lix.tools.check.finding import Finding
-from lix.tools.check.tallies import XTally
-from lix.tools.check.wording import number, percent
+from lix.tools.check.finding import Finding, number, percent
+from lix.tools.check.statistics import XStatistics
 
-USUAL = 15.0
-"""Metres; the median depth of streets is near that."""
-PLAUSIBLE = (1.5, 150.0)
-"""Metres between which a median depth is believed."""
-FARTHEST, NEAREST = 500.0, 0.3
-"""Metres beyond which no median depth is believed."""
-RELATIVE = 1.01
-"""What never exceeds this is relative depth rather than metres."""
+TYPICAL_MEDIAN = 15.0
+"""Typical median depth of streets in metres."""
+PLAUSIBLE_MEDIAN = (1.5, 150.0)
+"""Range of plausible median depths in metres."""
+MAX_MEDIAN, MIN_MEDIAN = 500.0, 0.3
+"""Median depths in metres beyond which the unit must be wrong."""
+MAX_RELATIVE = 1.01
+"""Depth that never exceeds this is relative rather than metric."""
 SCALES = (1.0, 1 / 256)
-"""Those of most files."""
-CODE = 0.02
-"""A larger share of the pixels at the very largest depth is no measurement."""
-LEAST = 0.005
-"""Disparity of nearly all pixels, as a share of the width, below which it is too small."""
+"""The scales of most files."""
+MAX_SHARE_AT_END = 0.02
+"""Share of the pixels at the largest depth above which that depth is not a measurement."""
+MIN_DISPARITY = 0.005
+"""90th percentile of disparity, as a share of the width, below which it is too small."""
 
 
-def about_units(x: XTally, width: int) -> Iterator[Finding]:
-    """What is wrong with the range of an X that has valid pixels.
+def unit_findings(x: XStatistics, width: int) -> Iterator[Finding]:
+    """Findings about the range of an X that has valid pixels.
 
     Args:
         x: one X of a split.
-        width: of the images, in pixels.
+        width: width of the images in pixels.
     """
     if x.kind == "depth":
         yield from _depth(x)
@@ -45,19 +44,19 @@ def about_units(x: XTally, width: int) -> Iterator[Finding]:
         yield from _channels(x)
 
 
-def _depth(x: XTally) -> Iterator[Finding]:
+def _depth(x: XStatistics) -> Iterator[Finding]:
     (median,) = x.percentiles(50)
-    is_relative = x.high <= RELATIVE
+    is_relative = x.high <= MAX_RELATIVE
     says, fixes = f"The median depth is {number(median)} m", _fixes(median, x.description)
     if NEAR <= median <= FAR and not is_relative:
-        if fixes and median > PLAUSIBLE[1]:
+        if fixes and median > PLAUSIBLE_MEDIAN[1]:
             text = f"{says}, farther than in most scenes; if it is not so far, set {fixes}."
             yield Finding("warning", "depth-unit", text)
-    elif median > FARTHEST or median < NEAREST or is_relative:
+    elif median > MAX_MEDIAN or median < MIN_MEDIAN or is_relative:
         fix = f"set {fixes}" if fixes else "correct the unit and scale of its description"
         if is_relative:
             fix += "; or, if it is relative, in [0, 1] and 1 is near, set `kind: inverse_depth`"
-        far = "far" if median > FARTHEST else "near"
+        far = "far" if median > MAX_MEDIAN else "near"
         yield Finding("error", "depth-unit", f"{says}, too {far} for any scene; {fix}.")
     else:
         yield Finding(
@@ -70,11 +69,11 @@ def _depth(x: XTally) -> Iterator[Finding]:
     yield from _code(x)
 
 
-def _code(x: XTally) -> Iterator[Finding]:
-    """A gap below the largest depth, which many pixels have."""
+def _code(x: XStatistics) -> Iterator[Finding]:
+    """Findings about a largest depth that many pixels share, with a gap below it."""
     at_most = x.quantiles.share_above(0.995 * x.high)
     (below,) = x.percentiles(max(0.0, 99 - 100 * at_most))
-    if at_most > CODE and x.high > 2 * below:
+    if at_most > MAX_SHARE_AT_END and x.high > 2 * below:
         yield Finding(
             "note",
             "depth-code",
@@ -88,28 +87,28 @@ def _fixes(median: float, files: XFiles | None) -> str:
 
     Args:
         median: metres by the description as it is.
-        files: the description; None: not known, so nothing to change.
+        files: the description; None if there is none to change.
     """
     if files is None or not files.scale:
         return ""
     per_metre = UNITS | {"m": 1}
     unit = files.unit or "m"
     stored = (median * per_metre[unit] - files.offset) / files.scale
-    found = []
+    fixes = []
     for other, scale in product(("m", "cm", "mm"), {files.scale, *SCALES}):
         metres = (stored * scale + files.offset) / per_metre[other]
-        if PLAUSIBLE[0] <= metres <= PLAUSIBLE[1] and not 0.5 < metres / median < 2:
+        if PLAUSIBLE_MEDIAN[0] <= metres <= PLAUSIBLE_MEDIAN[1] and not 0.5 < metres / median < 2:
             changes = []
             if other != unit:
                 changes.append(f"`unit: {other}`" + (f" instead of `{unit}`" if files.unit else ""))
             if scale != files.scale:
                 had = f" instead of `{_fraction(files.scale)}`" if files.scale != 1 else ""
                 changes.append(f"`scale: {_fraction(scale)}`" + had)
-            distance = abs(math.log(metres / USUAL))
+            distance = abs(math.log(metres / TYPICAL_MEDIAN))
             text = f"{' and '.join(changes)} (then it is {number(metres)} m)"
-            found.append((len(changes), distance, text))
-    found.sort()
-    return " or ".join(text for changes, _, text in found if changes == found[0][0])
+            fixes.append((len(changes), distance, text))
+    fixes.sort()
+    return " or ".join(text for changes, _, text in fixes if changes == fixes[0][0])
 
 
 def _fraction(scale: float) -> str:
@@ -118,7 +117,7 @@ def _fraction(scale: float) -> str:
     return f"1/{below:.0f}" if below > 1.5 and abs(below - round(below)) < 1e-6 else f"{scale:g}"
 
 
-def _disparity(x: XTally, width: int) -> Iterator[Finding]:
+def _disparity(x: XStatistics, width: int) -> Iterator[Finding]:
     most, nearly_all = x.percentiles(99, 90)
     if width and most > width:
         yield Finding(
@@ -128,7 +127,7 @@ def _disparity(x: XTally, width: int) -> Iterator[Finding]:
             "cannot be; `scale: 1/256` was forgotten, or it is depth: set `kind: depth` and its "
             "unit.",
         )
-    elif width and nearly_all < min(1.0, LEAST * width):
+    elif width and nearly_all < min(1.0, MIN_DISPARITY * width):
         yield Finding(
             "error",
             "disparity-scale",
@@ -138,7 +137,7 @@ def _disparity(x: XTally, width: int) -> Iterator[Finding]:
         )
 
 
-def _normal(x: XTally) -> Iterator[Finding]:
+def _normal(x: XStatistics) -> Iterator[Finding]:
     low, median, high = x.percentiles(1, 50, 99)
     if low > 0.95 and high < 1.05:
         return
@@ -148,7 +147,7 @@ def _normal(x: XTally) -> Iterator[Finding]:
     elif x.low >= 0:
         fix = "without negative parts they look like (n + 1) / 2: set `scale: 2` and `offset: -1`"
     else:
-        fix = "divide each by its length, and list under `invalid` what is none"
+        fix = "divide each by its length, and list under `invalid` what is not a normal"
     yield Finding(
         "error",
         "normal-length",
@@ -157,7 +156,7 @@ def _normal(x: XTally) -> Iterator[Finding]:
     )
 
 
-def _channels(x: XTally) -> Iterator[Finding]:
+def _channels(x: XStatistics) -> Iterator[Finding]:
     if x.low >= -1e-3 and x.high <= 1 + 1e-3:
         return
     largest = next((top for top in (255, 65535) if 2 < x.high <= top and x.low >= 0), None)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.tools.check.cases import Fault, first, set_to
-from tests.tools.check.conftest import Make, Parts
+from tests.tools.conftest import Make, Parts
 
 
 def truncate(path: str) -> Callable[[Path], object]:
