@@ -14,8 +14,8 @@ from rich.console import Console
 from lix.runs.folder import RunFolder
 from lix.streets import write_streets
 from lix.study.grid import Study, plan
+from lix.study.records import METRICS
 from lix.study.run import run_study
-from lix.study.store import METRICS
 
 STUDY = Study.model_validate(
     {

@@ -15,13 +15,13 @@ from lix.cli.app import app
 from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
 from lix.study.grid import Study, plan
 from lix.study.page import write_page
-from lix.study.results import Score, finished
+from lix.study.results import Score, load_results
 from lix.study.run import run_study
 from lix.study.tables import write_tables
 
 
 def test_every_student_is_tested_on_the_other_data(real_study: Study, real_output: Path) -> None:
-    found = crossed(finished(real_study, real_output), real_study)
+    found = crossed(load_results(real_study, real_output).runs, real_study)
     assert {(c.trained, c.tested) for c in found} == {("town", "highway"), ("highway", "town")}
     (rows,) = cross_cells(real_study, found).values()
     value = next(c for c in found if c.trained == "town").scores["mIoU"].mean

@@ -13,7 +13,7 @@ from rich.console import Console
 from lix.runs.recipe import Data, Recipe
 from lix.study.demo import demo_jobs, run_demo
 from lix.study.jobs import Bars, Job, run_jobs
-from lix.study.store import load_run
+from lix.study.records import read_folder
 
 SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
 
@@ -31,7 +31,7 @@ def test_results_are_tidy_and_those_of_the_runs(demo: Path) -> None:
     assert list(rows[0]) == ["network", "method", "metric", "value", "seconds"]
     assert [*dict.fromkeys(row["method"] for row in rows)] == ["teacher", "none", "kd", "lix"]
     lix = {r["metric"]: float(r["value"]) for r in rows if r["method"] == "lix"}
-    result = load_run(demo / "lix").result
+    result = read_folder(demo / "lix").result
     assert {m: lix[m] for m in ("mFsc", "fwFsc", "mIoU", "fwIoU")} == {
         m: pytest.approx(result[m]) for m in ("mFsc", "fwFsc", "mIoU", "fwIoU")
     }
@@ -74,7 +74,7 @@ def test_report_is_self_contained_and_complete(demo: Path) -> None:
         assert wanted in page.text
     for monitor in ("lix: β", "lix: CKA", "lix: share of the loss"):
         assert monitor in page.text
-    shown = f"{100 * load_run(demo / 'lix').result['mIoU']:.1f}"
+    shown = f"{100 * read_folder(demo / 'lix').result['mIoU']:.1f}"
     assert shown in page.text
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from lix.study.details import class_table, cost_table, costs
-from lix.study.results import finished
+from lix.study.results import load_results
 from lix.study.tables import write_tables
 from tests.study.conftest import STUDY
 
 
 def test_classes_and_costs_by_hand(output: Path) -> None:
-    runs = finished(STUDY, output)
+    runs = load_results(STUDY, output).runs
     assert class_table(runs).splitlines() == [
         "| class | teacher | none | KD | AT |",
         "|---|---|---|---|---|",

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image
 
 from lix.study.plots import curves, over_epochs, scores, sweep, write_figures
-from lix.study.results import finished, summarise
-from lix.study.store import METRICS
+from lix.study.records import METRICS
+from lix.study.results import load_results, summarise
 from lix.study.tables import blocks
 from tests.study.conftest import FINAL, STUDY
 
 
 def test_scores_show_every_student_and_its_interval(output: Path) -> None:
-    block = blocks(summarise(STUDY, finished(STUDY, output)))[0]
+    block = blocks(summarise(STUDY, load_results(STUDY, output).runs))[0]
     (axes,) = scores(block).axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["none", "KD", "AT"]
     for container, row in zip(axes.containers, block.rows[1:], strict=True):
@@ -30,14 +30,14 @@ def test_scores_show_every_student_and_its_interval(output: Path) -> None:
 
 
 def test_curves_are_means_and_ranges_over_seeds(output: Path) -> None:
-    (found,) = curves(finished(STUDY, output), "val_mIoU").values()
+    (found,) = curves(load_results(STUDY, output).runs, "val_mIoU").values()
     assert list(found) == ["teacher", "none", "KD", "AT"]
     epoch, mean, low, high = found["KD"][2]
     assert epoch == 2
     assert mean == pytest.approx(np.mean(FINAL["KD"]) + 0.01)
     assert (low, high) == pytest.approx((min(FINAL["KD"]) + 0.01, max(FINAL["KD"]) + 0.01))
-    assert curves(finished(STUDY, output), "beta_mean") == {}
-    assert list(curves(finished(STUDY, output), "val_")) == list(METRICS)
+    assert curves(load_results(STUDY, output).runs, "beta_mean") == {}
+    assert list(curves(load_results(STUDY, output).runs, "val_")) == list(METRICS)
 
 
 def test_maps_have_a_panel_each_and_raw_ones_stand_below() -> None:
@@ -75,7 +75,7 @@ def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
 
 
 def test_sweep_is_a_curve_over_the_option(output: Path) -> None:
-    runs = finished(STUDY, output)
+    runs = load_results(STUDY, output).runs
     for one in runs:
         if one.planned.method in ("KD", "AT"):
             one.run.recipe.distill.options["beta"] = {"KD": 4, "AT": 2}[one.planned.method]

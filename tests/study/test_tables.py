@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lix.study.results import Row, Score, finished, summarise
+from lix.study.results import Row, Score, load_results, summarise
 from lix.study.tables import ENOUGH_SEEDS, Block, blocks, paper_value, write_tables
 from tests.study.conftest import FINAL, STUDY
 
@@ -26,7 +26,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
-    rows = summarise(STUDY, finished(STUDY, output))
+    rows = summarise(STUDY, load_results(STUDY, output).runs)
     assert [row.method for row in rows] == ["teacher", "none", "KD", "AT"]
     assert [row.kind for row in rows] == ["teacher", "none", "logit", "feature"]
     for row in rows:
@@ -35,7 +35,7 @@ def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
 
 
 def test_bold_needs_seeds_and_a_significant_difference(output: Path) -> None:
-    rows = summarise(STUDY, finished(STUDY, output))
+    rows = summarise(STUDY, load_results(STUDY, output).runs)
     block = blocks(rows)[0]
     assert {row.method: block.is_best(row, "mIoU") for row in rows} == {
         "teacher": False,

@@ -130,6 +130,37 @@ def report(
     print(f"Open {path}.")
 
 
+@study_app.command
+def pack(
+    study: RecipeFile,
+    *,
+    runs: Path = Path("runs/study"),
+    output: Path | None = None,
+) -> None:
+    """Keep all numbers of a study's finished runs in one small file; their folders may then go.
+
+    The other commands read it like the folders, and `lix study run` skips what it holds. Weights
+    are not kept: pictures need the folders.
+
+    Args:
+        runs: what `lix study run` wrote.
+        output: folder of all runs to keep the file in, as OUTPUT/NAME-OF-THE-STUDY/runs.jsonl.gz;
+            default: RUNS.
+    """
+    from lix.study.grid import Study
+    from lix.study.records import PACKED
+    from lix.study.records import pack as write
+    from lix.study.results import load_results
+
+    recipe = Study.load(study)
+    results = load_results(recipe, runs)
+    if results.damaged:
+        raise ValueError(results.damage)
+    path = (output or runs) / recipe.name / PACKED
+    write({one.planned.job.name: one.run for one in results.runs}, path)
+    print(f"{len({one.planned.job.name for one in results.runs})} runs in {path}.")
+
+
 def parse_shard(text: str) -> tuple[int, int]:
     """`2/8` → (2, 8).
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -19,8 +19,8 @@ from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, open_dataset
 from lix.runs.recipe import Data
 from lix.study.grid import Planned, Study, plan
+from lix.study.records import METRICS, Record
 from lix.study.results import Finished, Score
-from lix.study.store import METRICS
 
 
 def check_across(study: Study) -> None:
@@ -39,18 +39,26 @@ def _groups(study: Study) -> dict[str, tuple[str, ...]] | None:
     return None if study.cross == "same" else study.cross
 
 
-def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:
+def evaluate_across(
+    study: Study,
+    runs: Sequence[Planned],
+    console: Console,
+    packed: Mapping[str, Record] | None = None,
+) -> None:
     """Test finished students on the validation split of the data that they were not trained on.
 
     Their best checkpoints see it at their own size, and are scored on the classes in common (see
-    `Study.cross`). What is done is skipped; runs whose weights are not here are named.
+    `Study.cross`). What is done, here or in a packed record, is
+    skipped; runs whose weights are not here are named.
     """
+    tested = {name: record.across for name, record in (packed or {}).items()}
     untested = [
         (run, data)
         for run in runs
         for data in study.data
         if run.method != "teacher" and run.job.finished and data != run.data
         if not run.cross_file(study, data).is_file()
+        if run.cross_key(study, data) not in tested.get(run.job.name, ())
     ]
     missing = [(run, data) for run, data in untested if run.job.usable]
     sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
@@ -93,10 +101,11 @@ class Crossed:
 def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
     """What was measured, in the order of the study."""
     groups: dict[tuple[str, str, str, str], dict[int, dict[str, Any]]] = {}
-    for run in (one.planned for one in runs):
+    for one in runs:
+        run = one.planned
         for data in study.data:
-            if run.cross_file(study, data).is_file():
-                found = json.loads(run.cross_file(study, data).read_text(encoding="utf-8"))
+            found = one.run.across.get(run.cross_key(study, data))
+            if found is not None:
                 key = run.network, run.method, run.data, data
                 groups.setdefault(key, {})[run.seed] = found
     return [

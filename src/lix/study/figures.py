@@ -21,7 +21,7 @@ from lix.data.transforms import resize, to_batch
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 from lix.runs.recipe import Data
-from lix.study.store import Run
+from lix.study.records import Record
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -56,7 +56,7 @@ def svg(figure: Figure) -> str:
 
 
 def comparison(
-    runs: Mapping[str, Run], dataset: SegDataset, indices: Sequence[int]
+    runs: Mapping[str, Record], dataset: SegDataset, indices: Sequence[int]
 ) -> list[dict[str, str]]:
     """RGB, X, labels and each run's prediction of some frames, by title, as PNG addresses."""
     networks = {name: load_network(run.folder)[0] for name, run in runs.items()}

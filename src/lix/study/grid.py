@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -18,6 +18,7 @@ from lix.core.errors import unknown
 from lix.core.registry import entries, find, merge
 from lix.runs.recipe import Recipe, Section, explain_validation
 from lix.study.jobs import Job
+from lix.study.records import CROSS
 
 OWN_BUSINESS = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that do not change a result, so that they do not make another run."""
@@ -197,17 +198,26 @@ class Planned:
     seed: int
     job: Job
 
-    def cross_file(self, study: Study, data: str) -> Path:
-        """Where its scores on other data are kept, named by these and by the common classes."""
+    def cross_key(self, study: Study, data: str) -> str:
+        """Names its scores on other data, by these and by the common classes."""
         text = json.dumps([study.data[data], study.cross], sort_keys=True, default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:8]
-        return self.job.recipe.output / f"cross-{data}-{key}.json"
+        return f"{data}-{key}"
+
+    def cross_file(self, study: Study, data: str) -> Path:
+        """Where its scores on other data are kept."""
+        return self.job.recipe.output / CROSS.format(self.cross_key(study, data))
 
 
-def plan(study: Study, output: Path) -> list[Planned]:
+def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planned]:
     """All runs, teachers first, each in a folder named by the hash of its settings.
 
     Runs with the same settings are one run, so that studies in one folder share them.
+
+    Args:
+        study: what to run.
+        output: folder of all runs.
+        packed: names of the runs that are done and whose folders may be gone.
 
     Raises:
         ValueError: settings that are no recipe.
@@ -217,7 +227,7 @@ def plan(study: Study, output: Path) -> list[Planned]:
     for data, network in product(study.data, study.networks):
         base = _base(study, data, network)
         recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
-        job = _job(recipe, output, None)
+        job = _job(recipe, output, None, packed)
         teachers[data, network] = job
         runs.append(Planned(data, network, "teacher", recipe.training.seed, job))
     for seed, data, network, entry in product(
@@ -231,9 +241,8 @@ def plan(study: Study, output: Path) -> list[Planned]:
                 include={"method", "preset", "options", "features", "teacher_features"}
             )
             settings["distill"] = chosen | {"teacher": str(teacher.recipe.output)}
-        runs.append(
-            Planned(data, network, entry.name, seed, _job(_recipe(settings), output, teacher))
-        )
+        job = _job(_recipe(settings), output, teacher, packed)
+        runs.append(Planned(data, network, entry.name, seed, job))
     return runs
 
 
@@ -255,10 +264,10 @@ def _recipe(settings: Mapping[str, Any]) -> Recipe:
         ) from None
 
 
-def _job(recipe: Recipe, output: Path, teacher: Job | None) -> Job:
+def _job(recipe: Recipe, output: Path, teacher: Job | None, packed: Container[str]) -> Job:
     name = run_name(recipe, teacher)
     placed = recipe.model_copy(update={"output": output / "runs" / name})
-    return Job(name, placed, needs=teacher.name if teacher else None)
+    return Job(name, placed, needs=teacher.name if teacher else None, packed=name in packed)
 
 
 def _settled(method: str, preset: str | None, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class Job:
     recipe: Recipe
     needs: str | None = None
     """Name of the job that must be finished first."""
+    packed: bool = False
+    """Whether its record is in a study's packed file."""
 
     @property
     def folder(self) -> RunFolder:
@@ -41,7 +43,7 @@ class Job:
 
     @property
     def finished(self) -> bool:
-        return self.folder.finished
+        return self.packed or self.folder.finished
 
     @property
     def usable(self) -> bool:

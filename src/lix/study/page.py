@@ -18,7 +18,7 @@ from lix.study.details import by_class, by_method, costs
 from lix.study.figures import comparison, svg
 from lix.study.grid import Study
 from lix.study.plots import WATCHED, curves, over_epochs, scores
-from lix.study.results import Finished, finished, summarise
+from lix.study.results import Finished, load_results, summarise
 from lix.study.tables import Block, blocks, note
 
 PICTURES = 6
@@ -39,9 +39,8 @@ def write_page(study: Study, output: Path, path: Path) -> None:
     Raises:
         ValueError: no run has ended.
     """
-    runs = finished(study, output)
-    if not runs:
-        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    results = load_results(study, output)
+    runs = results.runs
     environment = Environment(
         loader=PackageLoader("lix.study"), autoescape=True, undefined=StrictUndefined
     )
@@ -52,7 +51,7 @@ def write_page(study: Study, output: Path, path: Path) -> None:
         parts.append(_part(block, own))
     page = environment.get_template("study.html").render(
         title=study.title or study.name,
-        note=note(study, output, runs),
+        note=note(study, results),
         parts=parts,
         across=cross_cells(study, crossed(runs, study)),
         settings={_label(one): _settings(one) for one in runs},

@@ -25,7 +25,7 @@ from lix.runs.data import open_dataset
 from lix.runs.folder import RunFolder
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.grid import Pictures
-from lix.study.store import Run
+from lix.study.records import Record
 from lix.training.build import load_method
 
 Row = dict[str, Picture]
@@ -42,7 +42,7 @@ class Gallery:
         ValueError, OSError: the data are not on this disk.
     """
 
-    def __init__(self, runs: Mapping[str, Run]) -> None:
+    def __init__(self, runs: Mapping[str, Record]) -> None:
         self.runs = runs
         self.networks = {label: load_network(run.folder)[0] for label, run in runs.items()}
         self.data = next(iter(runs.values())).recipe.data
@@ -64,7 +64,7 @@ class Gallery:
         return sorted(range(len(values)), key=lambda index: -values[index])[:count]
 
 
-def draw(shown: Pictures, runs: Mapping[str, Run]) -> Figure:
+def draw(shown: Pictures, runs: Mapping[str, Record]) -> Figure:
     """Draw one entry of a study's `pictures`.
 
     Args:
@@ -170,7 +170,7 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
     return rows
 
 
-def _teacher(run: Run) -> SegNetwork:
+def _teacher(run: Record) -> SegNetwork:
     distill = run.recipe.distill
     assert distill is not None
     assert distill.teacher is not None

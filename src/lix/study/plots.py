@@ -15,8 +15,8 @@ from lix.core.files import atomic_write
 from lix.study.figures import COLOURS
 from lix.study.grid import Study
 from lix.study.pictures import draw
-from lix.study.results import Finished, finished, summarise
-from lix.study.store import Run
+from lix.study.records import Record
+from lix.study.results import Finished, load_results, summarise
 from lix.study.tables import Block, blocks
 
 KINDS = {"none": "#718096", "logit": "#2b6cb0", "feature": "#c05621", "both": "#2f855a"}
@@ -53,9 +53,7 @@ def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
         ValueError: no run has ended, or pictures need weights or data that are not here; the
             figures before them are written.
     """
-    runs = finished(study, output)
-    if not runs:
-        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    runs = load_results(study, output).runs
     folder.mkdir(parents=True, exist_ok=True)
     files: list[Path] = []
     for block in blocks(summarise(study, runs)):
@@ -69,7 +67,7 @@ def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
             if found:
                 name = f"{place}-{quantity.strip('_')}"
                 files += _save(over_epochs(found, label), folder, name)
-        first: dict[str, Run] = {}
+        first: dict[str, Record] = {}
         for one in own:
             first.setdefault(one.planned.method, one.run)
         for number, shown in enumerate(study.pictures):

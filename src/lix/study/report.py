@@ -15,13 +15,13 @@ from lix.core.files import write_text
 from lix.runs.data import open_dataset
 from lix.runs.provenance import commit
 from lix.study.figures import comparison, curves
-from lix.study.store import METRICS, Run
+from lix.study.records import METRICS, Record
 
 PICTURES = 6
 """Frames shown, spread evenly over the validation split."""
 
 
-def write_report(runs: Sequence[Run], path: Path, *, title: str) -> None:
+def write_report(runs: Sequence[Record], path: Path, *, title: str) -> None:
     """Write tables, curves, monitors and pictures of runs on one data set.
 
     The file needs no network: styles and pictures are inside.
@@ -50,13 +50,13 @@ def write_report(runs: Sequence[Run], path: Path, *, title: str) -> None:
     write_text(path, page)
 
 
-def _best(runs: Sequence[Run]) -> dict[str, float]:
+def _best(runs: Sequence[Record]) -> dict[str, float]:
     """The highest value a student reached in each metric; the teacher has more to see."""
     students = [run for run in runs if run.recipe.role == "student"]
     return {metric: max(run.result[metric] for run in students) for metric in METRICS}
 
 
-def _learning(runs: Sequence[Run]) -> list[dict[str, str]]:
+def _learning(runs: Sequence[Record]) -> list[dict[str, str]]:
     shown = {"val_mIoU": "validation mIoU", "loss_hard": "cross-entropy in training"}
     return [
         {"title": title, "image": curves({r.folder.name: r.curve(name) for r in runs}, title)}
@@ -64,7 +64,7 @@ def _learning(runs: Sequence[Run]) -> list[dict[str, str]]:
     ]
 
 
-def _monitors(run: Run) -> list[dict[str, str]]:
+def _monitors(run: Record) -> list[dict[str, str]]:
     """Figures of what a method watches: β, CKA, and each term's share of the loss."""
     groups = {
         "β: mean, spread, saturation": "beta_",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
@@ -15,7 +15,7 @@ from lix.core.files import atomic_write
 from lix.core.registry import find
 from lix.runs.recipe import Distillation
 from lix.study.grid import Planned, Study, plan
-from lix.study.store import METRICS, Run, load_run
+from lix.study.records import METRICS, DamagedError, Record, read_across, read_folder, read_packed
 
 COLUMNS = (
     *("study", "data", "network", "method", "options", "seed", "epoch", "metric", "value"),
@@ -28,7 +28,7 @@ class Finished:
     """A run of a study that has ended."""
 
     planned: Planned
-    run: Run
+    run: Record
 
     def final(self, metric: str, last: int) -> float:
         """Mean of the last evaluations, a share in [0, 1]: one alone is noisier."""
@@ -43,13 +43,56 @@ class Finished:
         return median(seconds[1:] or seconds) / steps
 
 
-def finished(study: Study, output: Path) -> list[Finished]:
-    """The runs of a study that have ended, in the order of its recipe."""
-    return [
-        Finished(planned, load_run(planned.job.recipe.output))
-        for planned in plan(study, output)
-        if planned.job.finished
-    ]
+@dataclass(frozen=True)
+class Results:
+    """What there is of a study."""
+
+    runs: list[Finished]
+    """In the order of its recipe."""
+    planned: int
+    """How many runs it has, equal ones counted once."""
+    damaged: dict[str, str]
+    """Runs and files that cannot be read, and are left out, with the reasons."""
+
+    @property
+    def damage(self) -> str:
+        """A sentence about what is left out; empty where nothing is."""
+        if not self.damaged:
+            return ""
+        named = "; ".join(f"{name}: {why}" for name, why in self.damaged.items())
+        return (
+            f"{len(self.damaged)} damaged and left out; restore them, or move them away and "
+            f"run the study again: {named}."
+        )
+
+
+def load_results(study: Study, output: Path) -> Results:
+    """Read the runs of a study that have ended, those in its folder and those that are packed.
+
+    Raises:
+        ValueError: no run has ended, or none can be read.
+    """
+    planned = plan(study, output)
+    names = {one.job.name for one in planned}
+    records, damaged = read_packed(output, study.name, names)
+    for job in {one.job.name: one.job for one in planned}.values():
+        try:
+            if job.name in records:
+                extra = read_across(job.folder.path)
+                if extra:
+                    known = records[job.name]
+                    records[job.name] = replace(known, across={**extra, **known.across})
+            elif job.folder.finished:
+                records[job.name] = read_folder(job.folder.path)
+                damaged.pop(job.name, None)
+        except DamagedError as error:  # noqa: PERF203 - each run may be damaged
+            damaged[job.name] = str(error)
+    runs = [Finished(one, records[one.job.name]) for one in planned if one.job.name in records]
+    results = Results(runs, len(names), damaged)
+    if not runs:
+        none = f"No run of this study in {output} has ended; start `lix study run`."
+        raise ValueError(f"{none} {results.damage}".strip())
+    return results
 
 
 def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
@@ -75,8 +118,8 @@ def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
         final = {metric: one.final(metric, study.last) for metric in METRICS}
         final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
         for data in study.data:
-            if planned.cross_file(study, data).is_file():
-                elsewhere = json.loads(planned.cross_file(study, data).read_text(encoding="utf-8"))
+            elsewhere = one.run.across.get(planned.cross_key(study, data))
+            if elsewhere is not None:
                 final |= {f"{metric}@{data}": elsewhere[metric] for metric in METRICS}
         for metric, value in final.items():
             yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}

@@ -19,6 +19,7 @@ from lix.study.cross import check_across, evaluate_across
 from lix.study.gpus import Spread, visible_gpus
 from lix.study.grid import Planned, Study, plan
 from lix.study.jobs import Job, Process, Watcher, run_jobs
+from lix.study.records import read_packed
 
 Shard = tuple[int, int]
 """Which part of how many, from 1."""
@@ -55,7 +56,9 @@ def run_study(
         KeyboardInterrupt: interrupted; the same call goes on.
     """
     console = console or Console(stderr=True, soft_wrap=True)
-    runs = plan(study, output)
+    names = {run.job.name for run in plan(study, output)}
+    packed, _ = read_packed(output, study.name, names)
+    runs = plan(study, output, packed)
     jobs = list({run.job.name: run.job for run in runs}.values())
     check_options(runs)
     part, parts = shard
@@ -80,7 +83,7 @@ def run_study(
     )
     if study.cross is not None:
         torch.set_num_threads(1)
-        evaluate_across(study, [run for run in runs if run.job.name in mine], console)
+        evaluate_across(study, [run for run in runs if run.job.name in mine], console, packed)
     return failed
 
 

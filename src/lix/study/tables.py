@@ -12,9 +12,9 @@ from pathlib import Path
 from lix.core.files import write_text
 from lix.study.cross import cross_cells, crossed
 from lix.study.details import class_table, cost_table, markdown_table
-from lix.study.grid import Study, plan
-from lix.study.results import Finished, Row, Score, finished, summarise, write_tidy
-from lix.study.store import METRICS
+from lix.study.grid import Study
+from lix.study.records import METRICS
+from lix.study.results import Finished, Results, Row, Score, load_results, summarise, write_tidy
 
 ALPHA = 0.05
 ENOUGH_SEEDS = 3
@@ -150,11 +150,10 @@ def write_tables(study: Study, output: Path, folder: Path) -> str:
         ValueError: no run has ended.
         ModuleNotFoundError: SciPy, for the intervals, is missing.
     """
-    runs = finished(study, output)
-    if not runs:
-        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
+    results = load_results(study, output)
+    runs = results.runs
     found = blocks(summarise(study, runs), study.paper)
-    title, said = study.title or study.name, note(study, output, runs)
+    title, said = study.title or study.name, note(study, results)
     folder.mkdir(parents=True, exist_ok=True)
     shown = sheets(study, found, runs)
     text = markdown(shown, title, said)
@@ -184,19 +183,20 @@ def _details(title: str, found: Mapping[tuple[str, str], str]) -> str:
     return "\n".join([f"# {title}\n", *parts])
 
 
-def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
+def note(study: Study, results: Results) -> str:
     """What the numbers are, and what they were made with."""
-    planned = {run.job.name for run in plan(study, output)}
+    runs = results.runs
     made = sorted({(str(f.run.result["commit"]), str(f.run.result["hardware"])) for f in runs})
-    return (
+    text = (
         f"Mean of the last {study.last} evaluations of a run, then over seeds "
         f"({', '.join(map(str, study.seeds))}; teachers have one), ± half the 95 % interval. "
         "Recovered: share of the gap between teacher and plain student (mIoU). p: paired t-tests "
         "of mIoU over seeds, against the plain student and against the best other method, not "
         f"corrected for their number. Bold: better than all other students, p < {ALPHA}, at least "
-        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {len(planned)} runs "
-        f"are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
+        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {results.planned} "
+        f"runs are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
     )
+    return f"{text} {results.damage}".strip()
 
 
 def _beats(score: Score, other: Score) -> bool:
