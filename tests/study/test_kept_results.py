@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import lix.study.run
-from lix.study.grid import Study, plan
+import lix.study.schedule
+from lix.study.definition import Study
+from lix.study.plan import plan
 from lix.study.records import PACKED, read_packed
-from lix.study.run import run_study
+from lix.study.results import load_results
+from lix.study.schedule import run_study
 from lix.study.tables import write_tables
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ def test_results_are_small() -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_tables_are_those_of_the_packed_runs(name: str, tmp_path: Path) -> None:
-    write_tables(load(name), RESULTS, tmp_path)
+    write_tables(load_results(load(name), RESULTS), tmp_path)
     kept = [path for path in (RESULTS / name).iterdir() if path.name in WRITTEN]
     assert kept
     for path in kept:
@@ -49,8 +51,10 @@ def test_every_kept_run_is_still_one_of_its_study() -> None:
 
 
 def test_a_kept_study_is_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[str] = []
-    monkeypatch.setattr(lix.study.run, "Spread", lambda _: lambda job: started.append(job.name))
+    started: list[object] = []
+    monkeypatch.setattr(
+        lix.study.schedule, "GpuPool", lambda _: lambda job: started.append(job.name)
+    )
     study = load("overhead-small").model_copy(update={"streets": {}})
     assert run_study(study, RESULTS, console=Console(quiet=True)) == {}
     assert started == []

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from lix.study.definition import Pictures, Study
 from lix.study.figures import heat
-from lix.study.grid import Pictures, Study
 from lix.study.pictures import Gallery, draw
 from lix.study.plots import write_figures
 from lix.study.records import Record
@@ -21,7 +21,7 @@ from lix.study.results import load_results
 @pytest.fixture
 def runs(real_study: Study, real_output: Path) -> dict[str, Record]:
     found = load_results(real_study, real_output).runs
-    return {f.planned.method: f.run for f in found if f.planned.data == "town"}
+    return {f.planned.method: f.record for f in found if f.planned.data == "town"}
 
 
 def pictures(figure: object) -> dict[str, list[np.ndarray]]:
@@ -85,5 +85,5 @@ def test_figures_of_a_study_hold_its_pictures(
     real_study: Study, real_output: Path, tmp_path: Path
 ) -> None:
     shown = real_study.model_copy(update={"pictures": (Pictures(kind="predictions", frames=1),)})
-    names = {f.name for f in write_figures(shown, real_output, tmp_path)}
+    names = {f.name for f in write_figures(load_results(shown, real_output), tmp_path)}
     assert {"town-mfnet-predictions-1.png", "highway-mfnet-predictions-1.svg"} <= names

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import lix.study.run
+import lix.study.schedule
 from lix.cli.app import app
 from lix.runs.folder import RunFolder
-from lix.study.grid import Study, plan
+from lix.study.definition import Study
+from lix.study.plan import plan
 from lix.study.plots import write_figures
 from lix.study.records import PACKED
 from lix.study.results import load_results
-from lix.study.run import run_study
+from lix.study.schedule import run_study
 from lix.study.tables import write_tables
 from tests.study.conftest import STUDY
 
@@ -34,8 +35,9 @@ def pack(study: Study, output: Path, target: Path) -> Path:
 
 def written(study: Study, output: Path, folder: Path) -> dict[str, bytes]:
     """All files of the tables and figures."""
-    write_tables(study, output, folder)
-    write_figures(study, output, folder)
+    results = load_results(study, output)
+    write_tables(results, folder)
+    write_figures(results, folder)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -63,9 +65,9 @@ def test_histories_come_back_to_the_last_bit(
         load_results(real_study, tmp_path).runs,
         strict=True,
     ):
-        assert after.run.history == before.run.history
-        assert after.run.result == before.run.result
-        assert after.run.recipe == before.run.recipe
+        assert after.record.history == before.record.history
+        assert after.record.result == before.record.result
+        assert after.record.recipe == before.record.recipe
 
 
 def test_a_study_skips_what_is_packed(
@@ -75,8 +77,10 @@ def test_a_study_skips_what_is_packed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pack(real_study, real_output, tmp_path)
-    started: list[str] = []
-    monkeypatch.setattr(lix.study.run, "Spread", lambda _: lambda job: started.append(job.name))
+    started: list[object] = []
+    monkeypatch.setattr(
+        lix.study.schedule, "GpuPool", lambda _: lambda job: started.append(job.name)
+    )
     assert run_study(real_study, tmp_path, console=Console(quiet=True)) == {}
     assert started == []
     assert not (tmp_path / "runs").exists()
@@ -122,7 +126,7 @@ def test_a_damaged_run_is_named_and_left_out(output: Path, tmp_path: Path, fault
     results = load_results(STUDY, output)
     assert len(results.runs) == 9
     assert list(results.damaged) == [lost.name]
-    text = write_tables(STUDY, output, tmp_path / "tables")
+    text = write_tables(load_results(STUDY, output), tmp_path / "tables")
     assert "9 of 10 runs are done." in text
     assert (
         "1 damaged and left out; restore them, or move them away and run the study again: " in text

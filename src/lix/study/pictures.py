@@ -23,8 +23,9 @@ from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 from lix.runs.data import open_dataset
 from lix.runs.folder import RunFolder
+from lix.study.definition import Pictures
+from lix.study.escape import figure_text
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
-from lix.study.grid import Pictures
 from lix.study.records import Record
 from lix.training.build import load_method
 
@@ -206,10 +207,10 @@ def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
             axes.imshow(row[title], interpolation="nearest")
             axes.set_axis_off()
             if i == 0:
-                axes.set_title(title, fontsize=9)
+                axes.set_title(figure_text(title), fontsize=9)
     if dataset is not None:
         named = zip(dataset.classes, dataset.palette, strict=True)
-        patches = [Patch(color=f"#{bytes(c).hex()}", label=name) for name, c in named]
+        patches = [Patch(color=f"#{bytes(c).hex()}", label=figure_text(name)) for name, c in named]
         figure.legend(
             handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False
         )

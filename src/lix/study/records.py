@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from lix.core.files import atomic_write
+from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
 from lix.runs.history import Row, read_history
 from lix.runs.recipe import Recipe
 
-METRICS = ("mFsc", "fwFsc", "mIoU", "fwIoU")
 PACKED = "runs.jsonl.gz"
 CROSS = "cross-{}.json"
 """File of a run folder with the scores on other data."""
@@ -60,11 +60,6 @@ class Record:
     def curve(self, quantity: str) -> list[tuple[int, float]]:
         """(epoch, value) of one quantity of the history."""
         return [(epoch, value) for epoch, name, value in self.history if name == quantity]
-
-    @property
-    def quantities(self) -> list[str]:
-        """Names of what the history holds."""
-        return sorted({name for _, name, _ in self.history})
 
 
 def read_folder(folder: Path) -> Record:
@@ -143,7 +138,7 @@ def _check_shares(values: Mapping[str, object], where: str) -> None:
             raise DamagedError(f"{name} is {value!r} in {where}, where only 0 to 1 is possible")
 
 
-def pack(records: Mapping[str, Record], path: Path) -> None:
+def pack_records(records: Mapping[str, Record], path: Path) -> None:
     """Write records by name as one file, the same bytes for the same records."""
     text = "".join(f"{_line(name, record)}\n" for name, record in sorted(records.items()))
     with atomic_write(path) as part:

@@ -1,14 +1,47 @@
-"""Which GPU of this machine a training runs on."""
+"""Trainings as processes of this machine, spread over its GPUs."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import torch
 
-from lix.study.jobs import Job, Process, start_here
+from lix.study.plan import Job
+
+
+class Process(Protocol):
+    """A training that was started, as `subprocess.Popen` has it."""
+
+    def poll(self) -> int | None:
+        """Exit code, None while it runs."""
+
+    def terminate(self) -> None:
+        """Ask it to stop; it can be resumed."""
+
+    def wait(self) -> int:
+        """Block until it has stopped."""
+
+
+def start_here(job: Job, environment: Mapping[str, str] | None = None) -> Process:
+    """Start a training on this machine; what it prints goes to `log.txt` in its folder.
+
+    Args:
+        job: the training.
+        environment: variables that it gets in addition to those of this process and its own.
+    """
+    command = job.command()
+    with job.folder.log.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **job.environment, **(environment or {})},
+        )
 
 
 def visible_gpus() -> list[str]:
@@ -19,7 +52,7 @@ def visible_gpus() -> list[str]:
     return named.split(",") if named else [str(i) for i in range(torch.cuda.device_count())]
 
 
-class Spread:
+class GpuPool:
     """Starts trainings on this machine, each on the GPU that the fewest of them use.
 
     Trainings on the CPU and those of several devices are started as they are.

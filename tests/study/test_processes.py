@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-import lix.study.gpus
+import lix.study.processes
 from lix.runs.recipe import Recipe
-from lix.study.gpus import Spread, visible_gpus
-from lix.study.jobs import Job
+from lix.study.plan import Job
+from lix.study.processes import GpuPool, visible_gpus
 
 
 def test_each_training_gets_the_gpu_that_the_fewest_use(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,8 +23,8 @@ def test_each_training_gets_the_gpu_that_the_fewest_use(monkeypatch: pytest.Monk
         given.append(environment and environment["CUDA_VISIBLE_DEVICES"])
         return SimpleNamespace(poll=lambda: 0 if number in ended else None)
 
-    monkeypatch.setattr(lix.study.gpus, "start_here", start_here)
-    start = Spread(["3", "GPU-5"])
+    monkeypatch.setattr(lix.study.processes, "start_here", start_here)
+    start = GpuPool(["3", "GPU-5"])
     job = Job("a", Recipe(output=Path("a")))
     for _ in range(4):
         start(job)

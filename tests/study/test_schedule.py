@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-import lix.study.run
+import lix.study.schedule
 from lix.core.files import folder_lock
-from lix.study.grid import Study, plan
-from lix.study.jobs import Job
-from lix.study.run import run_study
+from lix.study.definition import Study
+from lix.study.plan import Job, plan
+from lix.study.schedule import run_study
 
 STUDY = Study.model_validate(
     {
@@ -72,12 +72,12 @@ class Fake:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("lix.study.jobs.POLL_SECONDS", 0.001)
+    monkeypatch.setattr("lix.study.schedule.POLL_SECONDS", 0.001)
     monkeypatch.chdir(tmp_path)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, fake: Fake, **options) -> tuple[dict[str, str], str]:
-    monkeypatch.setattr(lix.study.run, "Spread", lambda _: fake)
+    monkeypatch.setattr(lix.study.schedule, "GpuPool", lambda _: fake)
     said = StringIO()
     failed = run_study(STUDY, Path("out"), console=Console(file=said, width=300), **options)
     return failed, said.getvalue()
@@ -170,7 +170,7 @@ def test_shards_share_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
         started += fake.started
     assert len(started) == 7
     for wrong in ((0, 3), (4, 3)):
-        with pytest.raises(ValueError, match="is none; write i/n"):
+        with pytest.raises(ValueError, match=r"Invalid shard ./3: i of i/n must be from 1 to n"):
             run(monkeypatch, Fake(), shard=wrong)
 
 
@@ -204,7 +204,7 @@ def test_a_shard_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None
         if len(looked) == 20:
             Fake()(teacher).poll()
 
-    monkeypatch.setattr("lix.study.jobs.time.sleep", later)
+    monkeypatch.setattr("lix.study.schedule.time.sleep", later)
     failed, said = run(monkeypatch, Fake(), shard=(2, 2))
     assert not failed
     assert said.count("Waiting for a mfnet teacher seed 0, which another process has to train") == 1

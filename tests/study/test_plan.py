@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from lix.runs.recipe import Recipe
-from lix.study.grid import Study, plan
-from lix.study.run import check_options, run_study
+from lix.study.definition import Study
+from lix.study.plan import plan
+from lix.study.schedule import check_options, run_study
 
 ENTRIES: dict[str, Any] = {
     "name": "small",
@@ -49,7 +50,7 @@ def test_every_combination_is_a_run_and_teachers_come_first() -> None:
 
 def test_a_name_depends_on_what_changes_a_result_alone() -> None:
     before = names(study())
-    assert before == names(study(name="other", title="Other", last=2, paper="I"))
+    assert before == names(study(name="other", title="Other", average_last=2, paper="I"))
     training = ENTRIES["settings"]["training"]
     same = ENTRIES["settings"] | {"training": training | {"threads": 2, "workers": 1}}
     assert before == names(study(settings=same))
@@ -86,7 +87,7 @@ def _with_another_default(self: object, *, weight: float = 7.0) -> None: ...
 
 
 def test_defaults_do_not_change_unnoticed() -> None:
-    """A new setting may be added here; for a changed one raise `DEFAULTS` in lix.study.grid."""
+    """A new setting may be added here; for a changed one raise `DEFAULTS` in lix.study.plan."""
     assert Recipe().model_dump(mode="json", exclude={"output"}) == {
         "role": "student",
         "distill": None,
