@@ -11,11 +11,12 @@ import pytest
 import yaml
 from rich.console import Console
 
+from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
 from lix.streets import write_streets
-from lix.study.grid import Study, plan
-from lix.study.run import run_study
-from lix.study.store import METRICS
+from lix.study.definition import Study
+from lix.study.plan import plan
+from lix.study.schedule import run_study
 
 STUDY = Study.model_validate(
     {
@@ -25,7 +26,7 @@ STUDY = Study.model_validate(
         "networks": {"mfnet": {}},
         "methods": ["none", {"method": "kd", "label": "KD"}, {"method": "at", "label": "AT"}],
         "seeds": [0, 1, 2],
-        "last": 2,
+        "average_last": 2,
         "paper": "I",
     }
 )
@@ -82,7 +83,7 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         "networks": {"mfnet": {}},
         "methods": ["none", {"method": "lix", "label": "LIX"}],
         "seeds": [0],
-        "last": 1,
+        "average_last": 1,
         "cross": "same",
     }
     path = root / "study.yaml"
