@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -60,6 +60,25 @@ def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
     more = ", …" if len(choices) > MAX_CHOICES_SHOWN else ""
     shown = ", ".join(choices[:MAX_CHOICES_SHOWN]) + more
     return f"Unknown {kind} {name!r}.{hint} Choose from {shown}."
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """Check that an argument has one of the values that it may have.
+
+    Args:
+        name: the argument's name, as the message calls it.
+        value: what was given.
+        choices: the values that are allowed, in the order in which the message lists them.
+
+    Raises:
+        ValueError: another value; the message names the nearest choice and all of them.
+
+    >>> check_choice("side", "studnet", ("student", "teacher"))
+    Traceback (most recent call last):
+    ValueError: Unknown side 'studnet'. Did you mean 'student'? Choose from student, teacher.
+    """
+    if value not in list(choices):
+        raise ValueError(unknown(name, str(value), [str(choice) for choice in choices]))
 
 
 def require(extra: str, *modules: str) -> None:
