@@ -185,10 +185,6 @@ class OFFNet(SegNetwork):
             maps.append(f)
         return resize(self.decoder(maps, taps), image.shape[-2:])
 
-    def encoder_parameters(self) -> int:
-        parts = [self.stages] if self.exchange is None else [self.stages, self.exchange]
-        return sum(p.numel() for part in parts for p in part.parameters())
-
 
 def _tokens(f: Tensor) -> Tensor:
     """(B, C, H, W) → (B, H·W, C)."""

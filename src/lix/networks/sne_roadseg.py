@@ -104,7 +104,3 @@ class SNERoadSeg(SegNetwork):
             maps.append(taps(f"enc{level}", image))
         logits: Tensor = self.decoder(maps, taps)
         return logits
-
-    def encoder_parameters(self) -> int:
-        encoders = [e for e in (self.rgb_encoder, self.x_encoder) if e is not None]
-        return sum(p.numel() for e in encoders for p in e.parameters())

@@ -86,10 +86,6 @@ class SegNetwork(nn.Module):
         """Return the logits at input resolution; offer every map of `feature_specs` to `taps`."""
         raise NotImplementedError
 
-    def encoder_parameters(self) -> int:
-        """Number of trainable parameters of the encoder(s), the figure the paper reports."""
-        raise NotImplementedError
-
     def _check(self, image: Tensor, x: Tensor | None, features: Sequence[str]) -> None:
         name = self._get_name()
         if image.ndim != 4 or image.shape[1] != 3:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lix.core.errors import require, unknown
+from lix.networks.parts.hooks import capture
 from lix.networks.parts.weights import UNREADABLE, fitting, read_weights
 
 
@@ -50,22 +51,13 @@ class TimmStages(nn.Module):
     def raw(
         self, image: Tensor, added: Sequence[Tensor] | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return what the levels gave, in the backbone's own layout, and the maps after addition.
-
-        Hooks live for the call alone.
-        """
-        given: list[Tensor] = []
-
-        def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor:
-            given.append(output)
-            return output if added is None else output + added[len(given) - 1]
-
-        handles = [self.trunk.get_submodule(p).register_forward_hook(hook) for p in self.places]
-        try:
-            return given, self(image)
-        finally:
-            for handle in handles:
-                handle.remove()
+        """Return the levels' own maps, in the backbone's layout, and the maps after addition."""
+        places = {str(level): place for level, place in enumerate(self.places)}
+        to_add = {str(level): f for level, f in enumerate(added or ())}
+        # MobileNets activate the map of their first level in place after it was given.
+        with capture(self.trunk, places, added=to_add, unchanged=False) as maps:
+            fused = self(image)
+        return list(maps.values()), fused
 
     def nchw(self, level: int, f: Tensor) -> Tensor:
         """A map of this level as (B, C, h, w); some Transformers keep channels last."""

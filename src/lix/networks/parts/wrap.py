@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from lix.core.errors import unknown
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.hooks import capture, find_submodule
 
 Forward = Callable[[nn.Module, Tensor, Tensor | None], tuple[Any, Mapping[str, Tensor]]]
 
@@ -63,7 +62,7 @@ def wrap(
     if forward is None:
         places, turned = dict(features or {}), dict(select or {})
         for place in places.values():
-            _submodule(module, place)
+            find_submodule(module, place)
         for name in turned:
             if name not in places:
                 raise ValueError(unknown("feature in select", name, list(places) or ["(none)"]))
@@ -113,10 +112,6 @@ class Wrapped(SegNetwork):
     def _get_name(self) -> str:
         return type(self.module).__name__
 
-    def encoder_parameters(self) -> int:
-        """Of the whole module: where its encoder ends is not known."""
-        return sum(p.numel() for p in self.module.parameters())
-
     @torch.no_grad()
     def _measure(self, probe: tuple[int, int]) -> None:
         """Find the number of classes and the sizes of the maps from two images of zeros."""
@@ -155,7 +150,7 @@ class Wrapped(SegNetwork):
 
 
 class _Hooked:
-    """Runs a module with hooks that live for the call alone: copies and exceptions leave none."""
+    """Runs a module and collects the maps of its places."""
 
     def __init__(
         self,
@@ -168,61 +163,9 @@ class _Hooked:
     def __call__(
         self, module: nn.Module, image: Tensor, x: Tensor | None
     ) -> tuple[Any, Mapping[str, Tensor]]:
-        kept: dict[str, list[Tensor]] = {name: [] for name in self.places}
-        versions: list[tuple[str, Tensor, int]] = []
-
-        def keep(name: str, f: Any) -> None:
-            selected = self.select[name](f) if name in self.select else f
-            kept[name].append(selected)
-            if isinstance(selected, Tensor) and not selected.is_inference():
-                versions.append((name, selected, selected._version))
-
-        with self._hooks(module, keep):
+        with capture(module, self.places, select=self.select) as maps:
             output = self.call(module, image, x)
-        for name, found in kept.items():
-            if len(found) != 1:
-                raise ValueError(
-                    f"{self.places[name]!r} is called {len(found)} times in a pass, so it gives no "
-                    f"one map {name!r}; name another submodule, or write forward=."
-                )
-        for name, f, version in versions:
-            if f._version != version:
-                raise ValueError(
-                    f"The map {name!r} of {self.places[name]!r} is changed in place by a later "
-                    "layer (often a ReLU); name that layer or the block around both."
-                )
-        return output, {name: found[0] for name, found in kept.items()}
-
-    @contextmanager
-    def _hooks(self, module: nn.Module, keep: Callable[[str, Any], None]) -> Iterator[None]:
-        handles = []
-        try:
-            for name, place in self.places.items():
-                handles.append(_hook(_submodule(module, place), name, place, keep))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def _hook(submodule: nn.Module, name: str, place: str, keep: Callable[[str, Any], None]) -> Any:
-    if place.endswith(":input"):
-        return submodule.register_forward_pre_hook(
-            lambda _, given, named: keep(name, next(iter((*given, *named.values())), None)),
-            with_kwargs=True,
-        )
-    return submodule.register_forward_hook(lambda _, _given, output: keep(name, output))
-
-
-def _submodule(module: nn.Module, place: str) -> nn.Module:
-    path = place.removesuffix(":input")
-    names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
-    if path not in names:
-        near = difflib.get_close_matches(path, names, n=3)
-        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
-        known = ", ".join(name for name in names if "." not in name)
-        raise ValueError(f"The module has no {path!r}{hint or '.'} Its children are {known}.")
-    return module.get_submodule(path)
+        return output, maps
 
 
 def _spec(name: str, f: object, height: int, width: int) -> FeatureSpec:
