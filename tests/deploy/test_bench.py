@@ -15,7 +15,7 @@ def test_report_of_pytorch(student):
     report = bench(student, runs=5)
     network, _ = load_student(student)
     assert (report.engine, report.size, report.batch, report.runs) == ("torch", (48, 80), 1, 5)
-    assert 0 < report.median <= report.late
+    assert 0 < report.median <= report.percentile_95
     assert report.throughput == pytest.approx(1 / report.median)
     assert report.memory is None or 50 < report.memory[0] <= report.memory[1]
     assert report.parameters == parameters(network) == sum(p.numel() for p in network.parameters())
