@@ -24,6 +24,16 @@ RANK_VARIABLES = (
 )
 
 
+SLOW_FIXTURES = {"exported", "exported_report", "real_output"}
+"""Fixtures that take seconds in each process; the tests that need them are marked as slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _clean_process() -> Iterator[None]:
     """One thread, a fixed seed, and no distributed state left behind."""

@@ -75,6 +75,8 @@ def test_metadata_give_back_the_spec(student, exported):
     assert (expected.engine, found.engine) == ("torch", "onnx")
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("exported_once")
 def test_checkpoint_is_exported_for_the_engine(student, photo, tmp_path):
     source = photo("a.png")
     assert open_student(student, engine="onnx").engine == "onnx"

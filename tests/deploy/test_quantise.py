@@ -18,6 +18,8 @@ from lix.runs.recipe import Data, Recipe, Training
 from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("exported_once")]
+
 
 @pytest.fixture(scope="module")
 def run(streets, tmp_path_factory) -> Path:

@@ -15,6 +15,8 @@ from lix.study.demo import demo_jobs, run_demo
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.store import load_run
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
 
 

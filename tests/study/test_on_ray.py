@@ -13,7 +13,7 @@ from lix.runs.recipe import Recipe
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.on_ray import connect
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_jobs_run_where_ray_wants_and_failures_are_told(

@@ -113,9 +113,10 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
         raise ValueError(f"{output} is a folder; name a file such as {output / 'student.onnx'}.")
     network, spec = load_student(checkpoint)
     model = LogitsOnly(network).eval()
-    program = _translate(model, opset)
-    program.model.metadata_props.update(_metadata(network, spec))
+    # The slow translation comes after the folder is known to be writable.
     with atomic_write(output) as part:
+        program = _translate(model, opset)
+        program.model.metadata_props.update(_metadata(network, spec))
         program.save(part)
         onnx.checker.check_model(part, full_check=True)
         shapes, version = _shapes(network, spec), program.model.opset_imports[""]
