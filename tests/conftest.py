@@ -50,8 +50,8 @@ def _clean_process() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 + 8 street images of 48 x 96 in Virtual KITTI 2's layout."""
-    from lix.streets import write_streets
+    from lix.streets import StreetPlan, write_streets
 
     root = tmp_path_factory.mktemp("streets")
-    write_streets(root, images=24, val_images=8, size=(48, 96), cameras=(0,))
+    write_streets(root, StreetPlan(images=24, val_images=8, size=(48, 96)), cameras=(0,))
     return root

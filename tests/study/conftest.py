@@ -12,7 +12,7 @@ import yaml
 from rich.console import Console
 
 from lix.runs.folder import RunFolder
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.study.grid import Study, plan
 from lix.study.run import run_study
 from lix.study.store import METRICS
@@ -72,9 +72,8 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Two worlds, a plain student and LIX, one epoch each."""
     root = tmp_path_factory.mktemp("worlds")
     for world in ("town", "highway"):
-        write_streets(
-            root / world, images=6, val_images=2, size=(32, 48), world=world, cameras=(0,)
-        )
+        plan = StreetPlan(images=6, val_images=2, size=(32, 48), world=world)
+        write_streets(root / world, plan, cameras=(0,))
     entries: dict[str, Any] = {
         "name": "real",
         "settings": {"optim": {"batch_size": 2}, "training": {"epochs": 1, "accelerator": "cpu"}},

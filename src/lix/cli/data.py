@@ -37,17 +37,14 @@ def streets(
     """
     from rich.progress import Progress
 
-    from lix.streets import write_streets
+    from lix.streets import StreetPlan, write_streets
 
+    plan = StreetPlan(images, parse_size(size), seed, world, val_images)
     with Progress(transient=True) as progress:
         task = progress.add_task("streets", total=images)
         write_streets(
             output,
-            images=images,
-            size=parse_size(size),
-            seed=seed,
-            world=world,
-            val_images=val_images,
+            plan,
             workers=workers,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from lix.deploy.predict import predict
 from lix.runs.recipe import Augmentation, Data, Distillation, Optim, Recipe, Training
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.report import write_report
 from lix.study.store import METRICS, Run, load_run, write_results
@@ -34,15 +34,8 @@ def run_demo(
     workers = max(1, min(4, os.cpu_count() or 1))
     streets = output / "data"
     console.print(f"1/4 street images in {streets}")
-    write_streets(
-        streets,
-        images=images + val_images,
-        val_images=val_images,
-        size=RENDERED,
-        seed=seed,
-        cameras=(0,),
-        workers=workers,
-    )
+    plan = StreetPlan(images + val_images, RENDERED, seed, val_images=val_images)
+    write_streets(streets, plan, cameras=(0,), workers=workers)
     console.print(f"2/4 four trainings of {epochs} epochs, {min(workers, 2)} at a time")
     jobs = demo_jobs(output, streets, epochs=epochs, seed=seed)
     _check_reusable(jobs)
