@@ -187,7 +187,7 @@ def test_one_sequence_is_split_frame_by_frame(
         drive, number = path.stem.removeprefix("drive").split("_")
         path.rename(path.with_name(f"{ord(drive)}{number}.png"))
     assert lix("data", "split", root, root / "lists") == 0
-    assert "mind neighbours" in capsys.readouterr().out
+    assert "neighbouring frames may end up in both splits" in capsys.readouterr().out
     assert len(Folder(root, split="val")) == 4
 
 

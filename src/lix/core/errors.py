@@ -1,4 +1,4 @@
-"""Errors that a user can mend: what they carry, and the one sentence that is made of them."""
+"""Errors that a user can correct, and their text: one sentence that names the fix."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(ValueError):
-    """An error that the user can mend.
+    """An error that the user can correct.
 
     Args:
         message: one sentence that names the file and the fix.
         path: the file, where there is one.
-        kind: a fixed word for the kind of error, by which code can tell it from others.
+        kind: a fixed word by which code can tell this kind of error from others.
         values: the values that are wrong.
     """
 
@@ -54,7 +54,7 @@ class DataError(UserError):
 
 
 def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
-    """One sentence that says `name` is unknown and names the nearest choice and all of them."""
+    """One sentence that says `name` is unknown, with the nearest choice and all choices."""
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     more = ", …" if len(choices) > MAX_CHOICES_SHOWN else ""
@@ -96,7 +96,7 @@ def require(extra: str, *modules: str) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """Say an error in one sentence; errors of the machine get their fix.
+    """Explain an error in one sentence; errors of the machine get their fix.
 
     >>> explain(OSError(errno.ENOSPC, "No space left on device", "runs/a"))
     'No space left on the disk for runs/a; free some and run the command again (with --resume).'

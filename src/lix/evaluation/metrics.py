@@ -11,19 +11,22 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
+    """Metrics in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
 
     mFsc: float
     """Mean F1 over the classes that are not absent."""
     fwFsc: float
     """F1 weighted by each class's share of the labels."""
     mIoU: float
+    """Mean IoU over the classes that are not absent."""
     fwIoU: float
+    """IoU weighted by each class's share of the labels."""
     accuracy: float
-    """Share of pixels that are right."""
+    """Share of pixels whose prediction is right."""
     iou: tuple[float | None, ...]
-    """Per class, None where absent."""
+    """IoU per class, None where it is absent."""
     f1: tuple[float | None, ...]
+    """F1 per class, None where it is absent."""
 
     @property
     def means(self) -> dict[str, float]:
@@ -32,11 +35,11 @@ class Scores:
         return {name: getattr(self, name) for name in names}
 
     def absent(self, classes: Sequence[str]) -> list[str]:
-        """Names of the classes that no mean contains."""
+        """Names of the absent classes, which no mean contains."""
         return [name for name, iou in zip(classes, self.iou, strict=True) if iou is None]
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """All metrics in plain types for JSON."""
         return {
             **self.means,
             "iou": dict(zip(classes, self.iou, strict=True)),

@@ -18,13 +18,13 @@ from lix.networks.parts.timm_stages import TimmStages
 class DuplexNet(SegNetwork):
     """RGB and X encoders of one kind, fused level by level, and a decoder of choice.
 
-    At each level X's map is added to that of RGB, and the sum goes on through the RGB encoder.
-    Without X it is the backbone with a decoder. Features `enc*` are the backbone's maps of the
-    sums, `rgb*` and `x*` what was added (teacher only), `dec*` the decoder's.
+    At each level the map of X is added to the map of RGB, and the sum goes on through the RGB
+    encoder. Without X it is the backbone with a decoder. Features: `enc*`, the backbone's maps of
+    the sums; `rgb*` and `x*`, the maps that are added (teacher only); `dec*`, the decoder's maps.
 
     Args:
         num_classes: K.
-        x_channels: of X, 0 for a student.
+        x_channels: channels of X, 0 for a student.
         backbone: name of a timm model with `features_only` whose levels halve the size and that
             takes images of any size; docs/your-model.md lists families that do.
         decoder: `unetpp` (SNE-RoadSeg's) or `mlp` (SegFormer's).

@@ -68,7 +68,7 @@ class Encoder(nn.Module):
 
 
 class MFNet(SegNetwork):
-    """MFNet for RGB and X (a teacher) or RGB alone (a student).
+    """MFNet for RGB and X (a teacher) or only RGB (a student).
 
     The student drops the X encoder; because the decoder adds the concatenated skips, its widths
     shrink with it. Features `enc1`…`enc5` are the concatenated maps, `rgb*` and `x*` their parts

@@ -152,6 +152,6 @@ def test_command_line_with_one_image(pairs: Path, capsys: pytest.CaptureFixture[
 
 def test_models_of_other_inputs_are_one_sentence(tmp_path: Path) -> None:
     export(tmp_path, [node("Identity", "image")], shape=("n", 3))
-    with pytest.raises(ValueError, match="no batch of images") as error:
+    with pytest.raises(ValueError, match="not a batch of images") as error:
         run(describe(tmp_path, output=INVERSE), image())
     one_sentence(error)

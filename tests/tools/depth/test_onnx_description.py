@@ -49,7 +49,7 @@ def test_wrong_descriptions_are_one_sentence(
 
 def test_descriptions_that_are_no_yaml_are_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "model.yaml"
-    for text, words in [("a: [", "no valid YAML"), ("- a", "file"), (None, "is missing")]:
+    for text, words in [("a: [", "not valid YAML"), ("- a", "file"), (None, "is missing")]:
         path.unlink(missing_ok=True)
         if text is not None:
             path.write_text(text)

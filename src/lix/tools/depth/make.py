@@ -1,4 +1,4 @@
-"""An engine over a folder of images → a folder of X that every data set reads."""
+"""Runs an engine over a folder of images and writes a folder of X that every data set reads."""
 
 from __future__ import annotations
 
