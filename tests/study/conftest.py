@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.study.definition import Study
 from lix.study.plan import plan
 from lix.study.schedule import run_study
@@ -73,9 +73,8 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Two worlds, a plain student and LIX, one epoch each."""
     root = tmp_path_factory.mktemp("worlds")
     for world in ("town", "highway"):
-        write_streets(
-            root / world, images=6, val_images=2, size=(32, 48), world=world, cameras=(0,)
-        )
+        plan = StreetPlan(images=6, val_images=2, size=(32, 48), world=world)
+        write_streets(root / world, plan, cameras=(0,))
     entries: dict[str, Any] = {
         "name": "real",
         "settings": {"optim": {"batch_size": 2}, "training": {"epochs": 1, "accelerator": "cpu"}},

@@ -19,6 +19,8 @@ from lix.study.records import read_folder
 from lix.study.results import COLUMNS
 from lix.study.schedule import run_jobs
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
 
 

@@ -15,7 +15,7 @@ from lix.study.plan import Job, PlannedRun
 from lix.study.progress import StudyProgress
 from lix.study.schedule import run_jobs
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_jobs_run_where_ray_wants_and_failures_are_told(

@@ -38,6 +38,7 @@ def interrupted_in_epoch(number: int) -> Any:
     return run_epoch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["ft", "maskd"])
 def test_teacher_stage_is_shown_and_resumed_to_the_last_bit(
     method: str, streets: Path, teacher: Path, tmp_path: Path

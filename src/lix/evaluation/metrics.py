@@ -31,7 +31,7 @@ METRICS: dict[str, Callable[[ByClass], Tensor]] = {
 
 @dataclass(frozen=True)
 class Scores:
-    """Shares in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
+    """Metrics in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
 
     means: dict[str, float]
     """`METRICS`, and `accuracy`: the share of pixels that are right."""
@@ -41,16 +41,16 @@ class Scores:
     """F1 by class, None where absent."""
 
     @property
-    def mIoU(self) -> float:  # noqa: N802 - its name in the field  # noqa: N802 - its name in the field
+    def mIoU(self) -> float:  # noqa: N802 - its name in the field
         """Mean IoU, by which checkpoints are chosen."""
         return self.means["mIoU"]
 
     def absent(self, classes: Sequence[str]) -> list[str]:
-        """Names of the classes that no mean contains."""
+        """Names of the absent classes, which no mean contains."""
         return [name for name, iou in zip(classes, self.iou, strict=True) if iou is None]
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """All metrics in plain types for JSON."""
         return {
             **self.means,
             "iou": dict(zip(classes, self.iou, strict=True)),

@@ -13,7 +13,7 @@ from rich.markup import escape
 from lix.deploy.predict import predict
 from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Recipe
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.study.definition import Study
 from lix.study.page import write_page
 from lix.study.plan import PlannedRun, plan
@@ -41,15 +41,8 @@ def run_demo(output: Path, *, images: int, val_images: int, epochs: int, seed: i
     workers = max(1, min(4, os.cpu_count() or 1))
     streets = output / "data"
     console.print(f"1/4 street images in {streets}", markup=False)
-    write_streets(
-        streets,
-        images=images + val_images,
-        val_images=val_images,
-        size=RENDERED,
-        seed=seed,
-        cameras=(0,),
-        workers=workers,
-    )
+    streets_of = StreetPlan(images + val_images, RENDERED, seed, val_images=val_images)
+    write_streets(streets, streets_of, cameras=(0,), workers=workers)
     console.print(f"2/4 four trainings of {epochs} epochs, {min(workers, 2)} at a time")
     study = demo_study(streets, epochs=epochs, seed=seed)
     runs = demo_runs(study, output)

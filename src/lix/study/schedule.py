@@ -18,7 +18,7 @@ from lix.core.files import is_locked
 from lix.core.types import FeatureSpec
 from lix.methods import build_method
 from lix.methods.parts.base import FeaturePair
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.study.cross import check_across, evaluate_across
 from lix.study.definition import Study
 from lix.study.plan import Job, PlannedRun, plan
@@ -97,16 +97,9 @@ def _make_streets(study: Study, console: Console, workers: int) -> None:
     """Write the Procedural Streets that a study asks for, where they are missing."""
     for folder, streets in study.streets.items():
         console.print(f"Procedural Streets in {folder}")
-        write_streets(
-            Path(folder),
-            images=streets.images + streets.val_images,
-            val_images=streets.val_images,
-            size=streets.size,
-            seed=streets.seed,
-            world=streets.world,
-            cameras=(0,),
-            workers=workers,
-        )
+        images = streets.images + streets.val_images
+        wanted = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
+        write_streets(Path(folder), wanted, cameras=(0,), workers=workers)
 
 
 def check_options(runs: Sequence[PlannedRun]) -> None:

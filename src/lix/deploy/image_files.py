@@ -1,4 +1,4 @@
-"""Reading photographs of any kind, and drawing what a network says about them."""
+"""Image files: finding and reading photographs of any kind, drawing and writing results."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lix.core.files import atomic_write
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 COMPRESSION = 3
-"""Of PNG files: a third of the default's time for a tenth more bytes."""
+"""Compression level of PNG files: a third of the default's time for a tenth more bytes."""
 
-MARK = "lix"
-"""Key of the text in a PNG file that tells what it was made of."""
+FINGERPRINT = "lix"
+"""Key of the text in a PNG file that holds a hash of what it was made of."""
 
 Palette = Sequence[tuple[int, int, int]]
-"""RGB by train id."""
+"""(R, G, B) by train id."""
 
 
-def find_pictures(folder: Path, without: Path) -> list[Path]:
+def find_images(folder: Path, without: Path) -> list[Path]:
     """All images below `folder`, sorted, except hidden ones and those below `without`.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no image.
     """
-    found = sorted(
+    images = sorted(
         path
         for path in folder.rglob("*")
         if path.suffix.lower() in SUFFIXES
@@ -38,16 +38,16 @@ def find_pictures(folder: Path, without: Path) -> list[Path]:
         and not path.name.startswith(".")
         and not path.resolve().is_relative_to(without.resolve())
     )
-    if not found:
+    if not images:
         raise ValueError(
             f"{folder} holds no image ({', '.join(s[1:] for s in SUFFIXES)}); name a folder of "
             "images, an image or a video."
         )
-    return found
+    return images
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content.
+    """Content of a file.
 
     Raises:
         ValueError: it cannot be read.
@@ -60,19 +60,21 @@ def read_bytes(path: Path) -> bytes:
         ) from None
 
 
-def read_picture(path: Path) -> Image.Image:
+def read_image(path: Path) -> Image.Image:
     """An image file as RGB, upright as its EXIF orientation says.
 
     Sixteen-bit grey is scaled to eight bits, transparency is dropped.
 
     Raises:
-        ValueError: the file is no image or damaged, or its values have no fixed range.
+        ValueError: the file is not an image or damaged, or its values have no fixed range.
     """
     try:
         with Image.open(path) as file:
             return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise ValueError(f"{path} is damaged or no image ({error}); replace the file.") from None
+        raise ValueError(
+            f"{path} is damaged or not an image ({error}); replace the file."
+        ) from None
     except Image.DecompressionBombError:
         raise ValueError(
             f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it."
@@ -88,42 +90,42 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values / 257.0).round().astype(np.uint8))
 
 
-def label_picture(labels: NDArray[np.uint8], palette: Palette) -> Image.Image:
+def label_image(labels: NDArray[np.uint8], palette: Palette) -> Image.Image:
     """(H, W) train ids as an image of mode P: the values are the ids, shown in their colours.
 
     The palette always has 256 entries, so that files have eight bits per pixel.
     """
     colours = np.zeros((256, 3), np.uint8)
     colours[: len(palette)] = palette
-    picture = Image.fromarray(labels)
-    picture.putpalette(colours.tobytes())
-    return picture
+    image = Image.fromarray(labels)
+    image.putpalette(colours.tobytes())
+    return image
 
 
 def overlay(image: Image.Image, labels: Image.Image, opacity: float) -> Image.Image:
-    """The colours of a label picture over an RGB image of its size.
+    """Blend the colours of a label image over an RGB image of its size.
 
     Args:
         image: mode RGB.
-        labels: from `label_picture`.
-        opacity: of the colours, in [0, 1].
+        labels: image of mode P, from `label_image`.
+        opacity: opacity of the colours, in [0, 1].
     """
     return Image.blend(image, labels.convert("RGB"), opacity)
 
 
-def save_png(picture: Image.Image, path: Path, mark: str) -> Path:
-    """Write a PNG with a mark in it, whole or not at all, and return its path."""
+def save_png(image: Image.Image, path: Path, fingerprint: str | None = None) -> None:
+    """Write a PNG file whole or not at all, with the hash of what it was made of."""
     text = PngInfo()
-    text.add_text(MARK, mark)
+    if fingerprint is not None:
+        text.add_text(FINGERPRINT, fingerprint)
     with atomic_write(path) as part:
-        picture.save(part, format="PNG", compress_level=COMPRESSION, pnginfo=text)
-    return path
+        image.save(part, format="PNG", compress_level=COMPRESSION, pnginfo=text)
 
 
-def read_mark(path: Path) -> str | None:
-    """The mark of a PNG file that `save_png` has written; None: there is none."""
+def read_fingerprint(path: Path) -> str | None:
+    """The fingerprint of a PNG file that `save_png` has written; None if there is none."""
     try:
         with Image.open(path) as file:
-            return file.info.get(MARK)
+            return file.info.get(FINGERPRINT)
     except (OSError, SyntaxError, ValueError):
         return None
