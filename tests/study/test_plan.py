@@ -116,6 +116,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
         "training": {
             "epochs": 500,
             "patience": 50,
+            "keep": "auto",
             "evaluate_every": 1,
             "seed": 0,
             "max_class_weight": 1.0,
@@ -127,6 +128,17 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "threads": 1,
             "channels_last": False,
             "workers": 0,
+        },
+        "unlabelled": {
+            "name": None,
+            "root": None,
+            "options": {},
+            "drives": [],
+            "batch_size": None,
+            "weight": 1.0,
+            "min_confidence": 0.0,
+            "teacher": None,
+            "truth": False,
         },
     }
 
