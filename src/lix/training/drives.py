@@ -106,9 +106,9 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
         if copies.similar:
             console.print(
                 f"[yellow]warning:[/] {len(copies.similar)} unlabelled frames of "
-                f"{escape(str(data.root))} look like validation frames at another size "
-                f"({escape(_pairs(copies.similar, drive, val))}); if they are, the scores mean "
-                "nothing."
+                f"{escape(str(data.root))} look almost like validation frames "
+                f"({escape(_pairs(copies.similar, drive, val))}): resized copies or neighbours in "
+                "one video; if so, the scores are too good."
             )
 
 
