@@ -1,4 +1,4 @@
-"""What finished runs leave without their weights: read from their folders, or packed in one file.
+"""Finished runs without their weights: read from their folders, or packed in one file.
 
 `RUNS/STUDY/runs.jsonl.gz` has a line of JSON for each run of a study, sorted by name. Its
 `history` has a list for each quantity, one value an epoch, null where there is none; values are
@@ -31,11 +31,11 @@ NEEDED = (
     *("iou", "seconds", "steps_per_epoch", "peak_memory_mb"),
     *("parameters", "commit", "hardware"),
 )
-"""Entries of `result.json` that tables read, beside the metrics."""
+"""Entries of `result.json` that tables read, in addition to the metrics."""
 
 
 class DamagedError(ValueError):
-    """What a run left cannot be read, or holds values that cannot be."""
+    """A run whose files cannot be read or hold impossible values."""
 
 
 @dataclass(frozen=True)
@@ -88,21 +88,22 @@ def read_across(folder: Path) -> dict[str, dict[str, Any]]:
         DamagedError: a file is damaged or holds impossible values.
     """
     before, after = CROSS.split("{}")
-    found = {}
+    scores_by_file = {}
     for path in sorted(folder.glob(CROSS.format("*"))):
-        found[path.name.removeprefix(before).removesuffix(after)] = scores = _json(path)
+        scores = _json(path)
         _check_metrics(scores, str(path))
-    return found
+        scores_by_file[path.name.removeprefix(before).removesuffix(after)] = scores
+    return scores_by_file
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedError(f"{path} is not JSON ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise DamagedError(f"{path} holds no entries")
-    return found
+    return entries
 
 
 def _checked(record: Record) -> Record:
@@ -231,20 +232,20 @@ def read_packed(
     Returns:
         Records by name, and sentences about what is damaged by run or file.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     damaged: dict[str, str] = {}
     own = output / study / PACKED
     for path in sorted(output.glob(f"*/{PACKED}"), key=lambda path: (path != own, path)):
         try:
             for name, line in _lines(path):
-                if name in names and name not in found:
+                if name in names and name not in records:
                     try:
-                        found[name] = _unpacked(line, output / "runs" / name)
+                        records[name] = _unpacked(line, output / "runs" / name)
                     except DamagedError as error:
                         damaged[name] = f"{error} (in {path})"
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # noqa: PERF203
             damaged[str(path)] = f"the file ends or breaks too early ({error})"
-    return found, {name: why for name, why in damaged.items() if name not in found}
+    return records, {name: why for name, why in damaged.items() if name not in records}
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
