@@ -27,11 +27,9 @@ from lix.runs.recipe import Recipe
 PACKED = "runs.jsonl.gz"
 CROSS = "cross-{}.json"
 """File of a run folder with the scores on other data."""
-NEEDED = (
-    *("iou", "seconds", "steps_per_epoch", "peak_memory_mb"),
-    *("parameters", "commit", "hardware"),
-)
-"""Entries of `result.json` that tables read, in addition to the metrics."""
+AMOUNTS = ("seconds", "steps_per_epoch", "peak_memory_mb", "parameters")
+PROVENANCE = ("commit", "hardware")
+ROUNDING = 1e-6
 
 
 class DamagedError(ValueError):
@@ -108,42 +106,52 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _checked(record: Record) -> Record:
     """The same record, if tables can be made of it."""
-    lost = [name for name in NEEDED if name not in record.result]
+    result = record.result
+    lost = [name for name in ("iou", *AMOUNTS, *PROVENANCE) if name not in result]
     if lost:
         raise DamagedError(f"the result lacks {', '.join(lost)}")
-    if not isinstance(record.result["iou"], dict) or not record.result["steps_per_epoch"]:
+    for name in AMOUNTS:
+        _check_between(result[name], 0, math.inf, f"{name} of the result")
+    if not isinstance(result["iou"], dict) or not result["steps_per_epoch"]:
         raise DamagedError("the result has no IoU by class, or no steps")
-    _check_metrics(record.result, "the result")
-    _check_shares(
-        {f"IoU/{name}": v for name, v in record.result["iou"].items() if v is not None},
-        "the result",
-    )
-    for metric in METRICS:
-        curve = record.curve(f"val_{metric}")
+    _check_metrics(result, "the result")
+    for name, share in result["iou"].items():
+        if share is not None:
+            _check_between(share, 0, 1, f"the IoU of {name}")
+    for name, scores in record.across.items():
+        _check_metrics(scores, f"the scores on {name}")
+    for quantity, highest in {**{f"val_{m}": 1.0 for m in METRICS}, "seconds": math.inf}.items():
+        curve = record.curve(quantity)
         if not curve:
-            raise DamagedError(f"the history has no val_{metric}")
+            raise DamagedError(f"the history has no {quantity}")
         for epoch, value in curve:
-            _check_shares({f"val_{metric}": value}, f"epoch {epoch + 1} of the history")
-    if not record.curve("seconds"):
-        raise DamagedError("the history has no seconds")
+            _check_between(value, 0, highest, f"{quantity} of epoch {epoch + 1}")
     return record
 
 
 def _check_metrics(scores: Mapping[str, Any], where: str) -> None:
-    _check_shares({name: scores.get(name) for name in METRICS}, where)
+    for metric in METRICS:
+        _check_between(scores.get(metric), 0, 1, f"{metric} of {where}")
 
 
-def _check_shares(values: Mapping[str, object], where: str) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise DamagedError(f"{name} is {value!r} in {where}, where only 0 to 1 is possible")
+def _check_between(value: object, lowest: float, highest: float, what: str) -> None:
+    if (
+        not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not lowest - ROUNDING <= value <= highest + ROUNDING
+    ):
+        raise DamagedError(f"{what} is {value!r}, which is impossible")
 
 
 def pack_records(records: Mapping[str, Record], path: Path) -> None:
     """Write records by name as one file, the same bytes for the same records."""
     text = "".join(f"{_line(name, record)}\n" for name, record in sorted(records.items()))
-    with atomic_write(path) as part:
-        part.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
+    with (
+        atomic_write(path) as part,
+        part.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as file,
+    ):
+        file.write(text.encode())
 
 
 def _line(name: str, record: Record) -> str:
@@ -260,7 +268,8 @@ def _unpacked(line: str, folder: Path) -> Record:
         entries = json.loads(line)
         recipe = Recipe.model_validate(entries["recipe"])
         history = _history(entries)
-        record = Record(folder, recipe, entries["result"], history, entries["across"])
+        return _checked(Record(folder, recipe, entries["result"], history, entries["across"]))
+    except DamagedError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"the packed line cannot be read: {error!r}") from None
-    return _checked(record)
