@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ import pytest
 import yaml
 from rich.console import Console
 
+from lix.cli.app import app
 from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
 from lix.streets import StreetPlan, write_streets
 from lix.study.definition import Study
-from lix.study.plan import plan
+from lix.study.plan import Job, plan
 from lix.study.schedule import run_study
 
 STUDY = Study.model_validate(
@@ -90,8 +92,28 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study.load(path)
 
 
+class Here:
+    """A training in this process, which need not import everything again."""
+
+    def __init__(self, job: Job) -> None:
+        _, _, _, *words = job.command()
+        with job.folder.log.open("w") as log, redirect_stdout(log), redirect_stderr(log):
+            app.meta(words, result_action="return_value")
+
+    def poll(self) -> int:
+        return 0
+
+    def terminate(self) -> None: ...
+
+    def wait(self) -> int:
+        return 0
+
+
 @pytest.fixture(scope="session")
 def real_output(real_study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
-    assert run_study(real_study, folder, workers=2, console=Console(quiet=True)) == {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lix.study.schedule.GpuPool", lambda _: Here)
+        patch.setattr("lix.study.schedule.POLL_SECONDS", 0.001)
+        assert run_study(real_study, folder, console=Console(quiet=True)) == {}
     return folder

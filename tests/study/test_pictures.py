@@ -71,7 +71,7 @@ def test_maps_are_of_the_logits(runs: dict[str, Record]) -> None:
     p = gallery.frame(0).logits(gallery.networks["LIX"]).softmax(0)
     entropy = -(p * p.log()).sum(0) / math.log(len(p))
     assert (found["LIX: c"][0] == heat(entropy.clamp(0, 1).numpy())).mean() > 0.99
-    with pytest.raises(ValueError, match="taught by a teacher"):
+    with pytest.raises(ValueError, match="learns from a teacher"):
         draw(Pictures(kind="maps", methods=("none",)), runs)
 
 

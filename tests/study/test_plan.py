@@ -155,7 +155,7 @@ def test_studies_share_equal_runs() -> None:
         ({"methods": ["kdd"]}, "Unknown method 'kdd'. Did you mean 'kd'"),
         ({"sedes": [1]}, "unknown entry 'sedes'. Did you mean 'seeds'"),
         ({"methods": [{"method": "kd", "option": {}}]}, "unknown entry .*'options'"),
-        ({"settings": {"optim": {"rl": 1}}}, "no recipe: unknown entry 'optim.rl'"),
+        ({"settings": {"optim": {"rl": 1}}}, "not a recipe: unknown entry 'optim.rl'"),
         ({"settings": {"output": "mine"}}, "settings: .*sets output itself; take it out"),
         ({"methods": [{"method": "kd", "settings": {"distill": {}}}]}, "sets distill itself"),
         ({"networks": None}, "networks: "),

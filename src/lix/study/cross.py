@@ -1,4 +1,4 @@
-"""Students tested on the data that they were not trained on: the matrix of a study."""
+"""Tests of students on the data that they were not trained on."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_across(study: Study) -> None:
         ValueError, OSError: two have not, or the data are not here.
     """
     data = {run.data: run.job.recipe.data for run in plan(study, Path())}
-    classes = {label: open_dataset(seen, "val").classes for label, seen in data.items()}
+    classes = {label: open_dataset(section, "val").classes for label, section in data.items()}
     for trained, tested in permutations(classes, 2):
         common_classes(classes[trained], classes[tested], _groups(study))
 
@@ -49,8 +49,8 @@ def evaluate_across(
     """Test finished students on the validation split of the data that they were not trained on.
 
     Their best checkpoints see it at their own size, and are scored on the classes in common (see
-    `Study.cross`). What is done, here or in a packed record, is
-    skipped; runs whose weights are not here are named.
+    `Study.cross`). What is done, here or in a packed record, is skipped; students whose weights
+    are missing are named.
     """
     tested = {name: record.across for name, record in (packed or {}).items()}
     untested = [
@@ -64,11 +64,11 @@ def evaluate_across(
     missing = [(run, data) for run, data in untested if run.job.usable]
     sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
     for done, (run, data) in enumerate(missing, start=1):
-        found = _test(study, run, sections[data], console)
-        write_text(run.cross_file(study, data), json.dumps(found, indent=1))
+        measured = _test(study, run, sections[data], console)
+        write_text(run.cross_file(study, data), json.dumps(measured, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
-            f"{data}: mIoU {100 * found['mIoU']:.1f} %",
+            f"{data}: mIoU {100 * measured['mIoU']:.1f} %",
             markup=False,
         )
     lost = list(dict.fromkeys(run.job.name for run, _ in untested if not run.job.usable))
@@ -83,10 +83,10 @@ def evaluate_across(
 def _test(study: Study, run: PlannedRun, data: Data, console: Console) -> dict[str, Any]:
     """Scores of a run on other data."""
     network, spec = load_network(run.job.recipe.output)
-    seen = data.model_copy(update={"size": spec.size})
-    dataset = open_readable(seen, "val", with_x=False, console=console)
+    section = data.model_copy(update={"size": spec.size})
+    dataset = open_readable(section, "val", with_x=False, console=console)
     common = common_classes(spec.classes, dataset.classes, _groups(study))
-    confusion = evaluate_common(network, evaluation_loader(seen, dataset, with_x=False), common)
+    confusion = evaluate_common(network, evaluation_loader(section, dataset, with_x=False), common)
     return scores(confusion).as_dict(common.names)
 
 
@@ -107,27 +107,27 @@ def crossed(results: Results) -> list[Crossed]:
     for one in results.runs:
         run = one.planned
         for data in results.study.data:
-            found = one.record.across.get(run.cross_key(results.study, data))
-            if found is not None:
+            elsewhere = one.record.across.get(run.cross_key(results.study, data))
+            if elsewhere is not None:
                 key = run.network, run.method, run.data, data
-                groups.setdefault(key, {})[run.seed] = found
+                groups.setdefault(key, {})[run.seed] = elsewhere
     return [
         Crossed(*key, {m: Score({seed: r[m] for seed, r in by_seed.items()}) for m in METRICS})
         for key, by_seed in groups.items()
     ]
 
 
-def cross_cells(study: Study, found: Sequence[Crossed]) -> dict[str, list[dict[str, str]]]:
+def cross_cells(study: Study, measured: Sequence[Crossed]) -> dict[str, list[dict[str, str]]]:
     """By heading: for each method its mIoU and p, by pair of training and test data.
 
     p is that of a paired t-test over seeds against the plain student.
     """
     plain = next((entry.name for entry in study.methods if entry.method == "none"), "")
-    scored = {(c.network, c.method, c.trained, c.tested): c.scores["mIoU"] for c in found}
+    scored = {(c.network, c.method, c.trained, c.tested): c.scores["mIoU"] for c in measured}
     tables: dict[str, list[dict[str, str]]] = {}
-    for network, method in dict.fromkeys((c.network, c.method) for c in found):
+    for network, method in dict.fromkeys((c.network, c.method) for c in measured):
         row = {"method": method}
-        for pair in dict.fromkeys((c.trained, c.tested) for c in found if c.network == network):
+        for pair in dict.fromkeys((c.trained, c.tested) for c in measured if c.network == network):
             own, base = (scored.get((network, label, *pair)) for label in (method, plain))
             place, p = " → ".join(pair), ""
             if own is not None and base is not None and method != plain:

@@ -14,7 +14,7 @@ from lix.runs.recipe import Section, explain_validation
 
 
 def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings of runs, without those that come from the other entries of a study."""
+    """Refuse settings of runs that other entries of a study set."""
     for key in ("output", "role", "distill"):
         if key in settings:
             raise ValueError(f"a study sets {key} itself; take it out of the settings")
@@ -33,7 +33,7 @@ def _listed(value: object) -> object:
 
 
 class Streets(Section):
-    """Procedural Streets that the study makes for itself where they are missing."""
+    """Procedural Streets that the study makes where they are missing."""
 
     images: int = Field(ge=2)
     val_images: int = Field(ge=1)
@@ -66,7 +66,7 @@ class Entry(Section):
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Name of the row in tables."""
         return self.label or self.method
 
 
@@ -87,12 +87,12 @@ class Study(Section):
     """The YAML file of a study."""
 
     base: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = ()
-    """Files beside this one whose entries it takes over; later ones win, its own most of all."""
+    """Files next to this one whose entries it takes over; later files win, this one over all."""
     name: str = Field(pattern=r"^\w[^/\\]*$")
     """Name of its folder."""
     title: str = ""
     settings: Settings = {}
-    """What all runs share, as in a recipe of `lix train`."""
+    """Settings that all runs share, as in a recipe of `lix train`."""
     data: dict[str, dict[str, Any]]
     """Label → the section `data` of its runs."""
     streets: dict[str, Streets] = {}
@@ -105,9 +105,9 @@ class Study(Section):
     teacher: Settings = {}
     """Other settings of the teachers, as in a recipe."""
     average_last: int = Field(default=5, ge=1)
-    """Evaluations at the end of a run whose mean is its result."""
+    """Number of evaluations at the end of a run whose mean is its result."""
     paper: Literal["I", "II", "III"] | None = None
-    """Table of the paper with the same set-up, shown beside the results."""
+    """Table of the paper with the same set-up, shown next to the results."""
     cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None
     """Test each student on the other data too, on the classes that both have: those with the
     `same` name, or common class → names."""
@@ -142,7 +142,7 @@ class Study(Section):
 
 
 def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """What a study's file says, over what its bases say; `null` takes out what a base names."""
+    """A study's entries over those of its bases; `null` takes out what a base names."""
     if not path.is_file():
         raise FileNotFoundError(
             f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
@@ -152,21 +152,23 @@ def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     try:
         own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     if not isinstance(own, dict):
         raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
             f"{path} holds no entries; write `name: …` and so on, a line each."
         )
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     bases = own.get("base") or []
     if not isinstance(bases, str | list):
         raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
             f"{path}: base names files, as in `base: [base/small.yaml]`."
         )
     for base in [bases] if isinstance(bases, str) else bases:
-        found = merge(found, _entries(path.parent / str(base), (*above, path)))
-    found = merge(found, own)
+        entries = merge(entries, _entries(path.parent / str(base), (*above, path)))
+    entries = merge(entries, own)
     for key in ("data", "networks", "streets"):
-        if isinstance(found.get(key), dict):
-            found[key] = {label: entry for label, entry in found[key].items() if entry is not None}
-    return found
+        if isinstance(entries.get(key), dict):
+            entries[key] = {
+                label: entry for label, entry in entries[key].items() if entry is not None
+            }
+    return entries

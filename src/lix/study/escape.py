@@ -11,7 +11,6 @@ LATEX = {
     "\\": r"\textbackslash{}",
     "±": r"$\pm$",
     "→": r"$\to$",
-    "×": r"$\times$",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "[": "{[}",  # after the end of a row it would begin an argument

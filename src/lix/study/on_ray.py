@@ -23,8 +23,8 @@ def connect(
 
     Args:
         address: of an existing cluster, such as `auto` or `ray://HOST:10001`; None: a local one.
-        console: where the cluster's size is said.
-        jobs: what is to run. Each takes the CPUs of its threads and loading processes and, where
+        console: where the cluster's size is shown.
+        jobs: all trainings. Each takes the CPUs of its threads and loading processes and, where
             the cluster has GPUs and its recipe may use them, as many as its recipe's devices.
 
     Returns:
@@ -60,7 +60,7 @@ def connect(
 
 
 def _needs(job: Job, cpus: int, gpus: int) -> dict[str, int]:
-    """What a training takes, at most what there is, so that it can start."""
+    """The CPUs and GPUs of a training, at most all of the cluster, so that it can start."""
     training = job.recipe.training
     on_gpu = training.accelerator != "cpu"
     wanted = training.devices * (training.threads + training.workers)
@@ -72,7 +72,7 @@ def _fit(there: int, needed: int) -> int:
 
 
 def _train(command: list[str], environment: dict[str, str], log: str) -> int:
-    """What a worker does."""
+    """Run a training on a worker."""
     with Path(log).open("ab") as file:
         done = subprocess.run(
             command,

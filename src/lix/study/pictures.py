@@ -1,4 +1,4 @@
-"""What the students of a study see: the paper's Figures 2, 3, 6 and 7, and maps of the logits."""
+"""Pictures of what networks predict: the paper's Figures 2, 3, 6 and 7, and maps of the logits."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Gallery:
         return read_frame(self.dataset, self.data, index)
 
     def spread(self, count: int) -> list[int]:
-        """Frames evenly over the split, chosen before any is seen."""
+        """Frames evenly over the split, chosen before any is looked at."""
         count = min(count, len(self.dataset))
         return [i * len(self.dataset) // count for i in range(count)]
 
@@ -146,13 +146,15 @@ def _frame_miou(frame: Frame, network: SegNetwork) -> float:
 
 def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
     """KL(T ‖ S) per pixel, β of its label where a method has one, and Eq. 6's c of the student."""
-    taught = {label: run for label, run in gallery.runs.items() if run.recipe.distill}
-    if not taught:
-        raise ValueError("No method to be shown was taught by a teacher.")
-    teachers = {label: _teacher(run) for label, run in taught.items()}
+    distilled = {label: run for label, run in gallery.runs.items() if run.recipe.distill}
+    if not distilled:
+        raise ValueError(
+            "None of the methods to show learns from a teacher; name another one in `pictures`."
+        )
+    teachers = {label: _teacher(run) for label, run in distilled.items()}
     methods = {
         label: load_method(run.recipe, gallery.networks[label], teachers[label])
-        for label, run in taught.items()
+        for label, run in distilled.items()
     }
     rows = []
     for index in gallery.spread(shown.frames):

@@ -27,8 +27,8 @@ IRRELEVANT_TO_RESULT = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that do not change a result, so that they do not make another run."""
 
 DEFAULTS = 1
-"""Raise it where a default of `Recipe` changes: a run is named by what differs from them, so that a
-new setting leaves the old names."""
+"""To be raised where a default of `Recipe` changes: a run is named by what differs from the
+defaults, so that a new setting leaves the old names."""
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,22 @@ class Job:
 
     @property
     def folder(self) -> RunFolder:
-        """Where the training puts its files."""
+        """Folder of the training's files."""
         return RunFolder(self.recipe.output)
 
     @property
     def finished(self) -> bool:
+        """Whether there is a result."""
         return self.packed or self.folder.finished
 
     @property
     def usable(self) -> bool:
-        """Whether others can learn from it: a result that was kept without weights cannot."""
+        """Whether students can learn from it: that needs weights, not only a result."""
         return self.folder.usable
 
     @property
     def epochs_done(self) -> int:
+        """Number of epochs in the history."""
         return epochs_done(self.folder.history)
 
     def command(self) -> list[str]:
@@ -93,7 +95,7 @@ class PlannedRun:
         return f"{file_name(data)}-{key}"
 
     def cross_file(self, study: Study, data: str) -> Path:
-        """Where its scores on other data are kept."""
+        """File of its scores on other data."""
         return self.job.recipe.output / CROSS.format(self.cross_key(study, data))
 
 
@@ -108,7 +110,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
         packed: names of the runs that are done and whose folders may be gone.
 
     Raises:
-        ValueError: settings that are no recipe.
+        ValueError: settings that are not a recipe.
     """
     runs: list[PlannedRun] = []
     teachers: dict[tuple[str, str], Job] = {}
@@ -148,7 +150,7 @@ def _recipe(settings: Mapping[str, Any]) -> Recipe:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         raise ValueError(
-            f"The study's settings are no recipe: {explain_validation(error)}"
+            f"The study's settings are not a recipe: {explain_validation(error)}"
         ) from None
 
 
@@ -164,19 +166,19 @@ def _resolved_options(
     """All options of a method, so that another default makes another run."""
     cls: Any = find("methods", method).load()
     parameters = inspect.signature(cls).parameters.values()
-    found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
-    found = merge(merge(found, cls.presets.get(preset, {})), options)
+    resolved = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    resolved = merge(merge(resolved, cls.presets.get(preset, {})), options)
     parts = entries("methods")
     return {
-        k: _resolved_options(k, None, v or {})
-        if k in parts and isinstance(v, Mapping | None)
-        else v
-        for k, v in found.items()
+        name: _resolved_options(name, None, value or {})
+        if name in parts and isinstance(value, Mapping | None)
+        else value
+        for name, value in resolved.items()
     }
 
 
 def _described(path: Path) -> object:
-    """What a description of data says; a wrong one is the training's to refuse."""
+    """The entries of a description of data; the training refuses a wrong one."""
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
@@ -184,25 +186,25 @@ def _described(path: Path) -> object:
 
 
 def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
-    """Hash of all settings that a result depends on; the teacher counts by its own.
+    """Hash of all settings that a result depends on; a teacher is in it by its own hash.
 
     >>> run_name(Recipe()) == run_name(Recipe(output="elsewhere"))
     True
     """
-    kept = recipe.model_dump(
+    settings = recipe.model_dump(
         mode="json",
         exclude={"output": True, "training": IRRELEVANT_TO_RESULT, "data": {"cache"}},
         exclude_defaults=True,
     )
-    kept = {section: chosen for section, chosen in kept.items() if chosen != {}}
-    kept["defaults"] = DEFAULTS
+    settings = {section: chosen for section, chosen in settings.items() if chosen != {}}
+    settings["defaults"] = DEFAULTS
     if recipe.data.root is not None and recipe.data.root.is_file():
-        kept["data"]["described"] = _described(recipe.data.root)
+        settings["data"]["described"] = _described(recipe.data.root)
     if recipe.distill and teacher is not None:
         distill = recipe.distill
-        kept["distill"]["teacher"] = teacher.name
-        kept["distill"]["options"] = _resolved_options(
+        settings["distill"]["teacher"] = teacher.name
+        settings["distill"]["options"] = _resolved_options(
             distill.method, distill.preset, distill.options
         )
-    text = json.dumps(kept, sort_keys=True, default=str)
+    text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

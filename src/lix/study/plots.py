@@ -61,10 +61,10 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
         if study.sweep and (swept := sweep(group, study.sweep)):
             files += _save(swept, folder, f"{place}-{file_name(study.sweep)}")
         for quantity, label in WATCHED.items():
-            found = curves(group.runs, quantity)
-            if found:
+            panels = curves(group.runs, quantity)
+            if panels:
                 name = f"{place}-{quantity.strip('_')}"
-                files += _save(over_epochs(found, label), folder, name)
+                files += _save(over_epochs(panels, label), folder, name)
         first: dict[str, Record] = {}
         for one in group.runs:
             first.setdefault(one.planned.method, one.record)
@@ -155,16 +155,16 @@ def curves(runs: Sequence[CompletedRun], quantity: str) -> dict[str, dict[str, C
     }
 
 
-def over_epochs(found: Mapping[str, Mapping[str, Curve]], label: str) -> Figure:
+def over_epochs(panels: Mapping[str, Mapping[str, Curve]], label: str) -> Figure:
     """Means as lines, the range over seeds as bands; a panel for each map, raw ones below."""
-    rows = 2 if any(panel.startswith(RAW) for panel in found) else 1
-    columns = -(-len(found) // rows)
+    rows = 2 if any(panel.startswith(RAW) for panel in panels) else 1
+    columns = -(-len(panels) // rows)
     figure = Figure(figsize=(4.6 + 2.6 * columns, 4.0 if rows == 1 else 5.6), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     styles: dict[str, tuple[str, str]] = {}
-    for method in (method for methods in found.values() for method in methods):
+    for method in (method for methods in panels.values() for method in methods):
         styles.setdefault(method, STYLES[len(styles) % len(STYLES)])
-    for axes, (panel, methods) in zip(grid.flat, found.items(), strict=False):
+    for axes, (panel, methods) in zip(grid.flat, panels.items(), strict=False):
         for method, curve in methods.items():
             _line(axes, curve, method, *styles[method])
         raw = panel.startswith(RAW)

@@ -1,4 +1,4 @@
-"""What finished runs leave without their weights: read from their folders, or packed in one file.
+"""Finished runs without their weights: read from their folders, or packed in one file.
 
 `RUNS/STUDY/runs.jsonl.gz` has a line of JSON for each run of a study, sorted by name. Its
 `history` has a list for each quantity, one value an epoch, null where there is none; values are
@@ -27,15 +27,13 @@ from lix.runs.recipe import Recipe
 PACKED = "runs.jsonl.gz"
 CROSS = "cross-{}.json"
 """File of a run folder with the scores on other data."""
-NEEDED = (
-    *("iou", "seconds", "steps_per_epoch", "peak_memory_mb"),
-    *("parameters", "commit", "hardware"),
-)
-"""Entries of `result.json` that tables read, beside the metrics."""
+AMOUNTS = ("seconds", "steps_per_epoch", "peak_memory_mb", "parameters")
+PROVENANCE = ("commit", "hardware")
+ROUNDING = 1e-6
 
 
 class DamagedError(ValueError):
-    """What a run left cannot be read, or holds values that cannot be."""
+    """A run whose files cannot be read or hold impossible values."""
 
 
 @dataclass(frozen=True)
@@ -88,61 +86,72 @@ def read_across(folder: Path) -> dict[str, dict[str, Any]]:
         DamagedError: a file is damaged or holds impossible values.
     """
     before, after = CROSS.split("{}")
-    found = {}
+    scores_by_file = {}
     for path in sorted(folder.glob(CROSS.format("*"))):
-        found[path.name.removeprefix(before).removesuffix(after)] = scores = _json(path)
+        scores = _json(path)
         _check_metrics(scores, str(path))
-    return found
+        scores_by_file[path.name.removeprefix(before).removesuffix(after)] = scores
+    return scores_by_file
 
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        entries = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedError(f"{path} is not JSON ({error})") from None
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise DamagedError(f"{path} holds no entries")
-    return found
+    return entries
 
 
 def _checked(record: Record) -> Record:
     """The same record, if tables can be made of it."""
-    lost = [name for name in NEEDED if name not in record.result]
+    result = record.result
+    lost = [name for name in ("iou", *AMOUNTS, *PROVENANCE) if name not in result]
     if lost:
         raise DamagedError(f"the result lacks {', '.join(lost)}")
-    if not isinstance(record.result["iou"], dict) or not record.result["steps_per_epoch"]:
+    for name in AMOUNTS:
+        _check_between(result[name], 0, math.inf, f"{name} of the result")
+    if not isinstance(result["iou"], dict) or not result["steps_per_epoch"]:
         raise DamagedError("the result has no IoU by class, or no steps")
-    _check_metrics(record.result, "the result")
-    _check_shares(
-        {f"IoU/{name}": v for name, v in record.result["iou"].items() if v is not None},
-        "the result",
-    )
-    for metric in METRICS:
-        curve = record.curve(f"val_{metric}")
+    _check_metrics(result, "the result")
+    for name, share in result["iou"].items():
+        if share is not None:
+            _check_between(share, 0, 1, f"the IoU of {name}")
+    for name, scores in record.across.items():
+        _check_metrics(scores, f"the scores on {name}")
+    for quantity, highest in {**{f"val_{m}": 1.0 for m in METRICS}, "seconds": math.inf}.items():
+        curve = record.curve(quantity)
         if not curve:
-            raise DamagedError(f"the history has no val_{metric}")
+            raise DamagedError(f"the history has no {quantity}")
         for epoch, value in curve:
-            _check_shares({f"val_{metric}": value}, f"epoch {epoch + 1} of the history")
-    if not record.curve("seconds"):
-        raise DamagedError("the history has no seconds")
+            _check_between(value, 0, highest, f"{quantity} of epoch {epoch + 1}")
     return record
 
 
 def _check_metrics(scores: Mapping[str, Any], where: str) -> None:
-    _check_shares({name: scores.get(name) for name in METRICS}, where)
+    for metric in METRICS:
+        _check_between(scores.get(metric), 0, 1, f"{metric} of {where}")
 
 
-def _check_shares(values: Mapping[str, object], where: str) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int | float) or not 0 <= value <= 1:
-            raise DamagedError(f"{name} is {value!r} in {where}, where only 0 to 1 is possible")
+def _check_between(value: object, lowest: float, highest: float, what: str) -> None:
+    if (
+        not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or not lowest - ROUNDING <= value <= highest + ROUNDING
+    ):
+        raise DamagedError(f"{what} is {value!r}, which is impossible")
 
 
 def pack_records(records: Mapping[str, Record], path: Path) -> None:
     """Write records by name as one file, the same bytes for the same records."""
     text = "".join(f"{_line(name, record)}\n" for name, record in sorted(records.items()))
-    with atomic_write(path) as part:
-        part.write_bytes(gzip.compress(text.encode(), compresslevel=9, mtime=0))
+    with (
+        atomic_write(path) as part,
+        part.open("wb") as raw,
+        gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as file,
+    ):
+        file.write(text.encode())
 
 
 def _line(name: str, record: Record) -> str:
@@ -231,20 +240,20 @@ def read_packed(
     Returns:
         Records by name, and sentences about what is damaged by run or file.
     """
-    found: dict[str, Record] = {}
+    records: dict[str, Record] = {}
     damaged: dict[str, str] = {}
     own = output / study / PACKED
     for path in sorted(output.glob(f"*/{PACKED}"), key=lambda path: (path != own, path)):
         try:
             for name, line in _lines(path):
-                if name in names and name not in found:
+                if name in names and name not in records:
                     try:
-                        found[name] = _unpacked(line, output / "runs" / name)
+                        records[name] = _unpacked(line, output / "runs" / name)
                     except DamagedError as error:
                         damaged[name] = f"{error} (in {path})"
         except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # noqa: PERF203
             damaged[str(path)] = f"the file ends or breaks too early ({error})"
-    return found, {name: why for name, why in damaged.items() if name not in found}
+    return records, {name: why for name, why in damaged.items() if name not in records}
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -259,7 +268,8 @@ def _unpacked(line: str, folder: Path) -> Record:
         entries = json.loads(line)
         recipe = Recipe.model_validate(entries["recipe"])
         history = _history(entries)
-        record = Record(folder, recipe, entries["result"], history, entries["across"])
+        return _checked(Record(folder, recipe, entries["result"], history, entries["across"]))
+    except DamagedError:
+        raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedError(f"the packed line cannot be read: {error!r}") from None
-    return _checked(record)

@@ -29,7 +29,7 @@ from lix.study.records import read_packed
 POLL_SECONDS = 0.5
 
 Shard = tuple[int, int]
-"""Which part of how many, from 1."""
+"""Number of a part, from 1, and number of parts."""
 
 
 def run_study(
@@ -50,15 +50,15 @@ def run_study(
         workers: trainings at a time on this machine, spread over its GPUs.
         engine: `local`, or `ray` for a Ray cluster that sees the same files.
         address: of an existing Ray cluster; default: a local one.
-        shard: run the i-th of n parts alone; a part waits for teachers that another one trains.
-        console: where progress goes; default stderr.
+        shard: run only the i-th of n parts; it waits for teachers that another part trains.
+        console: where progress is shown; default: stderr.
 
     Returns:
         Sentences about the runs that failed, by run name.
 
     Raises:
-        ValueError: settings that are no recipe, a shard out of range, or data to be crossed that
-            have no classes in common.
+        ValueError: settings that are not a recipe, a shard out of range, or data sets to
+            test across that have no classes in common.
         ModuleNotFoundError: Ray is missing.
         KeyboardInterrupt: interrupted; the same call goes on.
     """
@@ -79,24 +79,24 @@ def run_study(
         from lix.study.on_ray import connect
 
         start, workers = connect(address, console, jobs)
-    mine = {job.name for job in jobs[part - 1 :: parts]}
+    own = {job.name for job in jobs[part - 1 :: parts]}
     failed = run_jobs(
         jobs,
         workers=workers,
         progress=StudyProgress(runs, console),
-        mine=mine,
+        own=own,
         start=start,
     )
     if study.cross is not None:
         torch.set_num_threads(1)
-        evaluate_across(study, [run for run in runs if run.job.name in mine], console, packed)
+        evaluate_across(study, [run for run in runs if run.job.name in own], console, packed)
     return failed
 
 
 def _make_streets(study: Study, console: Console, workers: int) -> None:
     """Write the Procedural Streets that a study asks for, where they are missing."""
     for folder, streets in study.streets.items():
-        console.print(f"Procedural Streets in {folder}")
+        console.print(f"Procedural Streets in {folder}", markup=False)
         images = streets.images + streets.val_images
         wanted = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
         write_streets(Path(folder), wanted, cameras=(0,), workers=workers)
@@ -119,7 +119,7 @@ def run_jobs(
     *,
     workers: int,
     progress: StudyProgress,
-    mine: Container[str] | None = None,
+    own: Container[str] | None = None,
     start: Callable[[Job], Process] = start_here,
 ) -> dict[str, str]:
     """Run all jobs that are not finished, `workers` at a time, in order where `needs` allows.
@@ -127,12 +127,12 @@ def run_jobs(
     A job that fails does not stop the others; why it failed is written into its `error.txt`.
 
     Args:
-        jobs: what is to be done.
-        workers: so many at a time.
-        progress: shows how far they are.
-        mine: names of the jobs to run here; the others are waited for where they are needed, as
+        jobs: all trainings.
+        workers: number of trainings at a time.
+        progress: display of how far they are.
+        own: names of the jobs to run here; the others are waited for where they are needed, as
             are those that another study trains.
-        start: how a job is started.
+        start: function that starts a job.
 
     Returns:
         Sentences about the jobs that failed, by name.
@@ -140,17 +140,17 @@ def run_jobs(
     Raises:
         KeyboardInterrupt: interrupted; the trainings that run are stopped and can be resumed.
     """
-    own = [job for job in jobs if mine is None or job.name in mine]
+    own_jobs = [job for job in jobs if own is None or job.name in own]
     running: dict[str, Process] = {}
     failed: dict[str, str] = {}
     ended: set[str] = set()
-    others, started = [job for job in jobs if job not in own], time.time()
+    others, started = [job for job in jobs if job not in own_jobs], time.time()
 
     with progress, _stoppable():
         try:
             while True:
                 done = ended | _done(jobs) - running.keys()
-                waiting = [job for job in own if job.name not in done | failed.keys()]
+                waiting = [job for job in own_jobs if job.name not in done | failed.keys()]
                 if not waiting:
                     break
                 ready = (job for job in waiting if job.name not in running and _free(job, done))
@@ -161,7 +161,7 @@ def run_jobs(
                     progress.waits({_obstacle(job, done) for job in waiting})
                 time.sleep(POLL_SECONDS)
                 lost = _failed(others, started, failed)
-                for job, failure in _endings(own, running, failed, lost):
+                for job, failure in _endings(own_jobs, running, failed, lost):
                     progress.ended(job, failure)
                     if failure is None:
                         ended.add(job.name)
@@ -173,7 +173,7 @@ def run_jobs(
 
 
 def _free(job: Job, done: Collection[str]) -> bool:
-    """Whether its teacher is there and no other study trains it."""
+    """Whether a job's teacher is there and no other study trains it."""
     return (job.needs is None or job.needs in done) and not is_locked(job.recipe.output)
 
 
@@ -183,7 +183,7 @@ def _endings(
     failed: Container[str],
     lost: Container[str | None],
 ) -> Iterator[tuple[Job, str | None]]:
-    """Take what ended out of `running`; with a sentence where it failed or cannot start."""
+    """Take ended jobs out of `running`; with a sentence where one failed or cannot start."""
     for job in jobs:
         if job.name in running and (code := running[job.name].poll()) is not None:
             del running[job.name]
@@ -231,8 +231,8 @@ def _stoppable() -> Iterator[None]:
 
 def _done(jobs: Sequence[Job]) -> set[str]:
     """Names of the jobs that have ended; a teacher whose students have not must have weights."""
-    taught = {job.needs for job in jobs if not job.finished}
-    return {job.name for job in jobs if (job.usable if job.name in taught else job.finished)}
+    teachers = {job.needs for job in jobs if not job.finished}
+    return {job.name for job in jobs if (job.usable if job.name in teachers else job.finished)}
 
 
 def _failure(job: Job, code: int) -> str | None:
