@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import cache
 
 import pytest
 import torch
@@ -23,9 +24,15 @@ def smallest(name: str, x_channels: int):
     return build_network(name, K, x_channels, **entries("networks")[name].load().smallest)
 
 
-def batch(name: str, x_channels: int, size_in_divisors: tuple[int, int] = (2, 3)):
-    network = smallest(name, x_channels).eval()
-    h, w = (n * network.size_divisor for n in size_in_divisors)
+@cache
+def built(name: str, x_channels: int):
+    """A network that tests share and do not change."""
+    return smallest(name, x_channels).eval()
+
+
+def batch(name: str, x_channels: int):
+    network = built(name, x_channels)
+    h, w = 2 * network.size_divisor, 3 * network.size_divisor
     x = torch.rand(2, x_channels, h, w) if x_channels else None
     return network, torch.rand(2, 3, h, w), x
 
@@ -47,7 +54,8 @@ def test_logits_and_features_have_the_declared_shapes(name: str, x_channels: int
 @pytest.mark.parametrize("x_channels", [0, 1])
 def test_every_parameter_is_trained(name: str, x_channels: int) -> None:
     network, image, x = batch(name, x_channels)
-    network.train()(image, x).logits.square().sum().backward()
+    network = copy.deepcopy(network).train()
+    network(image, x).logits.square().sum().backward()
     assert all(p.grad is not None for p in network.parameters())
 
 
@@ -83,6 +91,7 @@ def test_deepcopy_and_state_dict_give_the_same_network(name: str) -> None:
     torch.testing.assert_close(twin(image, x).logits, expected)
 
 
+@pytest.mark.slow
 def test_exports_as_one_graph(name: str) -> None:
     network, image, _ = batch(name, 0)
     program = torch.export.export(network, (image,))

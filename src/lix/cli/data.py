@@ -84,18 +84,18 @@ def depth(
     from lix.tools.depth import build_engine, make_depth
 
     options = {"model": model, "download": download or None, "threads": threads}
-    made_by = build_engine(engine, max_disparity=max_disparity, fill=fill, **options)
+    chosen_engine = build_engine(engine, max_disparity=max_disparity, fill=fill, **options)
     with Progress(transient=True) as bars:
         task = bars.add_task(engine, total=None)
-        made = make_depth(
+        report = make_depth(
             root,
-            made_by,
+            chosen_engine,
             left=left,
             right=right,
             output=output,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
-    print(made)
+    print(report)
 
 
 @data_app.command
@@ -169,8 +169,8 @@ def split(
     from lix.tools.recognise import recognise
     from lix.tools.split import frames_of, how_to_use, write_lists
 
-    found = recognise(path, name)
-    names, sequence = frames_of(found, path, Data(options=options).options)
+    recognised = recognise(path, name)
+    names, sequence = frames_of(recognised, path, Data(options=options).options)
     parts = split_names(names, val_share, sequence=sequence, salt=salt)
     write_lists(output, *parts, force=force)
     for part, frames in zip(("train", "val"), parts, strict=True):
@@ -184,4 +184,4 @@ def split(
             "No sequences recognised in the file names: if the frames come from one video, "
             "neighbouring frames may end up in both splits."
         )
-    print(f"To use them {how_to_use(found, path, output)}.")
+    print(f"To use them {how_to_use(recognised, path, output)}.")

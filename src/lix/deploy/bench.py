@@ -53,8 +53,8 @@ class BenchReport:
     def table(self, title: str) -> Table:
         """Table of all measurements for the terminal."""
         height, width = self.size
-        seen = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
-        table = Table(title, seen)
+        size_and_runs = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
+        table = Table(title, size_and_runs)
         table.add_row("engine", f"{self.engine} on {self.device}")
         table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
         table.add_row("latency, 95 %", f"{1000 * self.percentile_95:.1f} ms")

@@ -204,10 +204,10 @@ def _compare(
     for batch, height, width in shapes:
         image = torch.rand(batch, 3, height, width, generator=generator)
         expected = model(image)
-        found = torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0])
-        differences.append((found - expected).abs().max())
+        actual = torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0])
+        differences.append((actual - expected).abs().max())
         scales.append(expected.abs().max())
-        best, chosen = expected.max(dim=1), found.argmax(dim=1)
+        best, chosen = expected.max(dim=1), actual.argmax(dim=1)
         agreeing.append((chosen == best.indices).flatten())
         margins.append((best.values - expected.gather(1, chosen[:, None])[:, 0]).flatten())
     scale, same = torch.stack(scales).max(), torch.cat(agreeing)

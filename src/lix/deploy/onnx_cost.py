@@ -58,10 +58,10 @@ def _put_out_shapes(graph: Any, names: Sequence[str]) -> None:
 
 
 def _macs(node: Any, shapes: Mapping[str, Any]) -> int:
-    given, weight = (shapes[name].tolist() for name in node.input[:2])
-    made = shapes[node.output[0]].tolist()
+    inputs, weight = (shapes[name].tolist() for name in node.input[:2])
+    outputs = shapes[node.output[0]].tolist()
     if node.op_type == "Conv":
-        return prod(made) * prod(weight[1:])
+        return prod(outputs) * prod(weight[1:])
     if node.op_type == "ConvTranspose":
-        return prod(given) * prod(weight[1:])
-    return prod(made) * given[-1]
+        return prod(inputs) * prod(weight[1:])
+    return prod(outputs) * inputs[-1]

@@ -46,11 +46,11 @@ class QuantisationReport:
     """Sentence on why the data cannot be read."""
 
     def __str__(self) -> str:
-        made = f"{self.path}: int8, calibrated on {self.images} images; "
+        text = f"{self.path}: int8, calibrated on {self.images} images; "
         if self.before is None or self.after is None:
-            return f"{made}its loss of mIoU is unknown. {self.why_unknown}"
+            return f"{text}its loss of mIoU is unknown. {self.why_unknown}"
         return (
-            f"{made}mIoU on the validation split {100 * self.after:.2f} %, in PyTorch "
+            f"{text}mIoU on the validation split {100 * self.after:.2f} %, in PyTorch "
             f"{100 * self.before:.2f} % ({100 * (self.after - self.before):+.2f} points)"
         )
 

@@ -30,10 +30,10 @@ def evaluate(
         batches: dicts with `image`, `target` and, for a teacher, `x`.
         accelerator: `cpu`, or `auto` for the accelerator that torch finds.
     """
-    found = None
+    chosen = None
     if accelerator != "cpu":
-        found = torch.accelerator.current_accelerator(check_available=True)
-    device, home = found or torch.device("cpu"), next(network.parameters()).device
+        chosen = torch.accelerator.current_accelerator(check_available=True)
+    device, home = chosen or torch.device("cpu"), next(network.parameters()).device
     counter = confusion_matrix(network.num_classes, sync_on_compute=False).to(device)
     was_training = network.training
     network.to(device).eval()

@@ -63,17 +63,17 @@ def common_classes(
     ]
     if doubled:
         raise ValueError(f"The class {doubled[0]!r} is in two common classes; leave it in one.")
-    found = [
+    common = [
         (name, *(_places(side, members[name]) for side in (of_network, of_data)))
         for name in members
     ]
-    found = [(name, ours, theirs) for name, ours, theirs in found if ours and theirs]
-    if len(found) < 2:
+    common = [(name, ours, theirs) for name, ours, theirs in common if ours and theirs]
+    if len(common) < 2:
         raise ValueError(
             f"The network knows {', '.join(of_network)}, the data have {', '.join(of_data)}: fewer "
             "than two classes in common; say which belong together."
         )
-    return Common(*map(tuple, zip(*found, strict=True)))
+    return Common(*map(tuple, zip(*common, strict=True)))
 
 
 def _places(names: Sequence[str], members: set[str]) -> tuple[int, ...]:

@@ -51,8 +51,8 @@ def claim(root: Path, plan: StreetPlan) -> None:
     """
     record = root / RECORD
     if record.exists():
-        found = json.loads(record.read_text())
-        other = [f"{k} {found.get(k)!r}" for k, v in plan.record().items() if found.get(k) != v]
+        stored = json.loads(record.read_text())
+        other = [f"{k} {stored.get(k)!r}" for k, v in plan.record().items() if stored.get(k) != v]
         if other:
             raise ValueError(
                 f"{root} holds other streets ({', '.join(other)}); choose another folder, "

@@ -42,14 +42,14 @@ def cast(scene: Scene, road: Road, camera: Camera) -> Hits:
     starts = np.einsum("sij,sj->si", scene.to_unit, camera.origin - scene.centre)
     bases = np.einsum("kj,sij->ski", camera.ray_basis, scene.to_unit)
     for i in np.argsort(nearest).tolist():
-        seen = depth[windows[i]]
-        if seen.size == 0 or seen.max() <= nearest[i]:
+        buffer = depth[windows[i]]
+        if buffer.size == 0 or buffer.max() <= nearest[i]:
             continue
-        found = _first_hit(scene, i, starts[i], bases[i], windows[i])
-        closer = found < seen
+        entry = _first_hit(scene, i, starts[i], bases[i], windows[i])
+        closer = entry < buffer
         if scene.solids[i].ragged:
-            closer &= _is_leafy(scene, i, camera, found, closer, windows[i])
-        seen[closer] = found[closer]
+            closer &= _is_leafy(scene, i, camera, entry, closer, windows[i])
+        buffer[closer] = entry[closer]
         index[windows[i]][closer] = i
     return Hits(depth, index)
 

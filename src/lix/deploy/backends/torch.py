@@ -60,7 +60,7 @@ def torch_student(
         spec: description of the network.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
     """
-    found = torch.accelerator.current_accelerator(check_available=True)
-    chosen = torch.device(device or found or "cpu")
-    network = network.eval().to(chosen)
-    return Student("torch", lambda batch: network(batch).logits, spec, network.size_divisor, chosen)
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    where = torch.device(device or accelerator or "cpu")
+    network = network.eval().to(where)
+    return Student("torch", lambda batch: network(batch).logits, spec, network.size_divisor, where)

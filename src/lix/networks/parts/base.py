@@ -108,5 +108,5 @@ class SegNetwork(nn.Module):
             raise TypeError(f"features is a sequence of names, as in ({features!r},).")
         unknown = [f for f in features if f not in self.feature_specs]
         if unknown:
-            known = ", ".join(self.feature_specs)
-            raise ValueError(f"{name} has no feature {unknown[0]!r}; it has {known}.")
+            names = ", ".join(self.feature_specs)
+            raise ValueError(f"{name} has no feature {unknown[0]!r}; it has {names}.")

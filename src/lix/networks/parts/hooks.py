@@ -87,8 +87,8 @@ def find_submodule(module: nn.Module, place: str) -> nn.Module:
     if path not in names:
         near = difflib.get_close_matches(path, names, n=3)
         hint = f"; did you mean {', '.join(map(repr, near))}?" if near else "."
-        known = ", ".join(name for name in names if "." not in name)
-        raise ValueError(f"The module has no {path!r}{hint} Its children are {known}.")
+        children = ", ".join(name for name in names if "." not in name)
+        raise ValueError(f"The module has no {path!r}{hint} Its children are {children}.")
     return module.get_submodule(path)
 
 

@@ -46,10 +46,10 @@ class NestedDecoder(nn.Module):
         self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
         for j in range(1, self.levels):
             for i in range(1, self.levels - j + 1):
-                here, below = widths[i - 1], widths[i]
-                self.ups[f"{i}_{j}"] = conv_block(below, here)
+                width, coarser = widths[i - 1], widths[i]
+                self.ups[f"{i}_{j}"] = conv_block(coarser, width)
                 self.nodes[f"{i}_{j}"] = nn.Sequential(
-                    conv_block(here * (j + 1), here), conv_block(here, here)
+                    conv_block(width * (j + 1), width), conv_block(width, width)
                 )
         self.head: nn.Module = (
             conv_block(widths[0], num_classes)

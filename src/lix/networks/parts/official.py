@@ -60,17 +60,17 @@ def load_official(network: SegNetwork, path: Path | str) -> Loaded:
     if rename is None:
         known = " and ".join(cls.__name__ for cls in RULES)
         raise ValueError(f"Official checkpoints are known for {known} only.")
-    found = {rename(name): value for name, value in read_weights(Path(path)).items()}
-    wanted = network.state_dict()
-    same = {k for k, v in wanted.items() if k in found and found[k].shape == v.shape}
+    stored = {rename(name): value for name, value in read_weights(Path(path)).items()}
+    own = network.state_dict()
+    same = {k for k, v in own.items() if k in stored and stored[k].shape == v.shape}
     if not same:
         raise ValueError(f"Nothing in {path} fits {type(network).__name__}; check the file.")
-    network.load_state_dict({k: found[k] for k in same}, strict=False)
+    network.load_state_dict({k: stored[k] for k in same}, strict=False)
     return Loaded(
-        matched=tuple(k for k in wanted if k in same),
-        missing=tuple(k for k in wanted if k not in found and not k.endswith(COUNTER)),
-        other_shape=tuple(k for k in wanted if k in found and k not in same),
-        unused=tuple(k for k in found if k not in wanted),
+        matched=tuple(k for k in own if k in same),
+        missing=tuple(k for k in own if k not in stored and not k.endswith(COUNTER)),
+        other_shape=tuple(k for k in own if k in stored and k not in same),
+        unused=tuple(k for k in stored if k not in own),
     )
 
 
@@ -79,33 +79,33 @@ def _mfnet(name: str) -> str:
     name = re.sub(r"\.conv\.(?=weight|bias)", ".0.", name)
     name = re.sub(r"\.bn\.", ".1.", name)
     name = re.sub(r"^decode1\.", "head.", name)
-    found = re.match(r"conv(\d)(?:_(\d))?_(rgb|inf)\.(?:conv(\d)_(left|right)\.)?", name)
-    if not found:
+    match = re.match(r"conv(\d)(?:_(\d))?_(rgb|inf)\.(?:conv(\d)_(left|right)\.)?", name)
+    if not match:
         return name
-    stage, block, stream, pair, side = found.groups()
+    stage, block, stream, pair, side = match.groups()
     place = f"{'rgb' if stream == 'rgb' else 'x'}_encoder.stages.{int(stage) - 1}."
     if block:
         place += f"{int(block) - 1}."
     if pair:
         place += f"{'plain' if side == 'left' else 'dilated'}.{int(pair) - 1}."
-    return place + name[found.end() :]
+    return place + name[match.end() :]
 
 
 def _sne_roadseg(name: str) -> str:
     """`up3_1.bn1.bias` → `decoder.ups.2_2.1.bias`, `encoder_another_layer2.0` → `x_encoder…`."""
-    if found := re.match(r"encoder_(rgb|another)_(conv1|bn1|layer\d)\.", name):
-        stream, part = found.groups()
+    if match := re.match(r"encoder_(rgb|another)_(conv1|bn1|layer\d)\.", name):
+        stream, part = match.groups()
         level = {"conv1": "0.0", "bn1": "0.1", "layer1": "1.1"}.get(part) or part[-1]
         encoder = "rgb_encoder" if stream == "rgb" else "x_encoder"
-        return f"{encoder}.stages.{level}.{name[found.end() :]}"
-    if found := re.match(r"conv(\d)_(\d)\.(conv|bn)(\d)\.", name):
-        i, j, layer, which = found.groups()
+        return f"{encoder}.stages.{level}.{name[match.end() :]}"
+    if match := re.match(r"conv(\d)_(\d)\.(conv|bn)(\d)\.", name):
+        i, j, layer, which = match.groups()
         inner = f"{int(which) - 1}.{'0' if layer == 'conv' else '1'}"
-        return f"decoder.nodes.{i}_{j}.{inner}.{name[found.end() :]}"
-    if found := re.match(r"(?:up(\d)_(\d)|final)\.(conv|bn)1\.", name):
-        below, j, layer = found.groups()
+        return f"decoder.nodes.{i}_{j}.{inner}.{name[match.end() :]}"
+    if match := re.match(r"(?:up(\d)_(\d)|final)\.(conv|bn)1\.", name):
+        below, j, layer = match.groups()
         place = f"ups.{int(below) - 1}_{int(j) + 1}" if below else "head"
-        return f"decoder.{place}.{'0' if layer == 'conv' else '1'}.{name[found.end() :]}"
+        return f"decoder.{place}.{'0' if layer == 'conv' else '1'}.{name[match.end() :]}"
     return name
 
 

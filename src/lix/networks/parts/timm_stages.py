@@ -80,7 +80,7 @@ class TimmStages(nn.Module):
             ) from None
         finally:
             self.trunk.train(training)
-        found = []
+        channels_last = []
         for f, channels, stride in zip(maps, self.widths, self.strides, strict=True):
             size = (height // stride, width // stride)
             if tuple(f.shape) not in ((1, channels, *size), (1, *size, channels)):
@@ -88,8 +88,8 @@ class TimmStages(nn.Module):
                     f"{backbone} of timm gives a map of {tuple(f.shape)} where {channels} channels "
                     f"of {size} are declared; choose another backbone, such as resnet18."
                 )
-            found.append(tuple(f.shape) != (1, channels, *size))
-        return tuple(found)
+            channels_last.append(tuple(f.shape) != (1, channels, *size))
+        return tuple(channels_last)
 
     def _load(self, backbone: str, inputs: int, file: Path) -> None:
         """Fill the trunk; timm's cut models spell `stages.0` as `stages_0` or `model.stages.0`."""
@@ -97,9 +97,9 @@ class TimmStages(nn.Module):
         own = {_flat(name.removeprefix("model.")): name for name in self.trunk.state_dict()}
         required = {flat: self.trunk.state_dict()[name] for flat, name in own.items()}
         for flat, value in required.items():
-            given = stored.get(flat)
-            if inputs != 3 and given is not None and given.shape[1:2] == (3,) != value.shape[1:2]:
-                mean = given.mean(dim=1, keepdim=True)
+            loaded = stored.get(flat)
+            if inputs != 3 and loaded is not None and loaded.shape[1:2] == (3,) != value.shape[1:2]:
+                mean = loaded.mean(dim=1, keepdim=True)
                 stored[flat] = mean.expand(-1, inputs, *mean.shape[2:])
         chosen = fitting(stored, required, backbone, file)
         self.trunk.load_state_dict({own[flat]: value for flat, value in chosen.items()})
@@ -109,9 +109,9 @@ def _create(backbone: str, inputs: int) -> Any:
     require("models", "timm")
     import timm
 
-    known = timm.list_models()
-    if backbone.partition(".")[0] not in known:
-        raise ValueError(unknown("timm backbone", backbone, known))
+    names = timm.list_models()
+    if backbone.partition(".")[0] not in names:
+        raise ValueError(unknown("timm backbone", backbone, names))
     options = {"pretrained": False, "features_only": True, "in_chans": inputs}
     try:
         return timm.create_model(backbone, **options, strict_img_size=False)  # Swin's
@@ -129,9 +129,9 @@ def _create(backbone: str, inputs: int) -> Any:
 
 def _place(trunk: nn.Module, name: str, backbone: str) -> str:
     """Path of a level's last module in the trunk."""
-    there = dict(trunk.named_modules())
+    modules = dict(trunk.named_modules())
     for place in (name, f"model.{name}", name.replace(".", "_")):
-        if place in there:
+        if place in modules:
             return place
     raise ValueError(
         f"{backbone} of timm cannot be cut at {name!r}; choose another backbone, such as resnet18."

@@ -48,8 +48,8 @@ class DepthAnything:
     ) -> None:
         require("depth", "transformers")
         torch.set_num_threads(threads)
-        found = torch.accelerator.current_accelerator(check_available=True)
-        self.device = torch.device(device or found or "cpu")
+        accelerator = torch.accelerator.current_accelerator(check_available=True)
+        self.device = torch.device(device or accelerator or "cpu")
         self.model = str(Path(model).resolve()) if Path(model).is_dir() else model
         self._processor, network = _load(self.model, download=download)
         kind = MEANS.get(getattr(network.config, "depth_estimation_type", ""))

@@ -84,15 +84,15 @@ def build_engine(name: str, **options: Any) -> Engine:
         raise ValueError(unknown("engine", name, list(ENGINES)))
     module, _, attribute = ENGINES[name].partition(":")
     engine = getattr(import_module(module), attribute)
-    given = {option: value for option, value in options.items() if value is not None}
+    chosen = {option: value for option, value in options.items() if value is not None}
     parameters = inspect.signature(engine).parameters
-    for option in given:
+    for option in chosen:
         if option not in parameters:
             raise ValueError(unknown(f"option of {name}", option, list(parameters)))
     for option, parameter in parameters.items():
-        if parameter.default is parameter.empty and option not in given:
+        if parameter.default is parameter.empty and option not in chosen:
             raise ValueError(f"The engine {name} needs --{option}; see `lix data depth --help`.")
-    if given.get("threads", 1) < 1:
-        raise ValueError(f"threads is {given['threads']}; choose at least 1.")
-    built: Engine = engine(**given)
+    if chosen.get("threads", 1) < 1:
+        raise ValueError(f"threads is {chosen['threads']}; choose at least 1.")
+    built: Engine = engine(**chosen)
     return built

@@ -120,10 +120,10 @@ def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple
     else:
         given = dict(zip(known, description.inputs, strict=False))
     if set(given) != set(known) or len(description.inputs) != len(known):
-        wanted = list(given) if isinstance(description.inputs, dict) else len(description.inputs)
+        views = list(given) if isinstance(description.inputs, dict) else len(description.inputs)
         raise ValueError(
             f"{description.model} has the inputs {', '.join(known)}, but the description gives "
-            f"{wanted}; correct `inputs`."
+            f"{views}; correct `inputs`."
         )
     for name, node in known.items():
         if node.type.removeprefix("tensor(")[:-1] not in TYPES or len(node.shape) != 4:
@@ -139,14 +139,14 @@ def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple
 
 def _output_name(session: Any, description: OnnxDescription) -> str:
     known = [node.name for node in session.get_outputs()]
-    wanted = description.output.name
-    if wanted in known:
-        return str(wanted)
-    if isinstance(wanted, int) and -len(known) <= wanted < len(known):
-        return known[wanted]
+    name = description.output.name
+    if name in known:
+        return str(name)
+    if isinstance(name, int) and -len(known) <= name < len(known):
+        return known[name]
     raise ValueError(
         f"{description.model} has the outputs {', '.join(known)}, but the description names "
-        f"{wanted}; correct `output.name`."
+        f"{name}; correct `output.name`."
     )
 
 
@@ -166,18 +166,18 @@ def _input(batch: Tensor, view: View, pixels: Pixels) -> NDArray[np.float32]:
 
 def _plane(result: NDArray[Any], description: OnnxDescription) -> Tensor:
     """The channel that holds X as (1, 1, h, w) float32."""
-    found = result
-    if found.ndim == 4:
-        found = found[0].transpose(2, 0, 1) if description.pixels.layout == "nhwc" else found[0]
-    if found.ndim == 2:
-        found = found[None]
+    planes = result
+    if planes.ndim == 4:
+        planes = planes[0].transpose(2, 0, 1) if description.pixels.layout == "nhwc" else planes[0]
+    if planes.ndim == 2:
+        planes = planes[None]
     channel = description.output.channel
-    if found.ndim != 3 or channel >= len(found):
+    if planes.ndim != 3 or channel >= len(planes):
         raise ValueError(
             f"the model gives {result.shape}, which has no channel {channel} of an image; "
             "correct `output` or `layout` in the description."
         )
-    return torch.from_numpy(np.array(found[channel], np.float32))[None, None]
+    return torch.from_numpy(np.array(planes[channel], np.float32))[None, None]
 
 
 def _resized(batch: Tensor, size: Size, *, antialias: bool = False) -> Tensor:

@@ -108,7 +108,7 @@ def read_onnx_description(path: Path) -> OnnxDescription:
         )
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-        found = OnnxDescription.model_validate(entries or {})
+        description = OnnxDescription.model_validate(entries or {})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
@@ -117,7 +117,7 @@ def read_onnx_description(path: Path) -> OnnxDescription:
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
-    model = (path.parent / found.model.expanduser()).resolve()
+    model = (path.parent / description.model.expanduser()).resolve()
     if not model.is_file():
         raise ValueError(f"{path}: model: {model} is missing; correct the path.")
-    return found.model_copy(update={"model": model})
+    return description.model_copy(update={"model": model})

@@ -75,11 +75,11 @@ def find_pairs(root: Path, patterns: Patterns, output: Path) -> list[Pair]:
     pairs = []
     for path in matching:
         name = path.relative_to(root).as_posix()
-        found = expression.fullmatch(name)
+        match = expression.fullmatch(name)
         hidden = path.name.startswith(".") or not left_out.isdisjoint(path.resolve().parents)
-        if found is None or hidden or not path.is_file():
+        if match is None or hidden or not path.is_file():
             continue
-        right = patterns.right and root / insert(patterns.right, found.groups())
+        right = patterns.right and root / insert(patterns.right, match.groups())
         pairs.append(Pair(path, right or None))
     if not pairs:
         raise ValueError(f"No image matches {root / patterns.left}; correct the root or --left.")
