@@ -27,7 +27,7 @@ from lix.data.cache import Cache
 from lix.data.sample import Sample
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import Augment, flip, to_batch
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 
 ON_DISK, SIZE = (375, 1242), (384, 1248)
 IMAGES, DRAWS = 4, 8
@@ -38,7 +38,8 @@ def main() -> None:
     repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        write_streets(Path(folder), images=IMAGES, size=ON_DISK, val_images=1, cameras=(0,))
+        plan = StreetPlan(images=IMAGES, size=ON_DISK, val_images=1)
+        write_streets(Path(folder), plan, cameras=(0,))
         data = VKITTI2(Path(folder), lists="all")
         teacher = [data.read(data.ids[i], with_x=True) for i in range(IMAGES)]
         student = [replace(sample, x=()) for sample in teacher]

@@ -1,15 +1,20 @@
-"""Time and memory of every method's loss beside the plain way to write it (`textbook.py`).
+"""Time and memory of every method's loss, beside its definition or another checkout of lix.
 
-    .venv/bin/python benchmarks/losses.py [METHOD ...]
+    .venv/bin/python benchmarks/losses.py [METHOD ...] [--against CHECKOUT]
 
 Forward and backward pass on logits and MFNet's feature maps of 2 images of 192 x 624 (4 images for
 RKD, which compares three or more), 19 classes, 5 % of the pixels ignored. CPU seconds of one
-thread, the least of several runs in turn; the peak of memory above what the inputs take, in a
-process of its own. Both ways must give the same value and gradients, or the benchmark stops.
+thread, the least of several runs; the peak of memory above what the inputs take. Every measurement
+is a process of its own, and both sides take turns.
+
+Without `--against` the losses with a fused twin stand beside their definition and `torch.compile`
+of that. With it (a checkout of an older commit, for example of `git worktree add`) all losses stand
+beside those of that checkout.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
@@ -18,18 +23,18 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import textbook
 import torch
 from torch import Tensor
 
+from lix import methods
 from lix.core.registry import entries
 from lix.methods import FeaturePair, build_method
 from lix.networks import SegOutput, build_network
 
 CLASSES, SIZE, SMALL = 19, (192, 624), (64, 112)
 BATCH = {"rkd": 4}
-COMPILED = ("dkd", "dwld")
-REPEATS = 5
+REPEATS, TURNS = 5, 3
+FUSED = ("kd", "cwkd", "dkd", "wsld", "dwld")
 
 
 class Case:
@@ -41,7 +46,8 @@ class Case:
         nets = [build_network("mfnet", CLASSES, x_channels) for x_channels in (0, 1)]
         kind = entries("methods")[name].load()
         names: Sequence[str] = nets[0].default_features if kind.kind != "logit" else ()
-        names = names[-1:] if kind.maps == "last" else names
+        only_last = getattr(kind, "default_pairs", getattr(kind, "maps", "all")) == "last"
+        names = names[-1:] if only_last else names
         pairs = [FeaturePair(*(net.feature_specs[n] for net in nets)) for n in names]
         self.method = build_method(name, pairs, CLASSES)
         batch, (height, width) = BATCH.get(name, 2), size
@@ -57,76 +63,69 @@ class Case:
         for m in self.maps:
             m.requires_grad_()
         ignored = torch.rand(batch, height, width) < 0.05 / 0.75
-        ignored[:, ::2, ::2] = False  # so that every feature cell has a label
+        ignored[:, ::2, ::2] = False  # so that every feature position has a label
         self.target = torch.randint(0, CLASSES, (batch, height, width)).masked_fill(ignored, 255)
-        plain = getattr(textbook, name)
-        self.losses: dict[str, Callable[..., Tensor]] = {
-            "ours": lambda method, *inputs: torch.stack(list(method(*inputs).values())).sum(),
-            "textbook": plain,
-        }
-        if name in COMPILED:
-            self.losses["torch.compile"] = torch.compile(plain)
 
-    def forget(self) -> None:
+    def loss(self, version: str) -> Callable[[], Tensor]:
+        """The loss as trained, as defined, or the compiled definition."""
+        if version == "trained":
+            return lambda: torch.stack(
+                list(self.method(self.student, self.teacher, self.target).values())
+            ).sum()
+        defined = definition(self.method)
+        function = torch.compile(defined) if version == "compiled" else defined
+        return lambda: function(self.student.logits, self.teacher.logits, self.target)
+
+    def step(self, loss: Callable[[], Tensor]) -> None:
         for leaf in (*self.maps, *self.method.parameters()):
             leaf.grad = None
-
-    def step(self, version: str) -> Tensor:
-        """Forward and backward pass; returns the loss."""
-        self.forget()
         torch.manual_seed(1)
-        loss = self.losses[version](self.method, self.student, self.teacher, self.target)
-        loss.backward()
-        return loss.detach()
-
-    def result(self, version: str) -> tuple[Tensor, ...]:
-        """Loss and gradients, those of the maps and those of the method's own parameters."""
-        loss = self.step(version)
-        groups = [self.maps, self.method.parameters()]
-        grads = [[p.grad.flatten() for p in g if p.grad is not None] for g in groups]
-        return loss, *(torch.cat([torch.zeros(1), *g]) for g in grads)
+        loss().backward()
 
 
-def check(name: str, version: str, found: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
-    """Stop where a version's loss or gradients are not those of the textbook."""
-    parts = ("loss", "gradient of the maps", "gradient of the parameters")
-    for what, a, b in zip(parts, found, expected, strict=True):
-        off = (a - b).norm() / b.norm().clamp(min=1e-12)
-        if not off <= (1e-4 if what == "loss" else 1e-3):
-            raise SystemExit(f"{name}: {what}, {version} and textbook differ by {off:.1e}.")
+def definition(method: methods.Method) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """A logit method's loss by its definition, of student and teacher logits and target."""
+    m = method
+    if isinstance(m, methods.KD):
+        return lambda s, t, y: methods.kd_loss(s, t, temperature=m.temperature, valid=y != 255)
+    if isinstance(m, methods.CWKD):
+        return lambda s, t, y: methods.cwkd_loss(s, t, temperature=m.temperature, valid=y != 255)
+    if isinstance(m, methods.WSLD):
+        return lambda s, t, y: methods.wsld_loss(s, t, y, temperature=m.temperature)
+    if isinstance(m, methods.DKD):
+        return lambda s, t, y: methods.dkd_loss(s, t, y, alpha=m.alpha, beta=m.beta)
+    if isinstance(m, methods.DWLD):
+        return lambda s, t, y: methods.dwld_loss(
+            s, t, y, m.controller.beta(s, t, y != 255), alpha=m.alpha, form=m.form
+        )
+    raise TypeError(f"{type(m).__name__} has no definition apart from what is trained.")
 
 
-def seconds(name: str) -> dict[str, float | str]:
-    """Least CPU seconds of each version, once they agree; why, where one cannot run."""
+def seconds(name: str, version: str) -> float:
+    """Least CPU seconds of a step."""
     case = Case(name)
-    missing: dict[str, float | str] = {}
-    if "torch.compile" in case.losses:
-        try:
-            case.step("torch.compile")
-        except RuntimeError as error:
-            missing["torch.compile"] = f"not available: {str(error).strip().splitlines()[0][:60]}"
-    versions = [v for v in case.losses if v not in missing]
-    expected = case.result("textbook")
-    for version in versions:
-        check(name, version, case.result(version), expected)
-    best = dict.fromkeys(versions, float("inf"))
+    loss = case.loss(version)
+    case.step(loss)
+    times = []
     for _ in range(REPEATS):
-        for version, least in best.items():
-            start = time.process_time()
-            case.step(version)
-            best[version] = min(least, time.process_time() - start)
-    return best | missing
+        start = time.process_time()
+        case.step(loss)
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 def megabytes(name: str, version: str) -> float:
     """Peak of memory above what the inputs take, as the kernel counts it, to about 0.3 MB."""
     case = Case(name)
-    warm = case if version == "torch.compile" else Case(name, SMALL)
-    warm.step(version)  # what is loaded or compiled at first use does not count
-    warm.forget()
+    loss = case.loss(version)
+    warm = case if version == "compiled" else Case(name, SMALL)
+    # What is loaded or compiled at first use does not count.
+    warm.step(loss if warm is case else warm.loss(version))
+    for leaf in warm.maps:
+        leaf.grad = None
     before = status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")
-    case.step(version)
+    case.step(loss)
     return (status("VmHWM") - before) / 1024
 
 
@@ -136,49 +135,54 @@ def status(field: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def child(function: str, *arguments: str, **environment: str):
-    """Call a function of this file in a new process."""
-    call = f"import json, losses; print(json.dumps(losses.{function}(*{arguments!r})))"
-    one = {"OMP_NUM_THREADS": "1", "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+def measure(function: str, name: str, version: str, checkout: Path) -> float:
+    """Call a function of this file in a new process, with the lix of a checkout."""
+    call = f"import json, losses; print(json.dumps(losses.{function}({name!r}, {version!r})))"
+    environment = {
+        "OMP_NUM_THREADS": "1",
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        "PYTHONPATH": f"{checkout / 'src'}",
+    }
+    if function == "megabytes":
+        environment["MALLOC_MMAP_THRESHOLD_"] = "100000"
     ended = subprocess.run(
         [sys.executable, "-c", call],
         cwd=Path(__file__).parent,
-        env=os.environ | one | environment,
+        env=os.environ | environment,
         stdout=subprocess.PIPE,
         check=False,
     )
     if ended.returncode:
-        raise SystemExit(f"{function} of {' '.join(arguments)} failed.")
-    return json.loads(ended.stdout.splitlines()[-1])
+        raise SystemExit(f"{function} of {name}, {version}, failed.")
+    return float(json.loads(ended.stdout.splitlines()[-1]))
 
 
-def row(name: str, ours: Sequence[float], other: Sequence[float]) -> str:
-    """A line of the table: seconds and megabytes of both and how they compare."""
-    cells = [f"{name:15}"]
-    for a, b, digits in zip(ours, other, (3, 1), strict=True):
-        ratio = f"{a / b:7.2f}" if b else f"{'-':>7}"
-        cells.append(f"{a:9.{digits}f}{b:13.{digits}f}{ratio}")
+def compare(name: str, label: str, other: tuple[str, Path], here: Path) -> str:
+    """A line of the table: seconds and megabytes of both sides and their ratio."""
+    sides = [("trained", here), other]
+    cells = [f"{label:16}"]
+    for function, digits, turns in (("seconds", 3, TURNS), ("megabytes", 1, 1)):
+        rounds = [[measure(function, name, *side) for side in sides] for _ in range(turns)]
+        a, b = (min(values) for values in zip(*rounds, strict=True))
+        cells.append(f"{a:10.{digits}f}{b:10.{digits}f}{a / b if b else float('nan'):7.2f}")
     return "".join(cells)
 
 
-def main(names: Sequence[str]) -> None:
-    heads = [f"{'ours ' + u:>9}{'textbook ' + u:>13}{'ratio':>7}" for u in ("s", "MB")]
-    print(f"{'':15}{''.join(heads)}")
-    for name in names or [n for n in entries("methods") if n != "none"]:
-        took = child("seconds", name)
-        used = {
-            version: child("megabytes", name, version, MALLOC_MMAP_THRESHOLD_="100000")
-            for version, s in took.items()
-            if not isinstance(s, str)
-        }
-        ours = took.pop("ours"), used["ours"]
-        for version, s in took.items():
-            label = name if version == "textbook" else f"  {version}"
-            if isinstance(s, str):
-                print(f"{label:15}  {s}")
-            else:
-                print(row(label, ours, (s, used[version])), flush=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("methods", nargs="*", help="names; default: all that can be compared")
+    parser.add_argument("--against", type=Path, help="another checkout of lix")
+    chosen, here = parser.parse_args(), Path(__file__).parents[1]
+    heads = [f"{'ours ' + u:>10}{'other ' + u:>10}{'ratio':>7}" for u in ("s", "MB")]
+    print(f"{'':16}{''.join(heads)}")
+    if chosen.against:
+        for name in chosen.methods or [n for n in entries("methods") if n != "none"]:
+            print(compare(name, name, ("trained", chosen.against.resolve()), here), flush=True)
+        return
+    for name in chosen.methods or FUSED:
+        print(compare(name, name, ("defined", here), here), flush=True)
+        print(compare(name, "  compiled", ("compiled", here), here), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -31,7 +31,7 @@ from torch import Tensor
 
 from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx
-from lix.deploy.images import Painter, find_jobs, paint_all
+from lix.deploy.images import ImageSegmenter, find_tasks, segment_all
 from lix.deploy.student import Segmenter
 from lix.networks import build_network
 from lix.runs.checkpoint import NetworkSpec
@@ -67,15 +67,15 @@ def checkpoint_of(checkpoint: Path, engine: str) -> Path:
 
 def compare(checkpoint: Path, source: Path, output: Path) -> None:
     student = open_student(checkpoint)
-    batch, jobs = torch.rand(1, 3, *student.spec.size), find_jobs(source, output)
+    batch, tasks = torch.rand(1, 3, *student.spec.size), find_tasks(source, output)
     seconds = defaultdict(list)
     with torch.inference_mode():
         logits = student.logits(batch)
     for turn in range(ROUNDS):
         with clock(seconds["bare network"]), torch.inference_mode():
-            for _ in jobs:
+            for _ in tasks:
                 student.logits(batch)
-        each = min(seconds["bare network"]) / len(jobs)
+        each = min(seconds["bare network"]) / len(tasks)
 
         def asleep(_: Tensor, each: float = each) -> Tensor:
             time.sleep(each)
@@ -83,12 +83,12 @@ def compare(checkpoint: Path, source: Path, output: Path) -> None:
 
         for name, network in (("predict", student.logits), ("asleep", asleep)):
             segmenter = Segmenter(replace(student, logits=network))
-            painter = Painter(segmenter, ("overlay", "label"), 0.5, f"{name} {turn}")
+            images = ImageSegmenter(segmenter, ("overlay", "label"), 0.5, f"{name} {turn}")
             with clock(seconds[name]):
-                assert not any(outcome.skipped for outcome in paint_all(painter, jobs))
+                assert not any(result.skipped for result in segment_all(images, tasks))
     bare = np.median(seconds["bare network"])
-    print(f"{student.engine}: bare network {len(jobs) / bare:.2f} images/s")
-    print(f"predict {len(jobs) / np.median(seconds['predict']):.2f} images/s")
+    print(f"{student.engine}: bare network {len(tasks) / bare:.2f} images/s")
+    print(f"predict {len(tasks) / np.median(seconds['predict']):.2f} images/s")
     print(f"predict / bare network: {100 * bare / np.median(seconds['predict']):.0f} %")
     slept = min(seconds["bare network"]) / np.median(seconds["asleep"])
     print(f"the same with a network asleep: {100 * slept:.0f} %")

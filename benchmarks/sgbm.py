@@ -23,7 +23,7 @@ from rich.table import Table
 
 from lix.data.readers import read_array
 from lix.data.sets.vkitti2 import VKITTI2
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.tools.depth.sgbm import fill_holes, stereo_disparity
 
 SIZE = (375, 1242)
@@ -58,7 +58,7 @@ def main() -> None:
     for world in WORLDS:
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            write_streets(root, images=images, size=SIZE, seed=SEED, world=world, val_images=1)
+            write_streets(root, StreetPlan(images, SIZE, SEED, world, val_images=1))
             scenes = read_scenes(root)
         for name, match in matchers.items():
             rows = np.array([measure(scene, match) for scene in scenes])

@@ -24,6 +24,16 @@ RANK_VARIABLES = (
 )
 
 
+SLOW_FIXTURES = {"exported", "exported_report", "real_output"}
+"""Fixtures that take seconds in each process; the tests that need them are marked as slow."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _clean_process() -> Iterator[None]:
     """One thread, a fixed seed, and no distributed state left behind."""
@@ -40,8 +50,8 @@ def _clean_process() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """16 + 8 street images of 48 x 96 in Virtual KITTI 2's layout."""
-    from lix.streets import write_streets
+    from lix.streets import StreetPlan, write_streets
 
     root = tmp_path_factory.mktemp("streets")
-    write_streets(root, images=24, val_images=8, size=(48, 96), cameras=(0,))
+    write_streets(root, StreetPlan(images=24, val_images=8, size=(48, 96)), cameras=(0,))
     return root

@@ -25,6 +25,7 @@ def block(language: str) -> str:
     return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)[1]
 
 
+@pytest.mark.slow
 def test_commands_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every command of the README, on fewer and smaller images."""
     monkeypatch.chdir(tmp_path)

@@ -131,6 +131,7 @@ def test_predict_needs_rgb_alone(runs: Path, streets: Path, tmp_path: Path) -> N
     assert label.max() < 14
 
 
+@pytest.mark.slow
 def test_export_prints_the_difference(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,6 +239,7 @@ def test_parse_size_refuses(text: str) -> None:
         parse_size(text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["none", "lix"])
 def test_two_processes_take_half_the_steps_and_count_every_image_once(
     method: str, recipe: Path, runs: Path, tmp_path: Path
@@ -271,6 +273,7 @@ def build(num_classes, x_channels, width=8):
 """
 
 
+@pytest.mark.slow
 def test_own_network_is_trained_only_with_leave(
     recipe: Path,
     tmp_path: Path,
@@ -319,17 +322,18 @@ def test_several_features_are_named_in_one_flag(
     )
 
 
+@pytest.mark.slow
 def test_teacher_of_normals_teaches_another_family(
     recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     own = ("--network.name", "sne_roadseg", "--network.options.backbone", "resnet18")
-    small = ("-r", recipe, "--data.x", "normal")
+    small = ("-r", recipe, "--data.x", "normal", "--data.size", "32", "32")
     assert lix("train", *small, *own, "--role", "teacher", "--output", tmp_path / "teacher") == 0
     assert load_network(tmp_path / "teacher")[0].x_channels == 3
     student = ("--network.name", "offnet", "--network.options.backbone", "b0")
     taught = ("distill", *small, *student, "--method", "nst", "--teacher", tmp_path / "teacher")
     maps = ("--features", "enc1", "enc2", "--teacher-features", "enc2", "enc3")
     assert lix(*taught, *maps, "--output", tmp_path / "student") == 0
-    assert lix("export", tmp_path / "student", tmp_path / "student.onnx") == 0
+    assert lix("export", tmp_path / "student", tmp_path / "student.safetensors") == 0
     assert lix("train", "-r", recipe, "--data.x", "normals", "--output", tmp_path / "x") == 2
     assert "Did you mean 'normal'?" in capsys.readouterr().err

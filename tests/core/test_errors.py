@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from lix.core.errors import DataError, explain
+from lix.core.errors import DataError, check_choice, explain
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,14 @@ def test_errors_of_workers_are_those_of_their_files() -> None:
     with pytest.raises(ValueError, match="worker process") as error:
         next(iter(DataLoader(Broken(), num_workers=1)))
     assert explain(error.value) == "a.png is damaged; replace it."
+
+
+def test_choices_are_checked_by_value() -> None:
+    check_choice("order", 2, (1, 2))
+    check_choice("mode", None, {"a", None})
+    with pytest.raises(ValueError, match=r"Unknown order '3'\. Choose from 1, 2\."):
+        check_choice("order", 3, (1, 2))
+    with pytest.raises(ValueError, match=r"Did you mean 'linear'\? Choose from linear, official"):
+        check_choice("head", "liner", ["linear", "official"])
+    with pytest.raises(ValueError, match="Unknown head"):
+        check_choice("head", ["linear"], {"linear", "official"})

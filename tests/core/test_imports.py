@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 IMPORT_ALL = """
 import importlib, importlib.abc, pkgutil, sys
 

@@ -22,7 +22,7 @@ from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import resize
 from lix.runs.data import EvaluationSet
 from lix.runs.recipe import Data, Recipe
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.training.loaders import TrainingSet
 from tests.data.frames import plain, read
 
@@ -32,7 +32,7 @@ SIZE = (16, 48)
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("streets")
-    write_streets(root, images=3, size=(32, 96), val_images=1, cameras=(0,))
+    write_streets(root, StreetPlan(images=3, size=(32, 96), val_images=1), cameras=(0,))
     return root
 
 

@@ -18,7 +18,7 @@ from lix.core.registry import entries
 from lix.data.sets.folder import Folder
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.splits import grouping, hashed, read_list, sequence, split_names
-from lix.streets import write_streets
+from lix.streets import StreetPlan, write_streets
 from lix.tools.split import frames_of, how_to_use, write_lists
 from tests.cli.test_cli import lix
 
@@ -187,7 +187,7 @@ def test_one_sequence_is_split_frame_by_frame(
         drive, number = path.stem.removeprefix("drive").split("_")
         path.rename(path.with_name(f"{ord(drive)}{number}.png"))
     assert lix("data", "split", root, root / "lists") == 0
-    assert "mind neighbours" in capsys.readouterr().out
+    assert "neighbouring frames may end up in both splits" in capsys.readouterr().out
     assert len(Folder(root, split="val")) == 4
 
 
@@ -219,7 +219,7 @@ def test_all_other_sets_take_lists() -> None:
 
 def both_cameras(root: Path) -> Path:
     """Streets of one scene, seen by two cameras."""
-    write_streets(root, images=8, val_images=2, size=(32, 64), cameras=(0, 1))
+    write_streets(root, StreetPlan(images=8, val_images=2, size=(32, 64)))
     return root
 
 

@@ -1,4 +1,6 @@
+import shutil
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -6,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lix.deploy.export import export_onnx
-from lix.runs.checkpoint import NetworkSpec
+from lix.deploy import export, quantise
+from lix.deploy.export import ExportReport, export_onnx
+from lix.runs.checkpoint import NetworkSpec, checkpoint_file
 
 PALETTE = ((128, 64, 128), (70, 70, 70), (107, 142, 35), (70, 130, 180), (0, 0, 142))
 
@@ -20,9 +23,40 @@ def student(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exported(student: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported_report(student: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    """What exporting the student tells."""
+    return export_onnx(student, tmp_path_factory.mktemp("exported") / "new/student.onnx")
+
+
+@pytest.fixture(scope="session")
+def exported(exported_report: ExportReport) -> Path:
     """The student as an ONNX file."""
-    return export_onnx(student, tmp_path_factory.mktemp("exported") / "student.onnx").path
+    return exported_report.path
+
+
+@pytest.fixture(scope="session")
+def exports() -> dict[str, Path]:
+    """The ONNX files of `exported_once` by the content of their checkpoints."""
+    return {}
+
+
+@pytest.fixture
+def exported_once(
+    exports: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Export each checkpoint once a session, for tests of what is done with the file."""
+
+    def export_once(checkpoint: Path, output: Path) -> None:
+        digest = sha256(checkpoint_file(checkpoint).read_bytes()).hexdigest()
+        if digest not in exports:
+            folder = tmp_path_factory.mktemp("once")
+            exports[digest] = export_onnx(checkpoint, folder / "student.onnx").path
+        shutil.copy(exports[digest], output)
+
+    for module in (export, quantise):
+        monkeypatch.setattr(module, "export_onnx", export_once)
 
 
 @pytest.fixture(scope="session")

@@ -15,36 +15,33 @@ from lix.deploy.export import ExportReport
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 
-
-@pytest.fixture(scope="module")
-def report(student, tmp_path_factory) -> ExportReport:
-    return export.export_onnx(student, tmp_path_factory.mktemp("onnx") / "new/student.onnx")
+pytestmark = pytest.mark.slow
 
 
 def session(path):
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_report_says_how_close_it_is(report):
-    assert report.scale > 0
-    assert report.difference <= 1e-4 * report.scale
-    assert report.agreement > 0.999
-    assert len(set(report.shapes)) >= 4
-    assert (1, 48, 80) in report.shapes
-    assert f"opset {report.opset}" in str(report)
+def test_report_says_how_close_it_is(exported_report):
+    assert exported_report.scale > 0
+    assert exported_report.difference <= 1e-4 * exported_report.scale
+    assert exported_report.agreement > 0.999
+    assert len(set(exported_report.shapes)) >= 4
+    assert (1, 48, 80) in exported_report.shapes
+    assert f"opset {exported_report.opset}" in str(exported_report)
 
 
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 96, 160), (5, 64, 32), (1, 208, 48)])
-def test_any_batch_height_and_width_runs(report, student, shape):
+def test_any_batch_height_and_width_runs(exported_report, student, shape):
     image = torch.rand(shape[0], 3, *shape[1:])
-    found = session(report.path).run(None, {"image": image.numpy()})[0]
+    found = session(exported_report.path).run(None, {"image": image.numpy()})[0]
     with torch.inference_mode():
         expected = load_network(student)[0](image).logits.numpy()
     assert np.allclose(found, expected, atol=1e-4 * abs(expected).max())
 
 
-def test_one_input_and_one_output_with_named_dynamic_sizes(report):
-    model = session(report.path)
+def test_one_input_and_one_output_with_named_dynamic_sizes(exported_report):
+    model = session(exported_report.path)
     (image,), (logits,) = model.get_inputs(), model.get_outputs()
     assert (image.name, image.type, image.shape[1]) == ("image", "tensor(float)", 3)
     assert (logits.name, logits.type, logits.shape[1]) == ("logits", "tensor(float)", 5)
@@ -52,9 +49,9 @@ def test_one_input_and_one_output_with_named_dynamic_sizes(report):
     assert image.shape[0] == logits.shape[0] == "batch"
 
 
-def test_metadata_describe_the_student(report, student):
+def test_metadata_describe_the_student(exported_report, student):
     spec = load_network(student)[1]
-    stored = session(report.path).get_modelmeta().custom_metadata_map
+    stored = session(exported_report.path).get_modelmeta().custom_metadata_map
     facts = {name: json.loads(value) for name, value in stored.items()}
     assert facts["classes"] == list(spec.classes)
     assert facts["palette"] == [list(colour) for colour in spec.palette]
@@ -64,9 +61,9 @@ def test_metadata_describe_the_student(report, student):
     assert facts["lix_version"] == lix.__version__
 
 
-def test_file_stands_alone(report):
-    assert list(report.path.parent.iterdir()) == [report.path]
-    onnx.checker.check_model(report.path, full_check=True)
+def test_file_stands_alone(exported_report):
+    assert list(exported_report.path.parent.iterdir()) == [exported_report.path]
+    onnx.checker.check_model(exported_report.path, full_check=True)
 
 
 class OneConvolution(SegNetwork):

@@ -9,19 +9,19 @@ import torch
 from PIL import Image
 
 from lix.deploy import images
-from lix.deploy.pipeline import ahead
 from lix.deploy.predict import predict
+from lix.deploy.prefetch import prefetch
 from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
 
 
 @pytest.mark.parametrize("workers", [1, 3])
-def test_ahead_is_map(workers):
-    assert list(ahead(lambda n: n * n, range(50), workers=workers)) == [n * n for n in range(50)]
-    assert list(ahead(str, [], workers=workers)) == []
+def test_prefetch_is_map(workers):
+    assert list(prefetch(lambda n: n * n, range(50), workers=workers)) == [n * n for n in range(50)]
+    assert list(prefetch(str, [], workers=workers)) == []
 
 
-def test_ahead_runs_in_threads_and_never_far_ahead():
+def test_prefetch_runs_in_threads_and_never_far_ahead():
     drawn, threads = [], set()
 
     def work(n):
@@ -33,20 +33,20 @@ def test_ahead_runs_in_threads_and_never_far_ahead():
             drawn.append(n)
             yield n
 
-    for n in ahead(work, items(), workers=2):
+    for n in prefetch(work, items(), workers=2):
         assert len(drawn) - n <= 4
     assert threading.get_ident() not in threads
 
 
-def test_ahead_raises_an_error_where_its_result_would_be():
-    results = ahead(lambda n: 6 // (3 - n), range(10))
+def test_prefetch_raises_an_error_where_its_result_would_be():
+    results = prefetch(lambda n: 6 // (3 - n), range(10))
     assert [next(results) for _ in range(3)] == [2, 3, 6]
     with pytest.raises(ZeroDivisionError):
         next(results)
     assert list(results) == []
 
 
-def test_closing_ahead_drops_the_rest():
+def test_closing_prefetch_drops_the_rest():
     begun, go = [], threading.Event()
 
     def work(n):
@@ -54,7 +54,7 @@ def test_closing_ahead_drops_the_rest():
         assert n == 0 or go.wait(5)
 
     before = threading.active_count()
-    with closing(ahead(work, range(100))) as results:
+    with closing(prefetch(work, range(100))) as results:
         next(results)
         go.set()
     assert len(begun) <= 3
@@ -82,10 +82,10 @@ def test_interrupt_ends_all_threads_and_leaves_nothing_half(student, photo, tmp_
 def test_interrupted_command_says_how_to_go_on(student, photo, tmp_path, monkeypatch, capsys):
     photo("in/a.png")
 
-    def stop(self, job):
+    def stop(self, task):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(images.Painter, "read", stop)
+    monkeypatch.setattr(images.ImageSegmenter, "read", stop)
     assert lix("predict", student, tmp_path / "in", "--output", tmp_path / "out") == 130
     assert "lix: Interrupted; " in capsys.readouterr().err
 
@@ -95,23 +95,23 @@ def test_few_pictures_are_in_memory(student, photo, tmp_path, monkeypatch):
     for i in range(30):
         photo(f"in/{i:02}.png")
     held, most, lock = [0], [0], threading.Lock()
-    read, write = images.Painter.read, images.Painter.write
+    read, write = images.ImageSegmenter.read, images.ImageSegmenter.write
 
-    def counted_read(self, job):
+    def counted_read(self, task):
         with lock:
             held[0] += 1
             most[0] = max(most[0], held[0])
-        return read(self, job)
+        return read(self, task)
 
-    def counted_write(self, picture):
+    def counted_write(self, loaded):
         try:
-            return write(self, picture)
+            return write(self, loaded)
         finally:
             with lock:
                 held[0] -= 1
 
-    monkeypatch.setattr(images.Painter, "read", counted_read)
-    monkeypatch.setattr(images.Painter, "write", counted_write)
+    monkeypatch.setattr(images.ImageSegmenter, "read", counted_read)
+    monkeypatch.setattr(images.ImageSegmenter, "write", counted_write)
     predict(student, tmp_path / "in", tmp_path / "out")
     assert held == [0]
     assert most[0] <= 4 * images.WORKERS + 5
@@ -188,23 +188,23 @@ def test_image_that_cannot_be_read_is_one_sentence(student, photo, tmp_path):
     photo("in/a.png")
     (tmp_path / "in/b.png").symlink_to(photo("in/c.png"))
     source = tmp_path / "in/b.png"
-    jobs = images.find_jobs(tmp_path / "in", tmp_path / "out")
+    tasks = images.find_tasks(tmp_path / "in", tmp_path / "out")
     source.unlink()
     with pytest.raises(ValueError, match=r"b\.png cannot be read .*; change its permissions"):
-        images.read_bytes(next(job.source for job in jobs if job.source == source))
+        images.read_bytes(next(task.source for task in tasks if task.source == source))
 
 
 def test_memory_full_fails_one_picture(student, photo, tmp_path, monkeypatch):
     for name in ("in/a.png", "in/bb.png", "in/ccc.png"):
         photo(name)
-    score = images.Painter.score
+    score = images.ImageSegmenter.score
 
-    def full(self, picture):
-        if picture.job.source.stem == "bb":
+    def full(self, loaded):
+        if loaded.task.source.stem == "bb":
             raise ValueError("bb does not fit into the memory.")
-        return score(self, picture)
+        return score(self, loaded)
 
-    monkeypatch.setattr(images.Painter, "score", full)
+    monkeypatch.setattr(images.ImageSegmenter, "score", full)
     with pytest.raises(ValueError, match=r"1 of 3 images failed \(.*bb\.png\), .* bb does not fit"):
         predict(student, tmp_path / "in", tmp_path / "out")
     assert len(list((tmp_path / "out").iterdir())) == 4

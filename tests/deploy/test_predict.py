@@ -190,7 +190,7 @@ def test_folder_without_images_is_one_sentence(student, tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n" + b"\0" * 50])
 def test_file_that_is_no_image_is_one_sentence(student, tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.png is damaged or no image .*; replace the file"):
+    with pytest.raises(ValueError, match=r"a\.png is damaged or not an image .*; replace the file"):
         predict(student, tmp_path / "a.png", tmp_path / "out")
 
 

@@ -111,14 +111,14 @@ def test_missing_pyav_is_one_sentence(student, tmp_path, monkeypatch):
 
 def test_confidence_of_a_video_is_refused(student, tmp_path):
     source = write_video(tmp_path / "a.mp4")
-    with pytest.raises(ValueError, match="images alone"):
+    with pytest.raises(ValueError, match="only images get a confidence"):
         predict(student, source, tmp_path / "out", confidence=True)
 
 
 def test_damaged_video_is_one_sentence_and_leaves_nothing(student, tmp_path):
     source = tmp_path / "a.mp4"
     source.write_bytes(b"no video")
-    with pytest.raises(ValueError, match=r"a\.mp4 is damaged or no video .*; replace the file"):
+    with pytest.raises(ValueError, match=r"a\.mp4 is damaged or not a video .*; replace the file"):
         predict(student, source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

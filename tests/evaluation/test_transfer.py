@@ -22,13 +22,13 @@ class Says(SegNetwork):
 def test_classes_of_one_name_or_of_one_group() -> None:
     same = common_classes(["Road", "Traffic Sign", "Van"], ["sky", "traffic-sign", "road"])
     assert same.names == ("Road", "Traffic Sign")
-    assert same.known == ((0,), (1,))
-    assert same.labelled == ((2,), (1,))
+    assert same.of_network == ((0,), (1,))
+    assert same.of_data == ((2,), (1,))
     groups = {"vehicle": ["car", "van"], "road": ["Road"], "water": ["sea"]}
     grouped = common_classes(["Road", "Car", "Van"], ["car", "road"], groups)
     assert grouped.names == ("vehicle", "road")
-    assert grouped.known == ((1, 2), (0,))
-    assert grouped.labelled == ((0,), (1,))
+    assert grouped.of_network == ((1, 2), (0,))
+    assert grouped.of_data == ((0,), (1,))
 
 
 def test_too_few_and_doubled_classes_are_refused() -> None:
@@ -41,7 +41,7 @@ def test_too_few_and_doubled_classes_are_refused() -> None:
 def test_counts_common_pixels_and_chooses_between_common_classes() -> None:
     torch.manual_seed(0)
     common = common_classes(["a", "b", "c"], ["x", "c", "d"], {"left": ["a", "c"], "b": ["b", "x"]})
-    assert (common.known, common.labelled) == (((0, 2), (1,)), ((1,), (0,)))
+    assert (common.of_network, common.of_data) == (((0, 2), (1,)), ((1,), (0,)))
     image, target = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
     target[0, 0, :2] = 255
     network = Says().train()

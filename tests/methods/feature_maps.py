@@ -37,7 +37,7 @@ def approx(expected: float) -> object:
     return pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
-def random_cells(*shape: int) -> Tensor:
+def random_mask(*shape: int) -> Tensor:
     cells = torch.rand(shape) > 0.4
     cells[:, 0, 0] = True
     return cells

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from lix.methods import (
-    Maps,
+    FeatureMaps,
     build_method,
     kd_loss,
 )
 from lix.methods.afdcd import contrast_loss
-from tests.methods.feature_maps import K, approx, compare, draw, pair, positions, random_cells
+from tests.methods.feature_maps import K, approx, compare, draw, pair, positions, random_mask
 
 
 def loop_contrast(
@@ -58,7 +58,7 @@ def test_contrast_equals_loops(
     fs, ft = draw(*shape), draw(*shape)
     cells = torch.ones(shape[0], *shape[2:], dtype=torch.bool)
     if masked:
-        cells = random_cells(*cells.shape)
+        cells = random_mask(*cells.shape)
     expected = loop_contrast(fs, ft, groups, patch, 0.5, cells)
     if masked:
         for f in (fs, ft):
@@ -119,9 +119,9 @@ def test_afdcd_masks_whole_positions(ratio: float) -> None:
 
 def test_afdcd_restoration_error_sums_or_averages() -> None:
     """The official sum over channels and positions per sample; by default their mean."""
-    ft, restored, cells = draw(2, 8, 3, 5), draw(2, 8, 3, 5), random_cells(2, 3, 5)
+    ft, restored, cells = draw(2, 8, 3, 5), draw(2, 8, 3, 5), random_mask(2, 3, 5)
     squares = (restored - ft).square().movedim(1, -1)[cells]
-    maps = Maps(0, "f", draw(2, 6, 3, 5), ft, cells)
+    maps = FeatureMaps(0, "f", draw(2, 6, 3, 5), ft, cells)
     method = build_method("afdcd", [pair(6, 8)], K, fd_weight=3.0)
     torch.testing.assert_close(method.weigh(maps, restored)["afdcd_fd"], 3 * squares.mean())
     method.size_free = False
@@ -133,7 +133,7 @@ def test_afdcd_restoration_error_does_not_depend_on_the_resolution() -> None:
     large = [f.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3) for f in small]
     method = build_method("afdcd", [pair(8, 8)], K)
     errors = [
-        method.weigh(Maps(0, "f", ft, ft, None), restored)["afdcd_fd"]
+        method.weigh(FeatureMaps(0, "f", ft, ft, None), restored)["afdcd_fd"]
         for ft, restored in (small, large)
     ]
     torch.testing.assert_close(*errors)
@@ -142,10 +142,10 @@ def test_afdcd_restoration_error_does_not_depend_on_the_resolution() -> None:
 def test_afdcd_pools_the_valid_maxima() -> None:
     """Windows at the border are partial, and ignored cells never the maximum."""
     ft, restored = draw(1, 8, 5, 6), draw(1, 8, 5, 6)
-    cells = random_cells(1, 5, 6)
+    cells = random_mask(1, 5, 6)
     cells[0, :2, :2] = False
     method = build_method("afdcd", [pair(6, 8)], K, pool=2, contrast_weight=1.0)
-    term = method.weigh(Maps(0, "f", ft, ft, cells), restored)["afdcd_contrast"]
+    term = method.weigh(FeatureMaps(0, "f", ft, ft, cells), restored)["afdcd_contrast"]
     small, counted = [torch.zeros(1, 8, 3, 3).double() for _ in range(2)], torch.zeros(1, 3, 3)
     for i, j in product(range(3), range(3)):
         window = cells[0, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]

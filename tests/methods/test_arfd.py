@@ -156,11 +156,10 @@ def test_monitors_watch_recalibrated_and_raw_features_by_map() -> None:
 
 def test_collapse_is_diagnosed_by_map() -> None:
     method = ARFD([PAIR])
-    said = method.diagnose({"cka_m": 0.997, "cka_raw_m": 0.4})
-    assert len(said) == 1
-    assert "collapsed on m" in said[0]
-    assert method.diagnose({"cka_m": 0.8, "cka_raw_m": 0.4}) == []
-    assert method.diagnose({"cka_m": 0.99, "cka_raw_m": 0.98}) == []
+    (sentence,) = method.diagnose({"cka_m": 0.997, "cka_raw_m": 0.4}).values()
+    assert "collapsed on m" in sentence
+    assert method.diagnose({"cka_m": 0.8, "cka_raw_m": 0.4}) == {}
+    assert method.diagnose({"cka_m": 0.99, "cka_raw_m": 0.98}) == {}
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lix.methods import DWLD, dkd_loss, dwld_loss, kd_loss
-from lix.methods.dkd import decouple
-from lix.methods.dwld import WeightController
-from lix.methods.parts.controller import rarity
+from lix.methods import (
+    DWLD,
+    WeightController,
+    decouple,
+    dkd_loss,
+    dwld_loss,
+    kd_loss,
+    rarity,
+)
 from lix.networks import SegOutput
 
 
@@ -91,15 +96,6 @@ def test_weighted_kl_is_never_negative_and_least_at_the_teacher(seed: int) -> No
     assert same.grad.abs().max() < 1e-9
 
 
-def test_weighted_kl_has_the_gradients_of_its_definition() -> None:
-    zs, zt, beta = draw(1, 4, 2, 3).requires_grad_(), draw(1, 4, 2, 3), 10 * torch.rand(1, 4, 2, 3)
-    beta = beta.double().requires_grad_()
-    target = torch.randint(0, 4, (1, 2, 3))
-    assert torch.autograd.gradcheck(
-        lambda s, w: dwld_loss(s, zt, target, w, alpha=0.7, form="kl"), (zs, beta)
-    )
-
-
 def test_rare_classes_have_large_weights() -> None:
     zt = torch.full((1, 4, 100), -30.0)
     for label, pixels in enumerate((slice(0, 60), slice(60, 90), slice(90, 99), slice(99, 100))):
@@ -112,7 +108,7 @@ def test_rare_classes_have_large_weights() -> None:
     method = DWLD((), 4, controller="rarity", form="kl", weight=1.0)
     out = method(SegOutput(torch.zeros(1, 4, 100), {}), SegOutput(zt, {}), target)
     assert out["dwld"].item() > 0
-    assert method.diagnose({name: float(v) for name, v in method.monitors.items()}) == []
+    assert method.diagnose({name: float(v) for name, v in method.monitors.items()}) == {}
 
 
 @given(st.integers(0, 10_000), st.floats(0, 10))
@@ -178,8 +174,8 @@ def test_label_out_of_range_is_named() -> None:
 
 
 def test_decoupled_log_probabilities_are_exact_where_the_teacher_is_sure() -> None:
-    odds = decouple(torch.tensor([[200.0], [0.0], [0.0]]), torch.tensor([0])).odds
-    torch.testing.assert_close(odds, torch.tensor([[200 - math.log(2)]]))
+    split = decouple(torch.tensor([[200.0], [0.0], [0.0]]), torch.tensor([0]))
+    torch.testing.assert_close(split.target_logit, torch.tensor([[200 - math.log(2)]]))
 
 
 @pytest.mark.parametrize("inputs", ["p", "c", "concat"])
@@ -229,13 +225,13 @@ def test_budget_controller_raises_the_loss_and_keeps_the_mean() -> None:
         optimiser.step()
     assert step(method, zs, zt, target).item() > before
     assert method.monitors["beta_mean"].item() == pytest.approx(4.0, abs=1e-3)
-    beta = method.beta(zs, zt, target >= 0)
+    beta = method.controller.beta(zs, zt, target >= 0)
     assert 1 <= beta.min() <= beta.max() <= 10
 
 
 def test_entropy_beta_follows_uncertainty() -> None:
     zs = torch.tensor([[50.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    beta = DWLD((), 3, controller="entropy").beta(zs, zs, torch.tensor([True, True]))
+    beta = DWLD((), 3, controller="entropy").controller.beta(zs, zs, torch.tensor([True, True]))
     torch.testing.assert_close(beta, torch.tensor([[1.0] * 3, [10.0] * 3]))
 
 
@@ -252,7 +248,7 @@ def test_detach_decides_whether_beta_teaches_the_student(detach: bool) -> None:
     step(DWLD((), 5, weight=1.0, controller="frozen", detach=detach), zs, zt, target).backward()
     torch.manual_seed(3)
     method = DWLD((), 5, controller="frozen")
-    beta = method.beta(zs.detach(), zt, target >= 0).detach()
+    beta = method.controller.beta(zs.detach(), zt, target >= 0).detach()
     (expected,) = torch.autograd.grad(dwld_loss(zs, zt, target, beta, form=method.form), zs)
     assert torch.allclose(zs.grad, expected, atol=1e-7) is detach
 
@@ -263,9 +259,10 @@ def watched(mean: float, std: float, saturation: float = 0.0) -> dict[str, float
 
 def test_collapse_is_diagnosed() -> None:
     method = DWLD((), 5, controller="joint")
-    assert "collapsed" in method.diagnose(watched(1.01, 0.02))[0]
-    assert method.diagnose(watched(4.0, 2.0)) == []
-    assert "saturated" in method.diagnose(watched(5.5, 4.4, saturation=0.95))[0]
+    assert "collapsed" in method.diagnose(watched(1.01, 0.02))["beta_collapsed"]
+    assert method.diagnose(watched(4.0, 2.0)) == {}
+    saturated = method.diagnose(watched(5.5, 4.4, saturation=0.95))
+    assert "95 %" in saturated["beta_saturated"]
 
 
 def test_saturation_counts_the_ends_of_the_range() -> None:
@@ -277,8 +274,12 @@ def test_saturation_counts_the_ends_of_the_range() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"controller": "magic"}, {"side": "both"}, {"controller": "joint", "omega": "x"}],
+    [
+        {"controller": "magic"},
+        {"controller": "entropy", "side": "both"},
+        {"controller": "joint", "omega": "x"},
+    ],
 )
 def test_wrong_options_list_the_choices(options: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match="must be"):
+    with pytest.raises(ValueError, match=r"must be|Choose from"):
         DWLD((), 5, **options)

@@ -22,9 +22,9 @@ from lix.methods import (
     sp_loss,
     vid_loss,
 )
-from lix.methods.parts import pixels
-from lix.methods.parts.cells import mean_squared
-from tests.methods.feature_maps import approx, draw, positions, random_cells
+from lix.methods.parts import fused
+from lix.methods.parts.masks import mean_squared
+from tests.methods.feature_maps import approx, draw, positions, random_mask
 
 
 def bilinear(f: Tensor, height: int, width: int) -> Tensor:
@@ -111,7 +111,7 @@ def test_at_equals_loops(p: int) -> None:
     fs, ft = draw(3, 4, 3, 5), draw(3, 6, 3, 5)
     every = torch.ones(3, 3, 5, dtype=torch.bool)
     assert at_loss(fs, ft, p=p).item() == approx(loop_at(fs, ft, p, every))
-    cells = random_cells(3, 3, 5)
+    cells = random_mask(3, 3, 5)
     assert at_loss(fs, ft, p=p, valid=cells).item() == approx(loop_at(fs, ft, p, cells))
 
 
@@ -119,8 +119,8 @@ def test_at_equals_loops(p: int) -> None:
 @pytest.mark.parametrize("p", [1, 2, 3, 4])
 def test_at_gradient_is_autograds(p: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the plain formula, for slices of one channel, two or all."""
-    monkeypatch.setitem(pixels.SLICE, "cpu", cut)
-    fs, ft, cells = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_cells(2, 3, 5)
+    monkeypatch.setitem(fused.SLICE, "cpu", cut)
+    fs, ft, cells = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_mask(2, 3, 5)
     qs, qt = ((f**p * cells.unsqueeze(1)).sum(dim=1).flatten(1) for f in (fs, ft))
     gaps = qs / qs.norm(dim=1, keepdim=True) - qt / qt.norm(dim=1, keepdim=True)
     losses = at_loss(fs, ft, p=p, valid=cells), gaps.square().sum() / cells.sum()
@@ -141,7 +141,7 @@ def test_nst_equals_the_broadcast() -> None:
     losses = nst_loss(fs, ft), broadcast_nst(fs, ft)
     torch.testing.assert_close(*losses)
     torch.testing.assert_close(*(torch.autograd.grad(loss, fs)[0] for loss in losses))
-    cells = random_cells(1, 3, 5)
+    cells = random_mask(1, 3, 5)
     cut = [f[:, :, cells[0]].unsqueeze(3) for f in (fs, ft)]
     torch.testing.assert_close(nst_loss(fs, ft, valid=cells.expand(3, -1, -1)), broadcast_nst(*cut))
 
@@ -159,7 +159,7 @@ def test_rkd_of_maps_is_that_of_their_means() -> None:
     fs, ft = draw(4, 3, 2, 5), draw(4, 3, 6, 1)
     means = [f.mean(dim=(2, 3)) for f in (fs, ft)]
     torch.testing.assert_close(rkd_loss(fs, ft), rkd_loss(*means))
-    cells = random_cells(4, 2, 5)
+    cells = random_mask(4, 2, 5)
     means = [torch.stack([f[b][:, cells[b]].mean(1) for b in range(4)]) for f in (fs, 2 * fs**2)]
     torch.testing.assert_close(rkd_loss(fs, 2 * fs**2, valid=cells), rkd_loss(*means))
 
@@ -218,7 +218,7 @@ def test_dice_equals_loops() -> None:
 
 
 def test_ft_equals_loops() -> None:
-    fs, ft, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_cells(2, 2, 4)
+    fs, ft, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
     total = 0.0
     for b in range(2):
         s, t = ((f[b] * cells[b]).flatten().tolist() for f in (fs, ft))
@@ -228,7 +228,7 @@ def test_ft_equals_loops() -> None:
 
 
 def test_vid_and_pad_equal_loops() -> None:
-    s, t, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_cells(2, 2, 4)
+    s, t, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
     raw, v = draw(3), draw(2, 3, 2, 4)
     vid, pad = [], []
     for b, c, (i, j) in product(range(2), range(3), positions(s)):

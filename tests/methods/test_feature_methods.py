@@ -101,31 +101,6 @@ def test_vid_variances_become_the_residuals() -> None:
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize(
-    ("hint_epochs", "epoch", "factor", "hard"),
-    [
-        (0, 0, 7.0, 1.0),
-        (0, math.inf, 7.0, 1.0),
-        (2, 0, 7.0, 0.0),
-        (2, 1, 7.0, 0.0),
-        (2, 2, 0.0, 1.0),
-        (2, math.inf, 7.0, 1.0),
-    ],
-)
-def test_fitnet_hints_come_first(
-    hint_epochs: int, epoch: float, factor: float, hard: float
-) -> None:
-    fs, ft = torch.randn(2, 6, 3, 5, requires_grad=True), torch.randn(2, 8, 3, 5)
-    method = build_method("fitnet", [pair(6, 8)], K, weight=7.0, hint_epochs=hint_epochs)
-    method.epoch = epoch
-    term = compare(method, fs, ft, torch.zeros(2, 6, 10).long())["fitnet"]
-    expected = factor * F.mse_loss(method.regressors[0](fs), ft)
-    torch.testing.assert_close(term, expected)
-    assert method.hard_weight == hard
-    term.backward()
-    assert fs.grad.any() == bool(factor)
-
-
 def test_pad_warms_up_with_the_squared_error() -> None:
     fs, ft, target = draw(2, 6, 3, 5), draw(2, 8, 3, 5), torch.zeros(2, 6, 10).long()
     method = build_method("pad", [pair(6, 8)], K, weight=2.0, warmup_epochs=2).double()

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from lix.core.registry import entries
-from lix.methods import FeaturePair, Method, at_loss, build_method
+from lix.methods import FeaturePair, LogitMethod, Method, at_loss, build_method
+from lix.methods.parts.citations import bibtex
 from lix.networks import FeatureSpec, SegOutput
 
 K = 5
@@ -50,7 +51,7 @@ def test_has_kind_citation_and_docstring(name: str) -> None:
     method = entries("methods")[name].load()
     assert method.kind in ("none", "logit", "feature", "both")
     assert method.__doc__
-    assert name == "none" or method.citation.startswith("@")
+    assert name == "none" or bibtex(method.citation).startswith("@")
 
 
 @pytest.mark.parametrize("name", DISTILLING)
@@ -222,6 +223,63 @@ def test_batches_of_other_sizes_are_one_sentence(name: str, short: str) -> None:
         build(name)(**given)
 
 
+@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("value", [-100, -1, K, 254])
+def test_another_ignore_value_is_one_sentence(name: str, value: int) -> None:
+    student, teacher, target = outputs()
+    target[target == 255] = value
+    with pytest.raises(ValueError, match=rf"\[0, {K}\) or be 255 \(ignored\), got {value}"):
+        build(name)(student, SegOutput(*_detached(teacher)), target)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_target_with_a_channel_is_one_sentence(name: str) -> None:
+    student, teacher, target = outputs()
+    with pytest.raises(ValueError, match=r"must have .*got .*; use target\.squeeze\(1\)"):
+        build(name)(student, SegOutput(*_detached(teacher)), target.unsqueeze(1))
+    with pytest.raises(ValueError, match=r"must hold integers, got torch\.float32"):
+        build(name)(student, SegOutput(*_detached(teacher)), target.float())
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32])
+def test_any_integer_type_will_do(name: str, dtype: torch.dtype) -> None:
+    student, teacher, target = outputs()
+    expected = total(build(name)(student, teacher, target))
+    assert torch.equal(total(build(name)(student, teacher, target.to(dtype))), expected)
+
+
+@pytest.mark.parametrize("name", DISTILLING)
+def test_the_teacher_is_a_constant_even_with_gradients(name: str) -> None:
+    student, teacher, target = outputs()
+    expected = total(build(name)(student, SegOutput(*_detached(teacher)), target))
+    actual = total(build(name)(student, teacher, target))
+    actual.backward()
+    assert torch.equal(actual, expected)
+    assert teacher.logits.grad is None
+    assert all(f.grad is None for f in teacher.features.values())
+
+
+class DepthKD(LogitMethod):
+    """A method of a user's own that learns from X."""
+
+    needs_x, weight = True, 1.0
+
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor, *, x: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        return {"depth": student.logits.mean() * x.mean()}
+
+
+def test_x_reaches_the_methods_that_need_it() -> None:
+    student, teacher, target = outputs()
+    x = torch.full((3, 1, 12, 20), 2.0)
+    terms = DepthKD((), K)(student, teacher, target, x=x)
+    torch.testing.assert_close(terms["depth"], 2 * student.logits.mean())
+    with pytest.raises(ValueError, match="DepthKD learns from X; pass the batch's X as x="):
+        DepthKD((), K)(student, teacher, target)
+
+
 @pytest.mark.parametrize("name", DISTILLING)
 def test_monitors_are_on_the_device_of_the_maps(name: str) -> None:
     """NCCL reduces tensors of the GPU only."""
@@ -245,7 +303,6 @@ def test_monitors_are_on_the_device_of_the_maps(name: str) -> None:
         ("afdcd", {"groups": 0}),
         ("afdcd", {"pool": 0}),
         ("afdcd", {"mask_ratio": 1.5}),
-        ("fitnet", {"hint_epochs": -1}),
         ("vid", {"variance": 0}),
     ],
 )

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lix.methods import (
+    FeatureMaps,
     FeaturePair,
-    Maps,
     at_loss,
     build_method,
     cka,
@@ -138,7 +138,7 @@ def test_fitnet() -> None:
     method = build_method("fitnet", pairs(fs, ft))
     names = {"regressors.0": "conv"}
     load(n, "cirkd", method, names)
-    loss = method.pair_loss(Maps(0, "f", fs, ft, None))
+    loss = method.pair_loss(FeatureMaps(0, "f", fs, ft, None))
     check(n, "cirkd", loss, fs)
     check_parameters(n, "cirkd", loss, method, names)
 
@@ -190,7 +190,7 @@ def test_maskd_stage_1() -> None:
     torch.testing.assert_close(overlap, n["stage1/dice"], **EXACT)
     (gradient,) = torch.autograd.grad(overlap, method.tokens.weight)
     torch.testing.assert_close(gradient, n["stage1/grad_token_dice"], **EXACT)
-    stage = method.first_stage()
+    stage = method.teacher_stage()
     loss = stage.loss(SegOutput(zt, {}), target)
     torch.testing.assert_close(loss, n["stage1/ce_plus_dice"], **EXACT)
     (gradient,) = torch.autograd.grad(loss, method.tokens.weight)
@@ -206,7 +206,7 @@ def test_afdcd() -> None:
     names = {"restorers.0.align": "align", "restorers.0.projector": "projetor"}
     load(n, case, method, names)
     restored = method.restorers[0](fs, n["mask"])
-    terms = method.weigh(Maps(0, "f", fs, ft, None), restored)
+    terms = method.weigh(FeatureMaps(0, "f", fs, ft, None), restored)
     loss = terms["afdcd_fd"] + terms["afdcd_contrast"]
     check(n, case, loss, fs)
     check_parameters(n, case, loss, method, names)

@@ -201,7 +201,7 @@ class Misfit(nn.Module):
         (lambda: lix.wrap(Misfit(), size_divisor=0), "size_divisor is 0"),
         (
             lambda: lix.wrap(Misfit(), {"a": "conv"}, forward=lambda m, i, x: (m(i), {})),
-            "drop features, call and select",
+            "leave out features, call and select",
         ),
         (
             lambda: lix.wrap(Misfit(), {"a": "conv"}, select={"b": lambda f: f}),
@@ -213,7 +213,7 @@ class Misfit(nn.Module):
                 {"f": "0"},
                 select={"f": lambda f: f.permute(0, 2, 3, 1)},
             ),
-            "no map in NCHW order",
+            "not a map in NCHW order",
         ),
     ],
 )
@@ -235,7 +235,7 @@ def test_maps_that_a_later_pass_does_not_return_are_missed() -> None:
     image = torch.rand(1, 3, 32, 32)
     assert network(image, features=["f"]).features["f"].shape == (1, 2, 16, 16)
     maps.clear()
-    with pytest.raises(ValueError, match="returned no map 'f'"):
+    with pytest.raises(ValueError, match="did not return the map 'f'"):
         network(image, features=["f"])
 
 

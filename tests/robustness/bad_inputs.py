@@ -268,7 +268,7 @@ def _studies() -> Iterator[Case]:
         "unknown option": {"methods": [{"method": "kd", "options": {"nonsense": 1}}]},
         "wrong settings": {"settings": {"optim": {"lr": -1}}},
         "no seeds": {"seeds": "many"},
-        "last of nothing": {"last": 0},
+        "last of nothing": {"average_last": 0},
         "missing base": {"base": "no.yaml"},
         "own base": {"base": "study.yaml"},
         "number as base": {"base": 5},

@@ -11,6 +11,8 @@ import yaml
 from tests.robustness.bad_inputs import Case, cases
 from tests.robustness.conftest import SMALL, Lix
 
+pytestmark = pytest.mark.slow
+
 CASES = list(cases())
 
 

@@ -11,6 +11,8 @@ import torch
 from lix.training.checkpoint_io import is_whole
 from tests.robustness.conftest import Lix
 
+pytestmark = pytest.mark.slow
+
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return torch.load(run / "checkpoints/last.ckpt", weights_only=True)["state_dict"]

@@ -15,6 +15,8 @@ from lix.runs.history import read_history
 from lix.runs.recipe import Recipe
 from lix.training.fit import fit
 
+pytestmark = pytest.mark.slow
+
 SMALL: dict[str, Any] = {
     "data": {"size": [32, 64]},
     "optim": {"batch_size": 4, "lr": 0.02, "schedule": "poly"},

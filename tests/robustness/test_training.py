@@ -17,6 +17,8 @@ from lix.training.loaders import TrainingSet
 from lix.training.module import SegModule
 from tests.robustness.conftest import Lix
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_loading_process_that_dies(

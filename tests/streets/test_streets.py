@@ -1,5 +1,7 @@
 """Procedural Streets: files, reproducibility and geometry."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lix.streets import WORLDS, write_streets
+from lix.streets import WORLDS, StreetPlan, write_streets
 from lix.streets.camera import Camera
 from lix.streets.ground import Road
 from lix.streets.labels import COLOUR_TABLE, COLOURS, Label
-from lix.streets.plan import BASELINE, Plan, make_plan
+from lix.streets.plan import BASELINE
 from lix.streets.raycast import ROAD, cast
 from lix.streets.render import render
 from lix.streets.scene import Scene
@@ -28,7 +30,7 @@ SEVERAL = 6
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small set of the first world."""
     folder = tmp_path_factory.mktemp("streets")
-    write_streets(folder, images=SEVERAL, size=SIZE)
+    write_streets(folder, StreetPlan(SEVERAL, SIZE))
     return folder
 
 
@@ -45,8 +47,8 @@ def read(path: Path | str) -> NDArray[Any]:
         return np.asarray(image)
 
 
-def plan_of(world: str = "town", images: int = SEVERAL, size: tuple[int, int] = SIZE) -> Plan:
-    return make_plan(images, size, 0, world, None)
+def plan_of(world: str = "town", images: int = SEVERAL, size: tuple[int, int] = SIZE) -> StreetPlan:
+    return StreetPlan(images, size, world=world)
 
 
 def plain_road() -> Road:
@@ -64,20 +66,20 @@ def camera(yaw: float = 0.0, pitch: float = 0.0, size: tuple[int, int] = (60, 20
 
 class TestFiles:
     def test_same_arguments_same_bytes(self, root: Path, tmp_path: Path) -> None:
-        write_streets(tmp_path, images=SEVERAL, size=SIZE)
+        write_streets(tmp_path, StreetPlan(SEVERAL, SIZE))
         assert contents(tmp_path) == contents(root)
 
     def test_workers_do_not_matter(self, root: Path, tmp_path: Path) -> None:
-        write_streets(tmp_path, images=SEVERAL, size=SIZE, workers=2)
+        write_streets(tmp_path, StreetPlan(SEVERAL, SIZE), workers=2)
         assert contents(tmp_path) == contents(root)
 
     def test_seeds_and_worlds_differ(self) -> None:
-        plans = [make_plan(1, SIZE, seed, world, 0) for seed in (0, 1) for world in WORLDS]
+        plans = [StreetPlan(1, SIZE, seed, world) for seed in (0, 1) for world in WORLDS]
         images = {next(render(plan, 0, (0,))).rgb.tobytes() for plan in plans}
         assert len(images) == len(plans)
 
     def test_an_image_does_not_depend_on_the_others(self, root: Path) -> None:
-        plan = make_plan(1000, SIZE, 0, "town", None)
+        plan = StreetPlan(1000, SIZE)
         frame = next(render(plan, 3, (0,)))
         (path,) = root.rglob("classSegmentation/Camera_0/classgt_00003.png")
         assert np.array_equal(frame.classes, read(path))
@@ -127,14 +129,15 @@ class TestFiles:
             assert (cx, cy) == ((SIZE[1] - 1) / 2, (SIZE[0] - 1) / 2)
 
     def test_only_missing_images_are_made(self, tmp_path: Path) -> None:
-        write_streets(tmp_path, images=3, size=(32, 64), cameras=(0,))
+        plan = StreetPlan(3, (32, 64))
+        write_streets(tmp_path, plan, cameras=(0,))
         before = contents(tmp_path)
         lost = sorted(tmp_path.rglob("depth_*.png"))[1]
         lost.unlink()
         ages = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*.*g")}
         calls: list[tuple[int, int]] = []
         write_streets(
-            tmp_path, images=3, size=(32, 64), cameras=(0,),
+            tmp_path, plan, cameras=(0,),
             progress=lambda done, total: calls.append((done, total)),
         )  # fmt: skip
         assert calls == [(2, 3), (3, 3)]
@@ -145,21 +148,30 @@ class TestFiles:
     @pytest.mark.parametrize("change", [{"seed": 1}, {"world": "highway"}, {"images": 7}])
     def test_other_streets_are_not_mixed(self, root: Path, change: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match="choose another folder"):
-            write_streets(root, **{"images": SEVERAL, "size": SIZE, **change})
+            write_streets(root, StreetPlan(**{"images": SEVERAL, "size": SIZE, **change}))
 
     def test_another_data_set_is_left_alone(self, tmp_path: Path) -> None:
         (tmp_path / "Scene20").mkdir()
         with pytest.raises(ValueError, match="another data set"):
-            write_streets(tmp_path, images=1, size=SIZE)
+            write_streets(tmp_path, StreetPlan(1, SIZE))
 
     @pytest.mark.parametrize(
         ("change", "message"),
         [
-            ({"world": "twon"}, "did you mean 'town'.*highway"),
+            ({"world": "twon"}, "Did you mean 'town'.*highway"),
             ({"images": 0}, "images is 0; pass 1"),
             ({"size": (16, 160)}, "at least 32"),
             ({"val_images": 9}, "0 to images"),
             ({"seed": -1}, "seed is -1"),
+        ],
+    )
+    def test_bad_plans(self, change: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=message):
+            StreetPlan(**{"images": 4, "size": SIZE, **change})
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
             ({"cameras": (2,)}, "cameras"),
             ({"cameras": ()}, "cameras"),
             ({"workers": 0}, "workers is 0"),
@@ -167,7 +179,7 @@ class TestFiles:
     )
     def test_bad_arguments(self, tmp_path: Path, change: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=message):
-            write_streets(tmp_path / "new", **{"images": 4, "size": SIZE, **change})
+            write_streets(tmp_path / "new", StreetPlan(4, SIZE), **change)
         assert not (tmp_path / "new").exists()
 
 
@@ -176,7 +188,7 @@ def test_all_classes_occur(world: str) -> None:
     plan = plan_of(world, images=40, size=(32, 106))
     pixels = np.zeros(len(Label), dtype=np.int64)
     for index in range(plan.images):
-        street = draw_street(plan.generators(index)[1], plan.kind, (plan.height, plan.width))
+        street = draw_street(plan.generators(index)[1], plan.kind, plan.size)
         hits = cast(street.scene, street.road, street.camera)
         pixels += np.bincount(street.scene.label[hits.index[hits.index >= 0]], minlength=15)
     solids = set(Label) - {Label.SKY, Label.ROAD}

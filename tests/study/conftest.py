@@ -11,11 +11,12 @@ import pytest
 import yaml
 from rich.console import Console
 
+from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
-from lix.streets import write_streets
-from lix.study.grid import Study, plan
-from lix.study.run import run_study
-from lix.study.store import METRICS
+from lix.streets import StreetPlan, write_streets
+from lix.study.definition import Study
+from lix.study.plan import plan
+from lix.study.schedule import run_study
 
 STUDY = Study.model_validate(
     {
@@ -25,7 +26,7 @@ STUDY = Study.model_validate(
         "networks": {"mfnet": {}},
         "methods": ["none", {"method": "kd", "label": "KD"}, {"method": "at", "label": "AT"}],
         "seeds": [0, 1, 2],
-        "last": 2,
+        "average_last": 2,
         "paper": "I",
     }
 )
@@ -72,9 +73,8 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Two worlds, a plain student and LIX, one epoch each."""
     root = tmp_path_factory.mktemp("worlds")
     for world in ("town", "highway"):
-        write_streets(
-            root / world, images=6, val_images=2, size=(32, 48), world=world, cameras=(0,)
-        )
+        plan = StreetPlan(images=6, val_images=2, size=(32, 48), world=world)
+        write_streets(root / world, plan, cameras=(0,))
     entries: dict[str, Any] = {
         "name": "real",
         "settings": {"optim": {"batch_size": 2}, "training": {"epochs": 1, "accelerator": "cpu"}},
@@ -82,7 +82,7 @@ def real_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         "networks": {"mfnet": {}},
         "methods": ["none", {"method": "lix", "label": "LIX"}],
         "seeds": [0],
-        "last": 1,
+        "average_last": 1,
         "cross": "same",
     }
     path = root / "study.yaml"

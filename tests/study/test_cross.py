@@ -13,25 +13,26 @@ from rich.console import Console
 
 from lix.cli.app import app
 from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
-from lix.study.grid import Study, plan
+from lix.study.definition import Study
 from lix.study.page import write_page
-from lix.study.results import Score, finished
-from lix.study.run import run_study
+from lix.study.plan import plan
+from lix.study.results import Score, load_results
+from lix.study.schedule import run_study
 from lix.study.tables import write_tables
 
 
 def test_every_student_is_tested_on_the_other_data(real_study: Study, real_output: Path) -> None:
-    found = crossed(finished(real_study, real_output), real_study)
+    found = crossed(load_results(real_study, real_output))
     assert {(c.trained, c.tested) for c in found} == {("town", "highway"), ("highway", "town")}
     (rows,) = cross_cells(real_study, found).values()
     value = next(c for c in found if c.trained == "town").scores["mIoU"].mean
     assert rows[0]["method"] == "none"
     assert rows[0]["town → highway %"] == f"{100 * value:.1f}"
-    text = write_tables(real_study, real_output, real_output / "tables")
+    text = write_tables(load_results(real_study, real_output), real_output / "tables")
     assert "## Trained → tested, mfnet: mIoU of each run's best epoch\n\n| method | town →" in text
     assert f"\n| none | {100 * value:.1f} |  |" in text
     assert r"town $\to$ highway \% &" in (real_output / "tables/table.tex").read_text()
-    write_page(real_study, real_output, real_output / "report.html")
+    write_page(load_results(real_study, real_output), real_output / "report.html")
     assert f"<td>{100 * value:.1f}</td><td></td>" in (real_output / "report.html").read_text()
     with (real_output / "tables/results.csv").open() as file:
         rows = {(r["data"], r["metric"], r["method"]): r["value"] for r in csv.DictReader(file)}
@@ -81,7 +82,9 @@ def test_students_whose_weights_are_gone_are_named(
     console = Console(file=io.StringIO(), width=1000)
     evaluate_across(real_study, runs, console)
     said = console.file.getvalue()  # type: ignore[attr-defined]
-    assert said.startswith("Not tested on other data for want of weights, 1 students;")
+    assert said.startswith(
+        "Skipped the test of 1 students on other data: their checkpoints are missing."
+    )
     assert said.endswith(f"train them again: {lost.job.name}.\n")
 
 

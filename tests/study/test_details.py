@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 
 from lix.study.details import class_table, cost_table, costs
-from lix.study.results import finished
+from lix.study.results import load_results
 from lix.study.tables import write_tables
 from tests.study.conftest import STUDY
 
 
 def test_classes_and_costs_by_hand(output: Path) -> None:
-    runs = finished(STUDY, output)
+    runs = load_results(STUDY, output).runs
     assert class_table(runs).splitlines() == [
         "| class | teacher | none | KD | AT |",
         "|---|---|---|---|---|",
         "| road | 50.0 | 50.0 | 50.0 | 50.0 |",
         "| car | – | – | – | – |",
     ]
-    row = costs(runs)["KD"]
+    row = costs(runs).loc["KD"]
     assert row["ms a step"] == pytest.approx(200.0)
     assert row["training min"] == pytest.approx(8 / 60)
     assert row["× plain student"] == pytest.approx(1.0)
@@ -28,6 +28,6 @@ def test_classes_and_costs_by_hand(output: Path) -> None:
 
 
 def test_both_are_files_of_the_tables(output: Path) -> None:
-    write_tables(STUDY, output, output / "tables")
+    write_tables(load_results(STUDY, output), output / "tables")
     assert "## streets, mfnet" in (output / "tables/classes.md").read_text()
     assert "| AT |" in (output / "tables/costs.md").read_text()

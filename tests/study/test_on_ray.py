@@ -10,10 +10,12 @@ import ray
 from rich.console import Console
 
 from lix.runs.recipe import Recipe
-from lix.study.jobs import Bars, Job, run_jobs
 from lix.study.on_ray import connect
+from lix.study.plan import Job, PlannedRun
+from lix.study.progress import StudyProgress
+from lix.study.schedule import run_jobs
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def test_jobs_run_where_ray_wants_and_failures_are_told(
@@ -34,9 +36,8 @@ def test_jobs_run_where_ray_wants_and_failures_are_told(
     console = Console(quiet=True)
     try:
         start, slots = connect(None, console, jobs)
-        failed = run_jobs(
-            jobs, workers=slots, watcher=Bars(jobs, console), keep_going=True, start=start
-        )
+        progress = StudyProgress([PlannedRun("a", "b", "c", 0, job) for job in jobs], console)
+        failed = run_jobs(jobs, workers=slots, progress=progress, start=start)
     finally:
         ray.shutdown()
     assert list(failed) == ["bad"]

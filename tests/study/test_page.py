@@ -15,6 +15,7 @@ import pytest
 
 from lix.study.figures import png
 from lix.study.page import write_page
+from lix.study.results import load_results
 from tests.study.conftest import STUDY
 
 PALETTE = {"road": (1, 2, 3)}
@@ -45,7 +46,7 @@ class Addresses(HTMLParser):
 
 
 def test_needs_nothing_from_elsewhere(output: Path) -> None:
-    write_page(STUDY, output, output / "page" / "report.html")
+    write_page(load_results(STUDY, output), output / "page" / "report.html")
     page = (output / "page" / "report.html").read_text()
     parser = Addresses()
     parser.feed(page)
@@ -58,16 +59,16 @@ def test_needs_nothing_from_elsewhere(output: Path) -> None:
 
 
 def test_says_where_pictures_are_missing(output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_page(STUDY, output, output / "report.html")
+    write_page(load_results(STUDY, output), output / "report.html")
     assert "No pictures" not in (output / "report.html").read_text()
     monkeypatch.setattr("lix.study.page._pictures", lambda _: ([], {}))
-    write_page(STUDY, output, output / "report.html")
+    write_page(load_results(STUDY, output), output / "report.html")
     assert "No pictures: the weights or the validation" in (output / "report.html").read_text()
 
 
 def test_escapes_what_it_prints(output: Path) -> None:
     evil = STUDY.model_copy(update={"title": "<script>alert(1)</script>"})
-    write_page(evil, output, output / "report.html")
+    write_page(load_results(evil, output), output / "report.html")
     parser = Addresses()
     parser.feed((output / "report.html").read_text())
     assert parser.tags.count("script") == 1
@@ -101,7 +102,7 @@ FLAGS = (
 @pytest.mark.skipif(CHROMIUM is None and not os.environ.get("CI"), reason="needs Debian's chromium")
 def test_sorts_and_slides_in_a_browser_without_console_errors(output: Path, tmp_path: Path) -> None:
     path = output / "report.html"
-    write_page(STUDY, output, path)
+    write_page(load_results(STUDY, output), path)
     path.write_text(path.read_text().replace("</body>", PROBE))
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [CHROMIUM or "chromium", *FLAGS, profile, path.as_uri()]

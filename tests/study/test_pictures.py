@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 import torch
 
+from lix.study.definition import Pictures, Study
 from lix.study.figures import heat
-from lix.study.grid import Pictures, Study
 from lix.study.pictures import Gallery, draw
 from lix.study.plots import write_figures
-from lix.study.results import finished
-from lix.study.store import Run
+from lix.study.records import Record
+from lix.study.results import load_results
 
 
 @pytest.fixture
-def runs(real_study: Study, real_output: Path) -> dict[str, Run]:
-    found = finished(real_study, real_output)
-    return {f.planned.method: f.run for f in found if f.planned.data == "town"}
+def runs(real_study: Study, real_output: Path) -> dict[str, Record]:
+    found = load_results(real_study, real_output).runs
+    return {f.planned.method: f.record for f in found if f.planned.data == "town"}
 
 
 def pictures(figure: object) -> dict[str, list[np.ndarray]]:
@@ -32,7 +32,7 @@ def pictures(figure: object) -> dict[str, list[np.ndarray]]:
     return {title: shown[i :: len(titles)] for i, title in enumerate(titles)}
 
 
-def test_predictions_are_the_networks(runs: dict[str, Run]) -> None:
+def test_predictions_are_the_networks(runs: dict[str, Record]) -> None:
     found = pictures(draw(Pictures(kind="predictions", frames=2), runs))
     assert list(found) == ["RGB", "depth", "truth", "teacher", "none", "LIX"]
     gallery = Gallery(runs)
@@ -43,7 +43,7 @@ def test_predictions_are_the_networks(runs: dict[str, Run]) -> None:
     assert (found["truth"][1] == gallery.palette[frame.target.clamp(max=14)]).all()
 
 
-def test_probability_is_of_the_class_where_it_is_most_seen(runs: dict[str, Run]) -> None:
+def test_probability_is_of_the_class_where_it_is_most_seen(runs: dict[str, Record]) -> None:
     shown = Pictures(kind="probability", of="Sky", methods=("none",), frames=1)
     found = pictures(draw(shown, runs))
     gallery = Gallery({"none": runs["none"]})
@@ -56,7 +56,7 @@ def test_probability_is_of_the_class_where_it_is_most_seen(runs: dict[str, Run])
         draw(Pictures(kind="probability", of="Skye"), runs)
 
 
-def test_worst_frames_show_where_networks_are_wrong(runs: dict[str, Run]) -> None:
+def test_worst_frames_show_where_networks_are_wrong(runs: dict[str, Record]) -> None:
     found = pictures(draw(Pictures(kind="worst", methods=("none", "LIX"), frames=1), runs))
     assert list(found)[3:] == ["none", "none: errors", "LIX", "LIX: errors"]
     wrong = (found["LIX"][0] != found["truth"][0]).any(axis=-1)
@@ -64,7 +64,7 @@ def test_worst_frames_show_where_networks_are_wrong(runs: dict[str, Run]) -> Non
     assert (found["LIX: errors"][0].max(axis=-1) > 100).sum() == (wrong & labelled).sum()
 
 
-def test_maps_are_of_the_logits(runs: dict[str, Run]) -> None:
+def test_maps_are_of_the_logits(runs: dict[str, Record]) -> None:
     found = pictures(draw(Pictures(kind="maps", methods=("none", "LIX"), frames=1), runs))
     assert list(found) == ["RGB", "LIX: KL(T‖S)", "LIX: β of the label", "LIX: c"]
     gallery = Gallery({"LIX": runs["LIX"]})
@@ -75,7 +75,7 @@ def test_maps_are_of_the_logits(runs: dict[str, Run]) -> None:
         draw(Pictures(kind="maps", methods=("none",)), runs)
 
 
-def test_missing_weights_are_named(runs: dict[str, Run], tmp_path: Path) -> None:
+def test_missing_weights_are_named(runs: dict[str, Record], tmp_path: Path) -> None:
     moved = runs | {"LIX": replace(runs["LIX"], folder=tmp_path)}
     with pytest.raises(ValueError, match="need checkpoints of LIX, which are not here"):
         draw(Pictures(kind="predictions"), moved)
@@ -85,5 +85,5 @@ def test_figures_of_a_study_hold_its_pictures(
     real_study: Study, real_output: Path, tmp_path: Path
 ) -> None:
     shown = real_study.model_copy(update={"pictures": (Pictures(kind="predictions", frames=1),)})
-    names = {f.name for f in write_figures(shown, real_output, tmp_path)}
+    names = {f.name for f in write_figures(load_results(shown, real_output), tmp_path)}
     assert {"town-mfnet-predictions-1.png", "highway-mfnet-predictions-1.svg"} <= names

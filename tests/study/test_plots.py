@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lix.evaluation.metrics import METRICS
 from lix.study.plots import curves, over_epochs, scores, sweep, write_figures
-from lix.study.results import finished, summarise
-from lix.study.store import METRICS
-from lix.study.tables import blocks
+from lix.study.results import load_results
+from lix.study.tables import result_groups
 from tests.study.conftest import FINAL, STUDY
 
 
 def test_scores_show_every_student_and_its_interval(output: Path) -> None:
-    block = blocks(summarise(STUDY, finished(STUDY, output)))[0]
-    (axes,) = scores(block).axes
+    (group,) = result_groups(load_results(STUDY, output))
+    (axes,) = scores(group).axes
     assert [t.get_text() for t in axes.get_yticklabels()] == ["none", "KD", "AT"]
-    for container, row in zip(axes.containers, block.rows[1:], strict=True):
+    for container, row in zip(axes.containers, group.rows[1:], strict=True):
         point, _, (bar,) = container
         assert point.get_xdata()[0] == pytest.approx(100 * row.scores["mIoU"].mean)
         (left, _), (right, _) = bar.get_segments()[0]
@@ -30,14 +30,14 @@ def test_scores_show_every_student_and_its_interval(output: Path) -> None:
 
 
 def test_curves_are_means_and_ranges_over_seeds(output: Path) -> None:
-    (found,) = curves(finished(STUDY, output), "val_mIoU").values()
+    (found,) = curves(load_results(STUDY, output).runs, "val_mIoU").values()
     assert list(found) == ["teacher", "none", "KD", "AT"]
     epoch, mean, low, high = found["KD"][2]
     assert epoch == 2
     assert mean == pytest.approx(np.mean(FINAL["KD"]) + 0.01)
     assert (low, high) == pytest.approx((min(FINAL["KD"]) + 0.01, max(FINAL["KD"]) + 0.01))
-    assert curves(finished(STUDY, output), "beta_mean") == {}
-    assert list(curves(finished(STUDY, output), "val_")) == list(METRICS)
+    assert curves(load_results(STUDY, output).runs, "beta_mean") == {}
+    assert list(curves(load_results(STUDY, output).runs, "val_")) == list(METRICS)
 
 
 def test_maps_have_a_panel_each_and_raw_ones_stand_below() -> None:
@@ -58,7 +58,8 @@ def test_maps_have_a_panel_each_and_raw_ones_stand_below() -> None:
 
 
 def test_files_are_pictures_and_the_same_again(output: Path) -> None:
-    files = write_figures(STUDY, output, output / "figures")
+    results = load_results(STUDY, output)
+    files = write_figures(results, output / "figures")
     assert {f.name for f in files} == {
         f"streets-mfnet-{name}.{form}" for name in ("scores", "val_mIoU") for form in ("png", "svg")
     }
@@ -66,27 +67,24 @@ def test_files_are_pictures_and_the_same_again(output: Path) -> None:
         if file.suffix == ".png":
             assert np.asarray(Image.open(file).convert("L")).std() > 5
     before = [f.read_bytes() for f in files]
-    assert [f.read_bytes() for f in write_figures(STUDY, output, output / "figures")] == before
-
-
-def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="has ended; start `lix study run`"):
-        write_figures(STUDY, tmp_path, tmp_path / "figures")
+    assert [
+        f.read_bytes() for f in write_figures(load_results(STUDY, output), output / "figures")
+    ] == before
 
 
 def test_sweep_is_a_curve_over_the_option(output: Path) -> None:
-    runs = finished(STUDY, output)
-    for one in runs:
+    results = load_results(STUDY, output)
+    for one in results.runs:
         if one.planned.method in ("KD", "AT"):
-            one.run.recipe.distill.options["beta"] = {"KD": 4, "AT": 2}[one.planned.method]
-    block = blocks(summarise(STUDY, runs))[0]
-    figure = sweep(block, runs, "beta")
+            one.record.recipe.distill.options["beta"] = {"KD": 4, "AT": 2}[one.planned.method]
+    (group,) = result_groups(results)
+    figure = sweep(group, "beta")
     assert figure is not None
     (axes,) = figure.axes
     line = axes.containers[0][0]
     assert list(line.get_xdata()) == [2.0, 4.0]
-    means = {row.method: 100 * row.scores["mIoU"].mean for row in block.rows}
+    means = {row.method: 100 * row.scores["mIoU"].mean for row in group.rows}
     assert list(line.get_ydata()) == pytest.approx([means["AT"], means["KD"]])
     (across,) = [one for one in axes.get_lines() if one.get_linestyle() == "--"]
     assert across.get_label() == "none"
-    assert sweep(block, runs, "gamma") is None
+    assert sweep(group, "gamma") is None

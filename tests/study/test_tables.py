@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lix.study.results import Row, Score, finished, summarise
-from lix.study.tables import ENOUGH_SEEDS, Block, blocks, paper_value, write_tables
+from lix.study.details import Bold
+from lix.study.results import Row, Score, load_results, summarise
+from lix.study.tables import ENOUGH_SEEDS, ResultGroup, paper_value, result_groups, write_tables
 from tests.study.conftest import FINAL, STUDY
 
 
@@ -26,7 +27,7 @@ def test_scores_by_hand() -> None:
 
 
 def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
-    rows = summarise(STUDY, finished(STUDY, output))
+    rows = summarise(load_results(STUDY, output))
     assert [row.method for row in rows] == ["teacher", "none", "KD", "AT"]
     assert [row.kind for row in rows] == ["teacher", "none", "logit", "feature"]
     for row in rows:
@@ -35,21 +36,22 @@ def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
 
 
 def test_bold_needs_seeds_and_a_significant_difference(output: Path) -> None:
-    rows = summarise(STUDY, finished(STUDY, output))
-    block = blocks(rows)[0]
-    assert {row.method: block.is_best(row, "mIoU") for row in rows} == {
+    (group,) = result_groups(load_results(STUDY, output))
+    rows = group.rows
+    assert {row.method: group.is_best(row, "mIoU") for row in rows} == {
         "teacher": False,
         "none": False,
         "KD": True,
         "AT": False,
     }
     assert ENOUGH_SEEDS == 3
-    cells = block.cells(rows[2])
-    assert cells["mIoU %"] == "**56.0 ± 3.0**"
+    cells = group.cells(rows[2])
+    assert cells["mIoU %"] == "56.0 ± 3.0"
+    assert isinstance(cells["mIoU %"], Bold)
     assert float(cells["recovered %"]) == pytest.approx(100 * 0.06 / 0.2)
     assert cells["p student"]
     few = [row for row in rows if row.method != "KD"]
-    assert not any(blocks(few)[0].is_best(row, "mIoU") for row in few)
+    assert not any(ResultGroup(few).is_best(row, "mIoU") for row in few)
 
 
 def test_bold_is_better_than_every_other_student() -> None:
@@ -57,16 +59,17 @@ def test_bold_is_better_than_every_other_student() -> None:
         return Row("a", "b", method, "logit", {"mIoU": Score(dict(enumerate(values)))}, 0.1)
 
     rows = [row("KD", 0.60, 0.61, 0.59), row("AT", 0.55, 0.562, 0.54), row("SP", 0.45, 0.62, 0.47)]
-    assert Block(rows[:2]).is_best(rows[0], "mIoU")
-    assert not Block(rows).is_best(rows[0], "mIoU")  # cannot be told from SP, which has less
+    assert ResultGroup(rows[:2]).is_best(rows[0], "mIoU")
+    assert not ResultGroup(rows).is_best(rows[0], "mIoU")  # cannot be told from SP, which has less
 
 
 def test_files_hold_the_tables_and_all_numbers(output: Path) -> None:
-    text = write_tables(STUDY, output, output / "tables")
+    text = write_tables(load_results(STUDY, output), output / "tables")
     assert "10 of 10 runs are done. Made with commit abc1234 on a machine." in text
     assert "| 85.70 |" in text  # the paper's KD
     assert (output / "tables/table.md").read_text() == text
     latex = (output / "tables/table.tex").read_text()
+    assert "| **56.0 ± 3.0** |" in text
     assert r"\textbf{56.0 $\pm$ 3.0}" in latex
     assert latex.count(r"\begin{tabular}") == latex.count(r"\end{tabular}") == 1
     with (output / "tables/results.csv").open() as file:
@@ -81,8 +84,8 @@ def test_files_hold_the_tables_and_all_numbers(output: Path) -> None:
 
 
 def test_nothing_finished_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"No run of this study .* has ended"):
-        write_tables(STUDY, tmp_path, tmp_path / "tables")
+    with pytest.raises(ValueError, match=r"No run of this study .* has ended; start `lix"):
+        load_results(STUDY, tmp_path)
 
 
 def test_the_papers_numbers() -> None:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from rich.console import Console
 
 from lix.methods import DWLD
-from lix.training.callbacks import CollapseWarnings
+from lix.training.callbacks import Warnings, diagnose_shares
 
 
 def watched(mean: float, std: float) -> dict[str, float]:
@@ -17,7 +17,9 @@ def watched(mean: float, std: float) -> dict[str, float]:
 
 def say(epochs: list[dict[str, float]]) -> str:
     stream = io.StringIO()
-    callback = CollapseWarnings(DWLD((), 5, controller="joint"), Console(file=stream, width=500))
+    method = DWLD((), 5, controller="joint")
+    console = Console(file=stream, width=500)
+    callback = Warnings(console, diagnose_shares, method.diagnose)
     for epoch, metrics in enumerate(epochs):
         trainer = SimpleNamespace(callback_metrics=metrics, current_epoch=epoch)
         callback.on_train_epoch_end(trainer, None)

@@ -71,6 +71,7 @@ def test_best_checkpoint_is_what_the_result_says(teacher: Path) -> None:
     assert json.loads((teacher / "result.json").read_text())["mIoU"] == pytest.approx(best)
 
 
+@pytest.mark.slow
 def test_validation_every_second_epoch_changes_nothing_else(streets: Path, tmp_path: Path) -> None:
     each = fit(recipe(streets, tmp_path / "each", training={"epochs": 4}))
     training = {"epochs": 4, "evaluate_every": 2}
@@ -89,6 +90,7 @@ def test_validation_every_second_epoch_changes_nothing_else(streets: Path, tmp_p
         recipe(streets, tmp_path / "third", training={"epochs": 3, "evaluate_every": 2})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [m for m in sorted(entries("methods")) if m != "none"])
 def test_every_method_trains_a_student(
     method: str, streets: Path, teacher: Path, tmp_path: Path
@@ -116,6 +118,7 @@ def test_student_never_opens_an_x_file(streets: Path, tmp_path: Path) -> None:
     assert fit(recipe(root, tmp_path / "run", training={"epochs": 1}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["none", "lix"])
 def test_resume_continues_to_the_last_bit(
     method: str, streets: Path, teacher: Path, tmp_path: Path

@@ -15,8 +15,8 @@ from lix.data.sample import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.data import evaluation_loader, open_dataset
 from lix.runs.recipe import Data, Recipe
+from lix.training.batches import Batches
 from lix.training.loaders import (
-    Batches,
     EpochSampler,
     TrainingSet,
     derived_seed,

@@ -13,6 +13,8 @@ import pytest
 from lix.core.registry import entries
 from tests.training.two_processes import PER_PIXEL, STEPS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[float]]]:

@@ -71,14 +71,14 @@ class Losses(nn.Module):
         method = method.removesuffix(", weighted")
         cls: Any = METHODS[method]
         names = student.default_features if cls.kind in ("feature", "both") else ()
-        names = names[-1:] if cls.maps == "last" else names
+        names = names[-1:] if cls.default_pairs == "last" else names
         built = build_method(method, feature_pairs(student, teacher, (names, names)), CLASSES)
         spec = NetworkSpec("plain", tuple("abcde"), ((0, 0, 0),) * CLASSES, SIZE)
         taught = {"method": built, "teacher": teacher, "features": (names, names)}
         optim = Optim()
         settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else taught)
         self.module = SegModule(student, spec, optim, epochs=1, seed=0, **settings)
-        if built.first_stage() is not None:
+        if built.teacher_stage() is not None:
             batches = [(b["image"], b["x"], b["target"]) for b in map(batch, range(2))]
             built.prepare(teacher.eval(), batches, features=names)
 

@@ -1,4 +1,4 @@
-"""The `lix` command. What is heavy is imported by the command that needs it."""
+"""The `lix` command. Heavy modules are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ for command in (train, distill, predict, export, bench):
 app.command(evaluate, name="eval")
 
 USER_ERRORS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, MemoryError)
-"""What a user's settings, files or machine can cause."""
+"""Exceptions that a user's settings, files or machine can cause; they end as one sentence."""
 
 
 @app.command
@@ -51,11 +51,11 @@ def demo(
     """Make street images, train teacher, plain student, KD and LIX, and write a report.
 
     Args:
-        output: folder of everything; a second call reuses what it holds.
-        images: training images.
-        val_images: validation images.
-        epochs: of each of the four trainings.
-        seed: of images and trainings.
+        output: folder of all results; a second call reuses them.
+        images: number of training images.
+        val_images: number of validation images.
+        epochs: number of epochs of each of the four trainings.
+        seed: seed of images and trainings.
     """
     from lix.study.demo import run_demo
 
@@ -64,7 +64,7 @@ def demo(
 
 @app.command(name="list")
 def list_entries(what: Literal["methods", "networks", "datasets"]) -> None:
-    """Name what there is, a line each."""
+    """List all entries, one per line."""
     for entry in entries(what).values():
         print(f"{entry.name:12} {entry.summary}")
 
@@ -74,12 +74,14 @@ def cite(method: str = "lix") -> None:
     """Print the BibTeX entry of a method's paper.
 
     Args:
-        method: see `lix list methods`.
+        method: name of the method; see `lix list methods`.
     """
-    citation = find("methods", method).load().citation
-    if not citation:
+    from lix.methods.parts.citations import bibtex
+
+    key = find("methods", method).load().citation
+    if not key:
         raise ValueError(f"{method!r} is the baseline without distillation; it has no paper.")
-    print(citation)
+    print(bibtex(key))
 
 
 @app.meta.default
@@ -90,7 +92,7 @@ def launch(
     """Run one command.
 
     Args:
-        allow_code: let settings name Python code of your own, as in --network.name my_nets:build.
+        allow_code: let settings name your own Python code, as in --network.name my_nets:build.
     """
     if allow_code:
         os.environ["LIX_ALLOW_CODE"] = "1"
@@ -107,7 +109,7 @@ def _hyphens(token: str) -> str:
 
 
 def main() -> None:
-    """Run the command line; what the user can mend is one sentence and exit code 1 or 2."""
+    """Run the command line; a user's error is one sentence and exit code 1 or 2."""
     try:
         app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
     except CycloptsError as error:

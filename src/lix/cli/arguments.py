@@ -1,4 +1,4 @@
-"""How several commands read a value."""
+"""Parsers of arguments that several commands have."""
 
 from __future__ import annotations
 

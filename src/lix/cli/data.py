@@ -1,4 +1,4 @@
-"""The `lix data` commands. What is heavy is imported by the command that needs it."""
+"""The `lix data` commands. Heavy modules are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -29,25 +29,22 @@ def streets(
     Args:
         output: folder to write.
         images: number of streets, training and validation together.
-        val_images: how many of them are for validation; default: two of seven.
+        val_images: number of streets for validation; default: two of seven.
         size: HEIGHTxWIDTH in pixels.
-        seed: of the first street.
+        seed: seed of the whole set.
         world: palette, density and camera: `town` or `highway`.
-        workers: processes.
+        workers: number of processes.
     """
     from rich.progress import Progress
 
-    from lix.streets import write_streets
+    from lix.streets import StreetPlan, write_streets
 
+    plan = StreetPlan(images, parse_size(size), seed, world, val_images)
     with Progress(transient=True) as progress:
         task = progress.add_task("streets", total=images)
         write_streets(
             output,
-            images=images,
-            size=parse_size(size),
-            seed=seed,
-            world=world,
-            val_images=val_images,
+            plan,
             workers=workers,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
@@ -68,19 +65,19 @@ def depth(
     fill: Annotated[bool | None, Parameter(negative="--no-fill")] = None,
     threads: int = 1,
 ) -> None:
-    """Make depth or disparity of a data set's images; a second call goes on where one ended.
+    """Make depth or disparity of a data set's images; a second call continues the first.
 
     Args:
         root: the data set's folder.
         engine: sgbm (stereo pairs, OpenCV), depth-anything (single images) or onnx (any model).
         left: images, as in 'images/left/*.jpg', relative to the root; default: the data set's.
-        right: images of the right camera; the wildcards stand for the same text as in --left.
+        right: images of the right camera; wildcards match the same text as in --left.
         output: folder to write; default: x-ENGINE in the root.
         model: of depth-anything a folder or a name on huggingface.co, of onnx a YAML file.
-        download: let depth-anything fetch its model.
-        max_disparity: pixels that sgbm searches; default: an eighth of the width.
-        fill: let sgbm fill holes with the background beside them (on).
-        threads: of the engine.
+        download: let depth-anything download its model.
+        max_disparity: largest disparity in pixels that sgbm tries; default: an eighth of the width.
+        fill: let sgbm fill holes with the background next to them (on).
+        threads: number of threads of the engine.
     """
     from rich.progress import Progress
 
@@ -112,7 +109,7 @@ def check(
     images: int | None = None,
     output: Path = Path("check"),
 ) -> None:
-    """Read every frame of a data set, say what is wrong with the fix, and write check.html.
+    """Read every frame of a data set, report errors with their fix, and write check.html.
 
     The exit code is 1 if there is an error among the findings.
 
@@ -120,9 +117,9 @@ def check(
         path: the data set's folder, or the YAML file that describes your own.
         name: which data set; default: the one that has the folder's layout.
         options: options of the loader, as in `--options.lists all`.
-        train: those for the training split alone.
-        val: those for the validation split alone.
-        images: read so many of each split, evenly spaced, instead of all.
+        train: options of the training split.
+        val: options of the validation split.
+        images: number of evenly spaced frames to read of each split; default: all.
         output: folder for check.html, outside of the data.
     """
     from rich.progress import Progress
@@ -163,10 +160,10 @@ def split(
         path: the data set's folder, or the YAML file that describes your own.
         output: folder for the lists.
         val_share: share of validation.
-        salt: any text; another one gives another split.
+        salt: any text; another text gives another split.
         name: which data set; default: the one that has the folder's layout.
         options: options of the loader.
-        force: replace other lists that are there.
+        force: replace other lists that exist.
     """
     from lix.data.splits import split_names
     from lix.tools.recognise import recognise
@@ -183,5 +180,8 @@ def split(
             f"{drives} sequence(s)"
         )
     if len(set(map(sequence, names))) == 1:
-        print("The names tell of no sequences: if the frames are of one video, mind neighbours.")
+        print(
+            "No sequences recognised in the file names: if the frames come from one video, "
+            "neighbouring frames may end up in both splits."
+        )
     print(f"To use them {how_to_use(found, path, output)}.")

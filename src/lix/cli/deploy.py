@@ -1,4 +1,4 @@
-"""The commands of a trained student. What is heavy is imported by the command that needs it."""
+"""The commands of a trained student. Heavy modules are imported by the command that needs them."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ def predict(
     engine: Engine = "auto",
     threads: int = 1,
 ) -> None:
-    """Segment an image, a folder of images or a video with a student: RGB is all it needs.
+    """Segment an image, a folder of images or a video with a student, from only RGB.
 
-    The same command again goes on where one ended: an image is skipped if its results were made
-    of the same image, checkpoint and options, which they carry as a hash.
+    A second call continues the first: an image is skipped if its results were made from the same
+    image, checkpoint and options, which they carry as a hash.
 
     Args:
         source: image, folder or video.
         output: folder for overlays and label images.
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
         confidence: also write a map of the highest class probability.
-        threads: of the network on the CPU.
+        threads: number of threads of the network on the CPU.
     """
     from rich.progress import Progress
 
@@ -74,7 +74,7 @@ def export(
     Args:
         output: file to write, .onnx or .safetensors.
         int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
-            one, on the run's training images; the loss of mIoU is measured where the data are here.
+            one, on the run's training images; the loss of mIoU is measured if the run's data exist.
     """
     if int8 is not None:
         print(_quantised(checkpoint, output, int8))
@@ -112,12 +112,12 @@ def bench(
     threads: int = 1,
     runs: int = 30,
 ) -> None:
-    """Measure a student's latency, throughput and memory on this machine: the network alone.
+    """Measure latency, throughput and memory of a student's network on this machine.
 
     Args:
         size: `train` (the size it was trained at) or HEIGHTxWIDTH.
         batch: images at a time.
-        threads: of the CPU.
+        threads: number of CPU threads.
         runs: number of batches that are timed.
     """
     from rich.console import Console

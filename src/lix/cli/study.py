@@ -33,8 +33,8 @@ def run(
         address: of an existing Ray cluster; default: a local one.
         shard: i/n runs the i-th of n parts, as in a job array of SLURM.
     """
-    from lix.study.grid import Study
-    from lix.study.run import run_study
+    from lix.study.definition import Study
+    from lix.study.schedule import run_study
 
     failed = run_study(
         Study.load(study),
@@ -69,15 +69,19 @@ def table(
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from lix.study.grid import Study
+    from lix.study.definition import Study
+    from lix.study.results import load_results
     from lix.study.tables import write_tables
 
     recipe = Study.load(study)
     folder = output or runs / recipe.name
-    text = write_tables(recipe, runs, folder)
+    text = write_tables(load_results(recipe, runs), folder)
     console = Console()
-    console.print(Markdown(text) if console.is_terminal else text, soft_wrap=True)
-    console.print(f"Written to {folder}.")
+    if console.is_terminal:
+        console.print(Markdown(text), soft_wrap=True)
+    else:
+        print(text)
+    print(f"Written to {folder}.")
 
 
 @study_app.command
@@ -95,14 +99,16 @@ def figure(
     """
     import torch
 
-    from lix.study.grid import Study
+    from lix.study.definition import Study
     from lix.study.plots import write_figures
+    from lix.study.results import load_results
 
     torch.set_num_threads(1)  # small pictures: more are slower
     recipe = Study.load(study)
     folder = output or runs / recipe.name
-    written = write_figures(recipe, runs, folder)
-    print(f"{len(written)} files in {folder}")
+    results = load_results(recipe, runs)
+    written = write_figures(results, folder)
+    print(f"{len(written)} files in {folder}. {results.damage}".strip())
 
 
 @study_app.command
@@ -120,14 +126,47 @@ def report(
     """
     import torch
 
-    from lix.study.grid import Study
+    from lix.study.definition import Study
     from lix.study.page import write_page
+    from lix.study.results import load_results
 
     torch.set_num_threads(1)
     recipe = Study.load(study)
     path = output or runs / recipe.name / "report.html"
-    write_page(recipe, runs, path)
-    print(f"Open {path}.")
+    results = load_results(recipe, runs)
+    write_page(results, path)
+    print(f"Open {path}. {results.damage}".strip())
+
+
+@study_app.command
+def pack(
+    study: RecipeFile,
+    *,
+    runs: Path = Path("runs/study"),
+    output: Path | None = None,
+) -> None:
+    """Keep all numbers of a study's finished runs in one small file; their folders may then go.
+
+    The other commands read it like the folders, and `lix study run` skips what it holds. Weights
+    are not kept: pictures need the folders.
+
+    Args:
+        runs: what `lix study run` wrote.
+        output: folder of all runs to keep the file in, as OUTPUT/NAME-OF-THE-STUDY/runs.jsonl.gz;
+            default: RUNS.
+    """
+    from lix.study.definition import Study
+    from lix.study.records import PACKED, pack_records
+    from lix.study.results import load_results
+
+    recipe = Study.load(study)
+    results = load_results(recipe, runs)
+    if results.damaged:
+        raise ValueError(results.damage)
+    path = (output or runs) / recipe.name / PACKED
+    records = {one.planned.job.name: one.record for one in results.runs}
+    pack_records(records, path)
+    print(f"{len(records)} runs in {path}.")
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -138,5 +177,5 @@ def parse_shard(text: str) -> tuple[int, int]:
     """
     part, _, parts = text.partition("/")
     if not (part.isdigit() and parts.isdigit()):
-        raise ValueError(f"A shard is written i/n, as in 2/8; got {text!r}.")
+        raise ValueError(f"Write a shard as i/n, such as 2/8; got {text!r}.")
     return int(part), int(parts)

@@ -1,4 +1,4 @@
-"""The commands that train and score a network. What is heavy is imported by the command itself."""
+"""The commands that train and score a network. Heavy modules are imported by the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def train(
     """Train a teacher (RGB and X) or a plain student (RGB only) from labels.
 
     Args:
-        role: what the network sees; default: what the recipe says, else student.
+        role: teacher or student; default: the recipe's role, else student.
         resume: continue an interrupted run.
     """
     from lix.training.fit import fit
@@ -43,7 +43,7 @@ def distill(
     recipe: RecipeFile = None,
     resume: bool = False,
 ) -> None:
-    """Train an RGB-only student from labels and from what a teacher knows.
+    """Train an RGB-only student from labels and from a teacher.
 
     Args:
         resume: continue an interrupted run.
@@ -63,11 +63,11 @@ def evaluate(
     common: bool = False,
     output: Path | None = None,
 ) -> None:
-    """Evaluate a network; data settings not given are those of its run.
+    """Evaluate a network; data settings that are not given come from its run.
 
     Args:
-        split: which part of the data set.
-        common: on another data set, score the classes that the network and the data both name.
+        split: split of the data set.
+        common: on data with other classes, score those that the network and the data both have.
         output: JSON file for the scores and the confusion matrix.
     """
     from lix.evaluation.report import evaluate_checkpoint
@@ -79,7 +79,7 @@ def evaluate(
 
 
 def _given(section: Section) -> dict[str, Any]:
-    """The settings that flags have set."""
+    """The settings that flags set."""
     return section.model_dump(exclude_unset=True)
 
 

@@ -1,1 +1,1 @@
-"""What every other room builds on; imports nothing else of lix."""
+"""Types, errors, files and the registry that all other packages use; imports nothing of them."""

@@ -1,11 +1,11 @@
-"""Errors that a user can mend: what they carry, and the one sentence that is made of them."""
+"""Errors that a user can correct, and their text: one sentence that names the fix."""
 
 from __future__ import annotations
 
 import difflib
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,12 +18,12 @@ NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class UserError(ValueError):
-    """An error that the user can mend.
+    """An error that the user can correct.
 
     Args:
         message: one sentence that names the file and the fix.
         path: the file, where there is one.
-        kind: a fixed word for the kind of error, by which code can tell it from others.
+        kind: a fixed word by which code can tell this kind of error from others.
         values: the values that are wrong.
     """
 
@@ -54,12 +54,31 @@ class DataError(UserError):
 
 
 def unknown(kind: str, name: str, choices: Sequence[str]) -> str:
-    """One sentence that says `name` is unknown and names the nearest choice and all of them."""
+    """One sentence that says `name` is unknown, with the nearest choice and all choices."""
     near = difflib.get_close_matches(name, choices, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     more = ", …" if len(choices) > MAX_CHOICES_SHOWN else ""
     shown = ", ".join(choices[:MAX_CHOICES_SHOWN]) + more
     return f"Unknown {kind} {name!r}.{hint} Choose from {shown}."
+
+
+def check_choice(name: str, value: object, choices: Collection[object]) -> None:
+    """Check that an argument has one of the values that it may have.
+
+    Args:
+        name: the argument's name, as the message calls it.
+        value: what was given.
+        choices: the values that are allowed, in the order in which the message lists them.
+
+    Raises:
+        ValueError: another value; the message names the nearest choice and all of them.
+
+    >>> check_choice("side", "studnet", ("student", "teacher"))
+    Traceback (most recent call last):
+    ValueError: Unknown side 'studnet'. Did you mean 'student'? Choose from student, teacher.
+    """
+    if value not in list(choices):
+        raise ValueError(unknown(name, str(value), [str(choice) for choice in choices]))
 
 
 def require(extra: str, *modules: str) -> None:
@@ -77,7 +96,7 @@ def require(extra: str, *modules: str) -> None:
 
 
 def explain(error: BaseException) -> str:
-    """Say an error in one sentence; errors of the machine get their fix.
+    """Explain an error in one sentence; errors of the machine get their fix.
 
     >>> explain(OSError(errno.ENOSPC, "No space left on device", "runs/a"))
     'No space left on the disk for runs/a; free some and run the command again (with --resume).'

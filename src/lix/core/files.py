@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and folders that one process at a time writes."""
+"""Atomic writes of files, and locks of folders that only one process may write."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 LOCK = ".lock"
-"""File in a folder that its process holds locked."""
+"""Name of the file whose lock a process holds while it writes the folder."""
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
     """Lend a temporary path next to `path`, which takes its place if the block ends well.
 
-    Makes the folder. Whatever was at `path` stays as it was until then, and for good if the block
+    Makes the folder. A file that exists at `path` stays as it was until then, and if the block
     fails.
 
     Raises:
@@ -40,7 +40,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Keep other processes that ask the same out of a folder, until the block or the process ends.
+    """Keep other processes with the same lock out of a folder until the block or process ends.
 
     Raises:
         ValueError: another process is in it.

@@ -1,7 +1,7 @@
 """Names → classes: every file of a catalogue folder is an entry, its file name is its name.
 
 Entries are listed from the files' names and first lines, so that `lix --help` and `lix list` answer
-without loading torch. `module:Name` names a class or function of the user's own.
+without loading torch. `module:Name` is the user's own class or function.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Catalog = Literal["methods", "networks", "datasets", "backends"]
 
 
 class Kind(NamedTuple):
-    """One catalogue."""
+    """A catalogue of entries."""
 
     noun: str
-    """One of its entries, as messages call it."""
+    """Name of an entry in messages."""
     package: str
-    """The folder whose files are the entries."""
+    """Package whose files are the entries."""
     base: str
-    """`module:Class` that the class of every file is derived from."""
+    """Base class of the entries, as `module:Class`."""
 
 
 KINDS: dict[str, Kind] = {
@@ -53,19 +53,19 @@ class Entry:
         """Import the class.
 
         Raises:
-            ValueError: the user's own name cannot be imported.
+            ValueError: the user's own class or function cannot be imported.
         """
         if ":" in self.name:
             return _imported(self.name)
         module = import_module(f"{self.kind.package}.{self.name}")
         base = _imported(self.kind.base)
-        (found,) = (
+        (entry,) = (
             value
             for name, value in vars(module).items()
             if isinstance(value, type) and issubclass(value, base) and not name.startswith("_")
             if value.__module__ == module.__name__
         )
-        return found
+        return entry
 
 
 @cache
@@ -83,7 +83,7 @@ def _first_line(path: Path) -> str:
 
 
 def find(catalog: Catalog, name: str) -> Entry:
-    """The entry called `name`; `module:Name` is code of the user's own.
+    """The entry called `name`; `module:Name` is the user's own code.
 
     Raises:
         ValueError: no such name (the message lists the choices and the nearest), or code that is
@@ -99,13 +99,13 @@ def find(catalog: Catalog, name: str) -> Entry:
 
 
 def require_allowed(name: str) -> None:
-    """Refuse code of the user's own unless `lix --allow-code` or `LIX_ALLOW_CODE` allows it."""
+    """Refuse the user's own code unless `lix --allow-code` or `LIX_ALLOW_CODE` allows it."""
     if not os.environ.get("LIX_ALLOW_CODE"):
         raise ValueError(f"{name!r} is Python code; if you trust it, run again with --allow-code.")
 
 
 def _imported(name: str) -> Any:
-    """What `module:Name` names."""
+    """Import the attribute that `module:Name` names."""
     module, _, attribute = name.partition(":")
     try:
         return getattr(import_module(module), attribute)
@@ -120,8 +120,8 @@ def build(entry: Entry, options: Mapping[str, Any], *arguments: object) -> Any:
     """Build an entry's class with checked options.
 
     Raises:
-        ValueError: an option that it does not take, a value of the wrong type, or a class of the
-            user's own that is not of the catalogue's kind.
+        ValueError: an option that it does not take, a value of the wrong type, or the user's own
+            class if it is not a subclass of the catalogue's base class.
     """
     cls, base = entry.load(), _imported(entry.kind.base)
     if not (isinstance(cls, type) and issubclass(cls, base)):

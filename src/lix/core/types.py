@@ -1,4 +1,4 @@
-"""The types that every room shares: what a network returns, and which label is ignored."""
+"""Types that all packages share: the output of a network, and the label that is ignored."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ IGNORE_INDEX = 255
 
 
 class SegOutput(NamedTuple):
-    """What every network returns.
+    """The output of every network.
 
     A named tuple, not a dataclass, so that DDP, `torch.compile` and `torch.export` see its tensors.
     """
@@ -19,7 +19,7 @@ class SegOutput(NamedTuple):
     logits: Tensor
     """(B, K, H, W) class scores at input resolution, before softmax."""
     features: dict[str, Tensor]
-    """The feature maps that were asked for, NCHW, in the order asked."""
+    """The feature maps that were asked for, (B, C, h, w) each, in the order of the request."""
 
 
 class FeatureSpec(NamedTuple):

@@ -59,6 +59,11 @@ class Cache:
         """Ids of the frames, in the order of the data set."""
         return self.dataset.ids
 
+    @property
+    def labelled(self) -> bool:
+        """Whether the frames have labels."""
+        return self.dataset.labelled
+
     def read(self, frame: str, *, with_x: bool) -> Sample:
         """What `SegDataset.read` gives, resized; the files of X are opened only where `with_x`."""
         maps, row = (self._rgb, self._x) if with_x else (self._rgb,), self._rows[frame]

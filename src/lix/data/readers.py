@@ -21,6 +21,9 @@ from lix.core.errors import DataError
 
 _missing_allowed = ContextVar("missing_allowed", default=False)
 
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+"""Suffixes of the images in a folder that nothing describes."""
+
 
 @contextmanager
 def missing_allowed() -> Iterator[None]:

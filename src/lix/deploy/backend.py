@@ -1,4 +1,4 @@
-"""What an engine is that computes a student, and which one opens a file."""
+"""The base class of engines that compute a student, and the choice of one for a file."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ AUTO = "auto"
 
 
 class Backend(ABC):
-    """An engine: how it opens, writes and counts the files of a student.
+    """An engine that opens and writes files of a student and says what they cost.
 
     Every file of `lix.deploy.backends` holds one, and its file name is its name.
     """
 
     suffixes: ClassVar[tuple[str, ...]]
-    """Suffixes of the files that it opens; the first one is that of the files it writes."""
+    """Suffixes of the files that it opens; files that it writes get the first one."""
 
     @abstractmethod
     def open(
@@ -45,7 +45,7 @@ class Backend(ABC):
 
     @abstractmethod
     def cost(self, path: Path, batch: int, height: int, width: int) -> tuple[int, int]:
-        """Parameters of a file, and MACs of a batch: convolutions and matrix products alone."""
+        """Parameters of a file, and MACs of a batch in convolutions and matrix products."""
 
 
 @cache
@@ -79,7 +79,7 @@ def open_student(
     Args:
         path: run folder, checkpoint, or a file of `lix export`.
         engine: what computes; `auto` is the engine of the file's suffix, else PyTorch.
-        threads: CPU threads, in this process from now on.
+        threads: number of CPU threads of this process from now on.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Latency, throughput and memory of a student on this machine."""
+"""Latency, throughput, memory and cost of a student on this machine."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from lix.deploy.backend import AUTO, backend, backend_of, open_student
 from lix.deploy.student import Student
 
 WARM_UP = 3
-"""Runs that are not counted."""
+"""Number of first runs that are not timed."""
 
 
 @dataclass(frozen=True)
 class BenchReport:
-    """Times are wall-clock seconds of a batch; memory is in MB."""
+    """Measurements of a student; times are wall-clock seconds per batch, memory is in MB."""
 
     engine: str
     device: str
     size: tuple[int, int]
-    """Height and width that the network saw."""
+    """Height and width of the network's input."""
     batch: int
     runs: int
     median: float
-    late: float
-    """95 % of the runs took no longer."""
+    percentile_95: float
+    """Time that 95 % of the runs did not exceed."""
     memory: tuple[float, float] | None
-    """Of the process, or allocated on the GPU: before the first run and at the peak; None where
-    the machine does not tell."""
+    """Memory of the process or of tensors on the GPU: before the first run and at the peak; None
+    where it cannot be measured."""
     parameters: int
     macs: int
-    """Of the batch: convolutions and matrix products alone."""
+    """MACs of a batch in convolutions and matrix products."""
 
     @property
     def _memory(self) -> str:
@@ -47,17 +47,17 @@ class BenchReport:
 
     @property
     def throughput(self) -> float:
-        """Images a second."""
+        """Images per second."""
         return self.batch / self.median
 
     def table(self, title: str) -> Table:
-        """All of it, for people."""
+        """Table of all measurements for the terminal."""
         height, width = self.size
         seen = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
         table = Table(title, seen)
         table.add_row("engine", f"{self.engine} on {self.device}")
         table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
-        table.add_row("latency, 95 %", f"{1000 * self.late:.1f} ms")
+        table.add_row("latency, 95 %", f"{1000 * self.percentile_95:.1f} ms")
         table.add_row("throughput", f"{self.throughput:.2f} images/s")
         table.add_row("peak memory", self._memory)
         table.add_row("MACs", f"{self.macs / 1e9:.2f} G")
@@ -84,10 +84,10 @@ def bench(
             default: the training size.
         batch: images at a time.
         engine: what computes; see `open_student`.
-        threads: of the CPU.
+        threads: number of CPU threads.
         runs: number of batches that are timed.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
-        progress: called with the number of finished runs and that of all.
+        progress: called with the number of finished runs, and of all runs.
 
     Raises:
         ValueError: a size, batch or number of runs below 1, a size that the network cannot take,
@@ -134,7 +134,7 @@ def _measure(
 
 
 def _megabytes(device: torch.device) -> tuple[float, float] | None:
-    """What is in use now, and at most since the call before."""
+    """Memory in use now, and the peak since the previous call."""
     if device.type == "cuda":
         used = torch.cuda.memory_allocated(device), torch.cuda.max_memory_allocated(device)
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,4 +1,4 @@
-"""A student → an ONNX file that takes any batch, height and width, checked against PyTorch."""
+"""A student → an ONNX file for any batch, height and width, checked against PyTorch."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ TOLERANCE = 1e-3
 """Largest difference to PyTorch that is allowed, as a share of the largest absolute logit."""
 
 AGREEMENT = 0.9999
-"""Smallest share of pixels that must get the same class, ties aside."""
+"""Smallest share of pixels that must get PyTorch's class or one that ties with it."""
 
 TIE = 1e-4
-"""Two classes tie if PyTorch's logits of them are closer than this share of the largest one: so
-little decides nothing, and rounding alone turns it round."""
+"""Two classes tie if PyTorch's logits of them are closer than this share of the largest one:
+rounding can reverse so small a difference."""
 
-SMALLEST = 32
-"""Pixels; pictures to trace and to compare with are at least twice as high and wide."""
+MIN_STEP = 32
+"""Pixels; pictures to trace and to compare are at least twice as high and wide, so that no network
+is too deep for them."""
 
 Shape = tuple[int, int, int]
 """Batch, height, width."""
@@ -43,7 +44,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was exported, and how it compares with PyTorch over all `shapes`."""
+    """An exported file, and how it compares with PyTorch over all `shapes`."""
 
     path: Path
     opset: int
@@ -55,7 +56,7 @@ class ExportReport:
     agreement: float
     """Share of pixels that get the same class."""
     agreement_or_tie: float
-    """The same, with pixels whose two classes tie in PyTorch."""
+    """Share of pixels that get the same class or one that ties with it in PyTorch."""
 
     def __str__(self) -> str:
         return (
@@ -67,7 +68,7 @@ class ExportReport:
 
     @property
     def ties(self) -> float:
-        """Share of pixels that get another class, which ties with PyTorch's."""
+        """Share of pixels that get another class, one that ties with PyTorch's."""
         return self.agreement_or_tie - self.agreement
 
 
@@ -94,7 +95,7 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
     Args:
         checkpoint: run folder or checkpoint of a student.
         output: the file; written only if the comparison succeeds.
-        opset: version of ONNX's operators; default: the exporter's choice.
+        opset: version of ONNX's operator set; default: the exporter's choice.
 
     Raises:
         ModuleNotFoundError: the extra `export` is missing.
@@ -112,9 +113,10 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
         raise ValueError(f"{output} is a folder; name a file such as {output / 'student.onnx'}.")
     network, spec = load_student(checkpoint)
     model = LogitsOnly(network).eval()
-    program = _translate(model, opset)
-    program.model.metadata_props.update(_metadata(network, spec))
+    # The slow translation comes after the folder is known to be writable.
     with atomic_write(output) as part:
+        program = _translate(model, opset)
+        program.model.metadata_props.update(_metadata(network, spec))
         program.save(part)
         onnx.checker.check_model(part, full_check=True)
         shapes, version = _shapes(network, spec), program.model.opset_imports[""]
@@ -179,9 +181,9 @@ def silence() -> Iterator[None]:
 
 
 def _step(network: SegNetwork) -> int:
-    """A multiple of the size divisor that no network is too deep for."""
+    """The smallest multiple of the size divisor that is not below `MIN_STEP`."""
     divisor = network.size_divisor
-    return math.ceil(SMALLEST / divisor) * divisor
+    return math.ceil(MIN_STEP / divisor) * divisor
 
 
 def _shapes(network: SegNetwork, spec: NetworkSpec) -> tuple[Shape, ...]:

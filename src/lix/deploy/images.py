@@ -1,4 +1,4 @@
-"""Images → label images and overlays; reading and writing overlap with the network."""
+"""Image files → label images and overlays; reading and writing overlap with the network."""
 
 from __future__ import annotations
 
@@ -17,147 +17,152 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lix.deploy.pictures import (
-    find_pictures,
-    label_picture,
+from lix.deploy.image_files import (
+    find_images,
+    label_image,
     overlay,
     read_bytes,
-    read_mark,
-    read_picture,
+    read_fingerprint,
+    read_image,
     save_png,
 )
-from lix.deploy.pipeline import ahead
+from lix.deploy.prefetch import prefetch
 from lix.deploy.student import Segmenter
 
 WORKERS = max(1, min(4, (os.cpu_count() or 1) // 2))
-"""Threads that read, and as many that write."""
+"""Number of threads that read, and of threads that write."""
 
 
-class Job(NamedTuple):
-    """An image, and the path of its results without their ending."""
+class ImageTask(NamedTuple):
+    """An image to segment, and where its results go."""
 
     source: Path
     target: Path
+    """Path of the results without their ending."""
 
-    def result(self, kind: str) -> Path:
-        """Such as NAME_label.png."""
+    def path(self, kind: str) -> Path:
+        """Path of one result, such as NAME_label.png."""
         return self.target.with_name(f"{self.target.name}_{kind}.png")
 
 
-class Done(NamedTuple):
-    """The results of an image."""
+class Result(NamedTuple):
+    """What became of one image."""
 
-    files: list[Path]
+    files: tuple[Path, ...] = ()
     skipped: bool = False
-    """They were there before."""
+    """Whether the files were there before."""
+    error: ValueError | None = None
+    """Why there are no files."""
 
 
-class Picture(NamedTuple):
-    """An image on its way."""
+class LoadedImage(NamedTuple):
+    """An image between reading and writing."""
 
-    job: Job
-    mark: str
+    task: ImageTask
+    fingerprint: str
     image: Image.Image
-    scores: Tensor
-    """What the network sees, later its logits."""
+    values: Tensor
+    """Input of the network, later its logits."""
 
-
-Outcome = Done | ValueError
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the image file."""
+        width, height = self.image.size
+        return height, width
 
 
 @dataclass(frozen=True)
-class Painter:
-    """Segments images in three steps, which run in threads of their own."""
+class ImageSegmenter:
+    """Segments image files in three steps, which run in separate threads."""
 
     segmenter: Segmenter
     kinds: tuple[str, ...]
-    """Of results: `overlay`, `label`, `confidence`."""
+    """Kinds of results: `overlay`, `label`, `confidence`."""
     opacity: float
     settings: str
-    """All that results depend on beside their image; they carry a hash of both as their mark."""
+    """Everything except the image that results depend on; a hash of both is their fingerprint."""
 
-    def read(self, job: Job) -> Picture | Done:
-        """Done if results of the same image and settings are there."""
-        mark = hashlib.sha256(self.settings.encode() + read_bytes(job.source)).hexdigest()
-        files = [job.result(kind) for kind in self.kinds]
-        if all(read_mark(file) == mark for file in files):
-            return Done(files, skipped=True)
-        image = read_picture(job.source)
-        return Picture(job, mark, image, self.segmenter.prepare(np.asarray(image)))
+    def read(self, task: ImageTask) -> LoadedImage | Result:
+        """Read an image; a result if files of the same image and settings are there."""
+        fingerprint = hashlib.sha256(self.settings.encode() + read_bytes(task.source)).hexdigest()
+        files = tuple(task.path(kind) for kind in self.kinds)
+        if all(read_fingerprint(file) == fingerprint for file in files):
+            return Result(files, skipped=True)
+        image = read_image(task.source)
+        return LoadedImage(task, fingerprint, image, self.segmenter.prepare(np.asarray(image)))
 
-    def score(self, picture: Picture) -> Picture:
-        """The network's part."""
-        return picture._replace(scores=self.segmenter.score(picture.scores, _shape(picture)))
+    def score(self, loaded: LoadedImage) -> LoadedImage:
+        """Run the network."""
+        return loaded._replace(values=self.segmenter.score(loaded.values, loaded.shape))
 
-    def write(self, picture: Picture) -> Done:
+    def write(self, loaded: LoadedImage) -> Result:
         """Write all results, each whole or not at all."""
-        logits = self.segmenter.restore(picture.scores, _shape(picture))
-        labels = label_picture(labels_of(logits), self.segmenter.student.spec.palette)
-        made = {"label": labels, "overlay": overlay(picture.image, labels, self.opacity)}
+        logits = self.segmenter.restore(loaded.values, loaded.shape)
+        labels = label_image(labels_of(logits), self.segmenter.student.spec.palette)
+        images = {"label": labels, "overlay": overlay(loaded.image, labels, self.opacity)}
         if "confidence" in self.kinds:
-            made["confidence"] = Image.fromarray(_confidence(logits))
-        job = picture.job
-        return Done([save_png(made[k], job.result(k), picture.mark) for k in self.kinds])
+            images["confidence"] = Image.fromarray(_confidence(logits))
+        files = {kind: loaded.task.path(kind) for kind in self.kinds}
+        for kind, file in files.items():
+            save_png(images[kind], file, loaded.fingerprint)
+        return Result(tuple(files.values()))
 
 
-def find_jobs(source: Path, output: Path) -> list[Job]:
-    """The image, or all of a folder.
+def find_tasks(source: Path, output: Path) -> list[ImageTask]:
+    """The tasks of an image, or of all images in a folder.
 
     Raises:
         ValueError: no image, two whose results would have the same name, or the output is the
             folder of the images.
     """
     if not source.is_dir():
-        return [Job(source, output / source.stem)]
+        return [ImageTask(source, output / source.stem)]
     if source.resolve() == output.resolve():
         raise ValueError(f"{output} holds the images; choose another output folder.")
-    jobs: dict[Path, Job] = {}
-    for path in find_pictures(source, without=output):
+    tasks: dict[Path, ImageTask] = {}
+    for path in find_images(source, without=output):
         target = output / path.relative_to(source).with_suffix("")
-        if target in jobs:
+        if target in tasks:
             raise ValueError(
-                f"{jobs[target].source} and {path} would give results of the same name; rename one."
+                f"{tasks[target].source} and {path} would give results of the same name; rename "
+                "one."
             )
-        jobs[target] = Job(path, target)
-    return list(jobs.values())
+        tasks[target] = ImageTask(path, target)
+    return list(tasks.values())
 
 
-def paint_all(painter: Painter, jobs: list[Job]) -> Generator[Outcome, None, None]:
-    """The outcome of each job, in order; a ValueError is that of its image alone."""
+def segment_all(segmenter: ImageSegmenter, tasks: list[ImageTask]) -> Generator[Result, None, None]:
+    """The result of each task, in order."""
     read, score, write = (
-        partial(_step, work) for work in (painter.read, painter.score, painter.write)
+        partial(_step, work) for work in (segmenter.read, segmenter.score, segmenter.write)
     )
     with (
-        closing(ahead(read, jobs, workers=WORKERS)) as pictures,
-        closing(ahead(write, map(score, pictures), workers=WORKERS)) as outcomes,
+        closing(prefetch(read, tasks, workers=WORKERS)) as images,
+        closing(prefetch(write, map(score, images), workers=WORKERS)) as results,
     ):
-        yield from outcomes
+        yield from results
 
 
-def _step(work: Callable[[Any], Picture | Done], given: object) -> Any:
-    """Work on what is neither finished nor failed."""
-    if isinstance(given, Done | ValueError):
-        return given
+def _step(work: Callable[[Any], LoadedImage | Result], item: object) -> Any:
+    """Do one step of an image that has no result yet; a ValueError is only that image's."""
+    if isinstance(item, Result):
+        return item
     try:
-        return work(given)
+        return work(item)
     except ValueError as error:
-        return error
+        return Result(error=error)
 
 
 def labels_of(logits: Tensor) -> NDArray[np.uint8]:
-    """(H, W) train ids; on the CPU, `max` is five times as fast as `argmax`."""
+    """(K, H, W) logits → (H, W) train ids."""
+    # On the CPU, `max` is five times as fast as `argmax`.
     labels: NDArray[np.uint8] = logits.max(dim=0).indices.byte().cpu().numpy()
     return labels
 
 
 @torch.inference_mode()
 def _confidence(logits: Tensor) -> NDArray[np.uint8]:
-    """(H, W) softmax probability of the label * 255."""
-    share = logits.softmax(dim=0).amax(dim=0)
-    confidence: NDArray[np.uint8] = (share * 255).round().byte().cpu().numpy()
+    """(K, H, W) logits → (H, W) softmax probability of the label * 255."""
+    probability = logits.softmax(dim=0).amax(dim=0)
+    confidence: NDArray[np.uint8] = (probability * 255).round().byte().cpu().numpy()
     return confidence
-
-
-def _shape(picture: Picture) -> tuple[int, int]:
-    width, height = picture.image.size
-    return height, width

@@ -1,4 +1,4 @@
-"""What an ONNX file costs, as its graph tells."""
+"""Parameters and MACs of an ONNX file, counted in its graph at any size; for `lix bench`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCALED = ("QuantizeLinear", "DequantizeLinear")
 
 
 def onnx_cost(path: Path, batch: int, height: int, width: int) -> tuple[int, int]:
-    """Parameters and MACs (convolutions and matrix products alone) of a file of `lix export`.
+    """Parameters of a file of `lix export`, and MACs of its convolutions and matrix products.
 
     Runs the graph once to learn the shapes that count. Batch norms are folded into convolutions,
     so the parameters are fewer than PyTorch's.
@@ -43,7 +43,7 @@ def onnx_cost(path: Path, batch: int, height: int, width: int) -> tuple[int, int
 
 
 def _put_out_shapes(graph: Any, names: Sequence[str]) -> None:
-    """Let the shapes of these tensors be the outputs."""
+    """Make the shapes of these tensors the outputs of the graph."""
     from onnx import TensorProto, helper
 
     shapes = [f"{name}/its_shape" for name in names]

@@ -1,4 +1,4 @@
-"""An image, a folder of images or a video → what a student sees in it."""
+"""Predictions of a student on an image, a folder of images or a video."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from torch import Tensor
 from lix import __version__
 from lix.deploy import video
 from lix.deploy.backend import AUTO, open_student
-from lix.deploy.images import Job, Painter, find_jobs, labels_of, paint_all
-from lix.deploy.pictures import label_picture, overlay
-from lix.deploy.pipeline import ahead
+from lix.deploy.image_files import label_image, overlay
+from lix.deploy.images import ImageSegmenter, ImageTask, find_tasks, labels_of, segment_all
+from lix.deploy.prefetch import prefetch
 from lix.deploy.student import Segmenter, Size
 from lix.runs.checkpoint import checkpoint_file
 
 Progress = Callable[[int, int], None]
-"""Called with the number of finished images or frames and that of all, 0 = unknown."""
+"""Called with the number of finished images or frames, and of all of them (0 = unknown)."""
 
 
 class Predictions(NamedTuple):
-    """What stands in the output folder."""
+    """Results in the output folder."""
 
     files: list[Path]
     skipped: int
@@ -48,12 +48,12 @@ def predict(
     device: str | torch.device | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
-    """Segment pictures with a student, from RGB alone.
+    """Segment pictures with a student, which sees only RGB.
 
     An image gives `NAME_overlay.png` (class colours over the image), `NAME_label.png` (mode P:
     pixel values are the train ids) and, if asked for, `NAME_confidence.png` (8-bit grey: softmax
     probability of the label * 255), each of the image's own size; a video gives
-    `NAME_overlay.mp4`. Sub-folders of a folder are kept. A few pictures are in memory at a time:
+    `NAME_overlay.mp4`. Sub-folders of a folder are kept. A few images are in memory at a time:
     while the network works on one, threads read the next and write the last.
 
     Results carry a hash of their image, the checkpoint, the options and the version of lix (the
@@ -66,10 +66,10 @@ def predict(
         output: folder of the results; made if missing.
         size: what the network sees: the picture at the training size (`train`), at its own
             (`native`) or at (H, W); see `Segmenter`.
-        confidence: write the confidence too; images alone.
-        opacity: of the colours, in [0, 1].
+        confidence: write the confidence too; only for images.
+        opacity: opacity of the colours, in [0, 1].
         engine: what computes; see `open_student`.
-        threads: of the network on the CPU.
+        threads: number of threads of the network on the CPU.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
         progress: called after every image or frame.
 
@@ -87,8 +87,8 @@ def predict(
         raise ValueError(f"The opacity is {opacity}; choose one from 0 to 1.")
     is_video = source.suffix.lower() in video.SUFFIXES
     if is_video and confidence:
-        raise ValueError(f"{source} is a video; the confidence is written for images alone.")
-    jobs = [] if is_video else find_jobs(source, output)
+        raise ValueError(f"{source} is a video; only images get a confidence.")
+    tasks = [] if is_video else find_tasks(source, output)
     student = open_student(checkpoint, engine=engine, threads=threads, device=device)
     segmenter = Segmenter(student, size=size)
     if is_video:
@@ -96,7 +96,7 @@ def predict(
     digest = _digest(checkpoint_file(checkpoint))
     settings = [__version__, digest, student.engine, segmenter.size, opacity]
     kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
-    return _paint_images(Painter(segmenter, kinds, opacity, repr(settings)), jobs, progress)
+    return _segment(ImageSegmenter(segmenter, kinds, opacity, repr(settings)), tasks, progress)
 
 
 def _digest(file: Path) -> str:
@@ -107,52 +107,53 @@ def _digest(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _paint_images(painter: Painter, jobs: list[Job], progress: Progress | None) -> Predictions:
+def _segment(
+    segmenter: ImageSegmenter, tasks: list[ImageTask], progress: Progress | None
+) -> Predictions:
     files: list[Path] = []
-    failed: dict[Path, str] = {}
+    errors: dict[Path, str] = {}
     skipped = 0
-    with closing(paint_all(painter, jobs)) as outcomes:
-        for done, (job, outcome) in enumerate(zip(jobs, outcomes, strict=True), start=1):
-            if isinstance(outcome, ValueError):
-                failed[job.source] = str(outcome)
-            else:
-                files += outcome.files
-                skipped += outcome.skipped
+    with closing(segment_all(segmenter, tasks)) as results:
+        for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
+            files += result.files
+            skipped += result.skipped
+            if result.error is not None:
+                errors[task.source] = str(result.error)
             if progress is not None:
-                progress(done, len(jobs))
-    if failed:
-        raise ValueError(_report(failed, len(jobs)))
+                progress(done, len(tasks))
+    if errors:
+        raise ValueError(_report(errors, len(tasks)))
     return Predictions(files, skipped)
 
 
-def _report(failed: dict[Path, str], total: int) -> str:
-    first = next(iter(failed.values()))
+def _report(errors: dict[Path, str], total: int) -> str:
+    first = next(iter(errors.values()))
     if total == 1:
         return first
-    names = ", ".join(map(str, failed))
-    return f"{len(failed)} of {total} images failed ({names}), the others are done; {first}"
+    names = ", ".join(map(str, errors))
+    return f"{len(errors)} of {total} images failed ({names}), the others are done; {first}"
 
 
 def _repaint_video(
     segmenter: Segmenter, source: Path, output: Path, opacity: float, progress: Progress | None
 ) -> Path:
-    def see(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Tensor]:
+    def prepare(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Tensor]:
         return frame, segmenter.prepare(frame)
 
-    def score(seen: tuple[NDArray[np.uint8], Tensor]) -> tuple[NDArray[np.uint8], Tensor]:
-        frame, batch = seen
+    def score(prepared: tuple[NDArray[np.uint8], Tensor]) -> tuple[NDArray[np.uint8], Tensor]:
+        frame, batch = prepared
         return frame, segmenter.score(batch, frame.shape[:2])
 
     def colour(scored: tuple[NDArray[np.uint8], Tensor]) -> NDArray[np.uint8]:
         frame, logits = scored
         labels = labels_of(segmenter.restore(logits, frame.shape[:2]))
-        picture = label_picture(labels, segmenter.student.spec.palette)
-        return np.asarray(overlay(Image.fromarray(frame), picture, opacity))
+        coloured = label_image(labels, segmenter.student.spec.palette)
+        return np.asarray(overlay(Image.fromarray(frame), coloured, opacity))
 
     def paint(frames: Iterator[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8], None, None]:
         with (
-            closing(ahead(see, frames)) as seen,
-            closing(ahead(colour, map(score, seen))) as painted,
+            closing(prefetch(prepare, frames)) as prepared,
+            closing(prefetch(colour, map(score, prepared))) as painted,
         ):
             yield from painted
 

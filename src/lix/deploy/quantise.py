@@ -1,4 +1,4 @@
-"""A student → an ONNX file that computes with 8-bit integers, and what that costs in mIoU."""
+"""A student → an ONNX file that computes with 8-bit integers, and the mIoU that this costs."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lix.core.errors import UserError, require
+from lix.core.errors import DataError, require
 from lix.core.files import atomic_write
 from lix.data.sample import SegDataset
 from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx, silence
-from lix.deploy.pictures import find_pictures, read_picture
+from lix.deploy.image_files import find_images, read_image
 from lix.deploy.student import Segmenter, Student
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
-from lix.runs.data import evaluation_loader, open_dataset
+from lix.runs.data import evaluation_loader, evenly_spaced, open_dataset
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Data, Recipe
 
-IMAGES = 64
-"""At most so many calibrate, evenly spaced."""
+MAX_CALIBRATION_IMAGES = 64
+"""Maximum number of images to calibrate on; of more, evenly spaced ones are taken."""
 
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class QuantisationReport:
-    """What was written, and its mIoU on the validation split of the run beside PyTorch's."""
+    """What was written, and its mIoU next to PyTorch's on the validation split of the run."""
 
     path: Path
     images: int
-    """Number of those that it was calibrated on."""
+    """Number of images that it was calibrated on."""
     before: float | None
-    """mIoU of PyTorch in [0, 1]; None where the data are not on this disk."""
+    """mIoU of PyTorch in [0, 1]; None where the data cannot be read."""
     after: float | None
-    """Of the file."""
+    """mIoU of the file."""
     why_unknown: str = ""
+    """Sentence on why the data cannot be read."""
 
     def __str__(self) -> str:
         made = f"{self.path}: int8, calibrated on {self.images} images; "
         if self.before is None or self.after is None:
-            return f"{made}its loss of mIoU is not known, as {self.why_unknown}"
+            return f"{made}its loss of mIoU is unknown. {self.why_unknown}"
         return (
             f"{made}mIoU on the validation split {100 * self.after:.2f} %, in PyTorch "
             f"{100 * self.before:.2f} % ({100 * (self.after - self.before):+.2f} points)"
@@ -72,7 +73,7 @@ def quantise(
         checkpoint: run folder or checkpoint of a student.
         output: the file; written when all is done.
         images: folder of RGB images to calibrate on; default: the run's training images.
-        progress: called with the number of batches that are evaluated and that of all.
+        progress: called with the number of evaluated batches, and of all batches.
 
     Raises:
         ModuleNotFoundError: the extra `export` is missing.
@@ -91,8 +92,8 @@ def quantise(
         _quantise(exported, part, batches)
         try:
             data, dataset = _split(checkpoint, student, "val")
-        except UserError as error:
-            return QuantisationReport(output, len(batches), None, None, str(error.values[0]))
+        except DataError as error:
+            return QuantisationReport(output, len(batches), None, None, str(error))
         loader = evaluation_loader(data, dataset, with_x=False)
         before, after = _miou([student, open_student(part, device="cpu")], loader, progress)
     return QuantisationReport(output, len(batches), before, after)
@@ -123,7 +124,7 @@ def _quantise(source: Path, target: Path, batches: list[NDArray[np.float32]]) ->
 
 
 class _Reader:
-    """As ONNX Runtime asks for calibration data."""
+    """Calibration data in the form that ONNX Runtime asks for."""
 
     def __init__(self, batches: list[NDArray[np.float32]]) -> None:
         self.batches = iter(batches)
@@ -136,25 +137,22 @@ class _Reader:
 
 def _folder(images: Path, output: Path) -> Iterator[Pixels]:
     if not images.is_dir():
-        raise ValueError(f"{images} is no folder; name one of RGB images to calibrate on.")
-    paths = find_pictures(images, without=output)
-    return (np.asarray(read_picture(paths[i])) for i in _spaced(len(paths)))
+        raise ValueError(f"{images} is not a folder; name one with RGB images to calibrate on.")
+    paths = find_images(images, without=output)
+    chosen = evenly_spaced(len(paths), MAX_CALIBRATION_IMAGES)
+    return (np.asarray(read_image(paths[index])) for index in chosen)
 
 
 def _training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
     try:
         _, dataset = _split(checkpoint, student, "train")
-    except UserError as error:
+    except DataError as error:
         raise ValueError(
-            f"There is nothing to calibrate on, as {error.values[0]}; name a folder of RGB images: "
-            "--int8 FOLDER"
+            f"{error} Name a folder of RGB images to calibrate on, as in --int8 FOLDER."
         ) from None
-    samples = (dataset.read(dataset.ids[i], with_x=False) for i in _spaced(len(dataset)))
+    chosen = evenly_spaced(len(dataset), MAX_CALIBRATION_IMAGES)
+    samples = (dataset.read(dataset.ids[index], with_x=False) for index in chosen)
     return (sample.image.permute(1, 2, 0).numpy() for sample in samples)
-
-
-def _spaced(total: int) -> list[int]:
-    return np.linspace(0, total - 1, min(total, IMAGES)).round().astype(int).tolist()
 
 
 def _split(
@@ -163,23 +161,19 @@ def _split(
     """Settings and data set of the run.
 
     Raises:
-        UserError: they are not there; its `values` hold the reason as a clause.
+        DataError: the recipe or the data cannot be read, or have other classes.
     """
     recipe = RunFolder.of(checkpoint).recipe
     if not recipe.is_file():
-        raise _no_data(f"{recipe}, which names the data, is missing")
+        raise DataError(f"The run's data are unknown, because {recipe} is missing.", recipe)
     try:
         data = Recipe.load(recipe).data.model_copy(update={"size": student.spec.size})
         dataset = open_dataset(data, split)
     except (ValueError, OSError) as error:
-        raise _no_data(f"the data are not here ({str(error).rstrip('.')})") from None
+        raise DataError(f"The run's data cannot be read: {error}", recipe) from None
     if dataset.classes != student.spec.classes:
-        raise _no_data(f"{data.root} has other classes than the student")
+        raise DataError(f"{data.root} has other classes than the student.", data.root)
     return data, dataset
-
-
-def _no_data(reason: str) -> UserError:
-    return UserError(f"The student's data cannot be read: {reason}.", values=[reason])
 
 
 @torch.inference_mode()

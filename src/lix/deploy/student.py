@@ -1,4 +1,4 @@
-"""A trained student that segments pictures of any size, whatever computes it."""
+"""A trained student that segments pictures of any size, with any engine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Logits = Callable[[Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Student:
-    """What segments, whichever engine computes it."""
+    """A student that an engine has opened."""
 
     engine: str
     """Name of the backend."""
@@ -35,11 +35,11 @@ class Student:
     spec: NetworkSpec
     size_divisor: int
     device: torch.device
-    """Where `logits` takes its batch."""
+    """Device of the batch that `logits` takes."""
 
 
 def load_student(checkpoint: Path) -> tuple[SegNetwork, NetworkSpec]:
-    """Load a network that sees RGB alone.
+    """Load a network that sees only RGB.
 
     Raises:
         FileNotFoundError, ValueError: no checkpoint, a damaged one, or a teacher's.
@@ -47,7 +47,7 @@ def load_student(checkpoint: Path) -> tuple[SegNetwork, NetworkSpec]:
     network, spec = load_network(checkpoint)
     if network.x_channels:
         raise ValueError(
-            f"{checkpoint} is a teacher: beside RGB it needs {network.x_channels} channel(s) of "
+            f"{checkpoint} is a teacher: next to RGB it needs {network.x_channels} channel(s) of "
             f"{spec.x_kind or 'X'}; name a student, such as one that lix distill has trained."
         )
     return network, spec
@@ -58,11 +58,11 @@ class Segmenter:
 
     The picture is resized as in training, padded at the right and the bottom to what the network
     can take, and the logits are resized back bilinearly. A call does `prepare`, `score` and
-    `restore`, which may run in threads of their own.
+    `restore`, which may run in separate threads.
 
     Args:
         student: what computes the logits.
-        size: of what the network sees.
+        size: size of what the network sees.
 
     Raises:
         ValueError: a size below 1.

@@ -1,4 +1,4 @@
-"""Videos, painted frame by frame."""
+"""Videos: decoding, painting frame by frame, and encoding."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from lix.core.errors import require
 from lix.core.files import atomic_write
-from lix.deploy.pipeline import ahead
+from lix.deploy.prefetch import prefetch
 
 SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 MPEG4_BITS_PER_PIXEL = 0.3
-"""Of the encoder that steps in where H.264 is missing; its own default is far too few."""
+"""Bit rate of the encoder that is used where H.264 is missing; its default is far too low."""
 
 
 Frame = NDArray[np.uint8]
@@ -41,12 +41,11 @@ def repaint(
         source: the video.
         target: the MP4 file.
         paint: takes the upright (H, W, 3) RGB frames and yields one of the same shape for each.
-        progress: called with the number of finished frames and that of all, 0 where the file does
-            not tell.
+        progress: called with the number of finished frames, and of all of them (0 = unknown).
 
     Raises:
         ModuleNotFoundError: PyAV is missing.
-        ValueError: the source is no video, damaged or without a frame.
+        ValueError: the source is not a video, is damaged or has no frame.
         OSError: the target cannot be written.
     """
     require("video", "av")
@@ -55,9 +54,9 @@ def repaint(
     with _open(source) as reader, atomic_write(target) as part, av.open(part, "w") as writer:
         encode, total, done = _Encoder(writer, _rate(reader)), _length(reader), 0
         with (
-            closing(_decoded_ahead(reader, source)) as frames,
+            closing(_decoded(reader, source)) as frames,
             closing(paint(frames)) as painted,
-            closing(ahead(encode, painted)) as encoded,
+            closing(prefetch(encode, painted)) as encoded,
         ):
             for done, _ in enumerate(encoded, start=1):
                 if progress is not None:
@@ -80,9 +79,9 @@ def _open(source: Path) -> Any:
     return reader
 
 
-def _decoded_ahead(reader: Any, source: Path) -> Generator[Frame, None, None]:
+def _decoded(reader: Any, source: Path) -> Generator[Frame, None, None]:
     frames = _frames(reader, source)
-    with closing(ahead(lambda _: next(frames, None), repeat(None))) as decoded:
+    with closing(prefetch(lambda _: next(frames, None), repeat(None))) as decoded:
         for frame in decoded:
             if frame is None:
                 return
@@ -90,7 +89,7 @@ def _decoded_ahead(reader: Any, source: Path) -> Generator[Frame, None, None]:
 
 
 def _frames(reader: Any, source: Path) -> Iterator[Frame]:
-    """Upright frames of the first video stream."""
+    """The upright frames of the first video stream."""
     import av
 
     try:
@@ -102,7 +101,7 @@ def _frames(reader: Any, source: Path) -> Iterator[Frame]:
 
 
 def _damaged(source: Path, error: Any) -> str:
-    return f"{source} is damaged or no video ({error.strerror}); replace the file."
+    return f"{source} is damaged or not a video ({error.strerror}); replace the file."
 
 
 def _even(picture: Frame) -> Frame:
@@ -117,7 +116,7 @@ def _rate(reader: Any) -> Fraction:
 
 
 def _length(reader: Any) -> int:
-    """Number of frames, if need be from the duration (in microseconds); 0 = unknown."""
+    """Number of frames, estimated from the duration (in microseconds) if need be; 0 = unknown."""
     return reader.streams.video[0].frames or round((reader.duration or 0) * _rate(reader) / 10**6)
 
 

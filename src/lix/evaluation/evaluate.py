@@ -1,4 +1,4 @@
-"""Runs a network over a set and counts its hits."""
+"""Runs a network over a data set and counts its predictions in a confusion matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lix.networks.parts.base import SegNetwork
 
 
 def confusion_matrix(num_classes: int, **options: Any) -> MulticlassConfusionMatrix:
-    """The counter all evaluation uses; rows = labels, columns = predictions, 255 left out."""
+    """The counter of all evaluations; rows = labels, columns = predictions, 255 is left out."""
     return MulticlassConfusionMatrix(
         num_classes, ignore_index=IGNORE_INDEX, validate_args=False, **options
     )
@@ -28,7 +28,7 @@ def evaluate(
     Args:
         network: put into eval mode and onto the device it runs on, and back.
         batches: dicts with `image`, `target` and, for a teacher, `x`.
-        accelerator: `cpu`, or whatever torch finds.
+        accelerator: `cpu`, or `auto` for the accelerator that torch finds.
     """
     found = None
     if accelerator != "cpu":

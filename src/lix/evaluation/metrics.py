@@ -2,41 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
 
+class ByClass(NamedTuple):
+    """What a metric is made of: a value for each class, shares in [0, 1]."""
+
+    f1: Tensor
+    iou: Tensor
+    frequency: Tensor
+    """Share of the labels."""
+    present: Tensor
+    """False where a class occurs neither in labels nor in predictions."""
+
+
+METRICS: dict[str, Callable[[ByClass], Tensor]] = {
+    "mFsc": lambda of: of.f1[of.present].mean(),
+    "fwFsc": lambda of: (of.frequency * of.f1).sum(),
+    "mIoU": lambda of: of.iou[of.present].mean(),
+    "fwIoU": lambda of: (of.frequency * of.iou).sum(),
+}
+"""The paper's metrics; what is added here is in results, tables and figures too."""
+
+
 @dataclass(frozen=True)
 class Scores:
-    """Shares in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
+    """Metrics in [0, 1]. A class is absent if it occurs neither in labels nor in predictions."""
 
-    mFsc: float
-    """Mean F1 over the classes that are not absent."""
-    fwFsc: float
-    """F1 weighted by each class's share of the labels."""
-    mIoU: float
-    fwIoU: float
-    accuracy: float
-    """Share of pixels that are right."""
+    means: dict[str, float]
+    """`METRICS`, and `accuracy`: the share of pixels that are right."""
     iou: tuple[float | None, ...]
-    """Per class, None where absent."""
+    """IoU by class, None where absent."""
     f1: tuple[float | None, ...]
+    """F1 by class, None where absent."""
 
     @property
-    def means(self) -> dict[str, float]:
-        """The paper's four metrics and the pixel accuracy."""
-        names = ("mFsc", "fwFsc", "mIoU", "fwIoU", "accuracy")
-        return {name: getattr(self, name) for name in names}
+    def mIoU(self) -> float:  # noqa: N802 - its name in the field
+        """Mean IoU, by which checkpoints are chosen."""
+        return self.means["mIoU"]
 
     def absent(self, classes: Sequence[str]) -> list[str]:
-        """Names of the classes that no mean contains."""
+        """Names of the absent classes, which no mean contains."""
         return [name for name, iou in zip(classes, self.iou, strict=True) if iou is None]
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
-        """Plain types for JSON."""
+        """All metrics in plain types for JSON."""
         return {
             **self.means,
             "iou": dict(zip(classes, self.iou, strict=True)),
@@ -69,13 +83,10 @@ def scores(confusion: Tensor) -> Scores:
     present = union > 0
     iou = hits / union.clamp(min=1)
     f1 = 2 * hits / (labelled + predicted).clamp(min=1)
-    frequency = labelled / labelled.sum()
+    by_class = ByClass(f1, iou, labelled / labelled.sum(), present)
+    means = {name: metric(by_class).item() for name, metric in METRICS.items()}
     return Scores(
-        mFsc=f1[present].mean().item(),
-        fwFsc=(frequency * f1).sum().item(),
-        mIoU=iou[present].mean().item(),
-        fwIoU=(frequency * iou).sum().item(),
-        accuracy=(hits.sum() / counts.sum()).item(),
+        means=means | {"accuracy": (hits.sum() / counts.sum()).item()},
         iou=_per_class(iou, present),
         f1=_per_class(f1, present),
     )

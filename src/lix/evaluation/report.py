@@ -1,4 +1,4 @@
-"""`lix eval`: a checkpoint, a data set, a table."""
+"""`lix eval`: the scores of a checkpoint on a data set, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def evaluate_checkpoint(
     Args:
         checkpoint: run folder or checkpoint.
         data: the data set.
-        split: which part of it.
-        common: score the classes that network and data both name, if they are not the same.
+        split: split of the data set.
+        common: if the classes differ, score those that the network and the data both have.
         output: JSON file for the scores and the confusion matrix.
-        console: where the table goes.
+        console: console for the table; default: standard output.
 
     Raises:
         ValueError: the data set has other classes than the network, and not `common`.
@@ -49,14 +49,14 @@ def evaluate_checkpoint(
     if dataset.classes != classes and not common:
         raise ValueError(
             f"{data.root} has the classes {', '.join(dataset.classes)} but {checkpoint} knows "
-            f"{', '.join(classes)}; evaluate on a set with the same classes, or those that both "
-            "name with --common."
+            f"{', '.join(classes)}; evaluate on a data set with the same classes, or only the "
+            "classes that both have with --common."
         )
     torch.set_num_threads(1)
-    known: dict[str, object] = {"x": spec.x_encoding}
+    of_run: dict[str, object] = {"x": spec.x_encoding}
     if "size" not in data.model_fields_set:
-        known["size"] = spec.size
-    data = data.model_copy(update=known)
+        of_run["size"] = spec.size
+    data = data.model_copy(update=of_run)
     loader = evaluation_loader(data, dataset, with_x=with_x)
     if common:
         shared = common_classes(classes, dataset.classes)
@@ -82,6 +82,6 @@ def _print(result: Scores, classes: tuple[str, ...], title: str, console: Consol
     console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
     if absent := result.absent(classes):
         console.print(
-            f"{len(absent)} of {len(classes)} classes are in no mean, as neither labels nor "
-            f"predictions have them: {', '.join(absent)}."
+            f"{len(absent)} of {len(classes)} classes are left out of the means, because neither "
+            f"labels nor predictions have them: {', '.join(absent)}."
         )

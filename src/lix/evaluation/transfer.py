@@ -1,4 +1,4 @@
-"""A network on a data set with other classes: scored on those that both have."""
+"""Scores of a network on a data set with other classes, over the classes that both have."""
 
 from __future__ import annotations
 
@@ -19,29 +19,31 @@ class Common:
     """The classes that a network and a data set have in common."""
 
     names: tuple[str, ...]
-    known: tuple[tuple[int, ...], ...]
-    """Classes of the network that make up each common one."""
-    labelled: tuple[tuple[int, ...], ...]
-    """Those of the data set."""
+    of_network: tuple[tuple[int, ...], ...]
+    """Train ids of the network that make up each common class."""
+    of_data: tuple[tuple[int, ...], ...]
+    """Train ids of the data set that make up each common class."""
 
 
-def plain(name: str) -> str:
-    """A class name as it is compared.
+def comparable(name: str) -> str:
+    """A class name in the form that is compared: without case, spaces and hyphens.
 
-    >>> plain("Traffic sign") == plain("TrafficSign")
+    >>> comparable("Traffic sign") == comparable("TrafficSign")
     True
     """
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def common_classes(
-    known: Sequence[str], labelled: Sequence[str], groups: Mapping[str, Sequence[str]] | None = None
+    of_network: Sequence[str],
+    of_data: Sequence[str],
+    groups: Mapping[str, Sequence[str]] | None = None,
 ) -> Common:
     """Find the classes in common.
 
     Args:
-        known: classes of the network.
-        labelled: classes of the data set.
+        of_network: classes of the network.
+        of_data: classes of the data set.
         groups: common class → names of either side; default: classes of the same name, whatever
             their case, spaces and hyphens.
 
@@ -51,8 +53,8 @@ def common_classes(
     >>> common_classes(["Road", "Car", "Van"], ["car", "road", "sky"]).names
     ('Road', 'Car')
     """
-    groups = {name: (name,) for name in known} if groups is None else groups
-    members = {name: {plain(n) for n in inner} for name, inner in groups.items()}
+    groups = {name: (name,) for name in of_network} if groups is None else groups
+    members = {name: {comparable(n) for n in inner} for name, inner in groups.items()}
     doubled = [
         n
         for names in members.values()
@@ -62,19 +64,20 @@ def common_classes(
     if doubled:
         raise ValueError(f"The class {doubled[0]!r} is in two common classes; leave it in one.")
     found = [
-        (name, *(_places(side, members[name]) for side in (known, labelled))) for name in members
+        (name, *(_places(side, members[name]) for side in (of_network, of_data)))
+        for name in members
     ]
     found = [(name, ours, theirs) for name, ours, theirs in found if ours and theirs]
     if len(found) < 2:
         raise ValueError(
-            f"The network knows {', '.join(known)}, the data have {', '.join(labelled)}: fewer "
-            "than two classes in common; name which belong together."
+            f"The network knows {', '.join(of_network)}, the data have {', '.join(of_data)}: fewer "
+            "than two classes in common; say which belong together."
         )
     return Common(*map(tuple, zip(*found, strict=True)))
 
 
 def _places(names: Sequence[str], members: set[str]) -> tuple[int, ...]:
-    return tuple(i for i, name in enumerate(names) if plain(name) in members)
+    return tuple(i for i, name in enumerate(names) if comparable(name) in members)
 
 
 def evaluate_common(
@@ -82,19 +85,19 @@ def evaluate_common(
 ) -> Tensor:
     """Confusion matrix over the common classes, on the CPU.
 
-    The network chooses between the common classes alone, each with the sum of its members'
-    probabilities; pixels labelled with another class do not count.
+    The network chooses only between the common classes, each with the sum of its members'
+    probabilities; pixels with the label of another class do not count.
     """
     counter = confusion_matrix(len(common.names), sync_on_compute=False)
     lookup = torch.full((IGNORE_INDEX + 1,), IGNORE_INDEX)
-    for place, members in enumerate(common.labelled):
+    for place, members in enumerate(common.of_data):
         lookup[list(members)] = place
     was_training = network.training
     network.eval()
     with torch.inference_mode():
         for batch in batches:
             logits = network(batch["image"], batch["x"] if network.x_channels else None).logits
-            grouped = torch.stack([logits[:, m].logsumexp(dim=1) for m in common.known], dim=1)
+            grouped = torch.stack([logits[:, m].logsumexp(dim=1) for m in common.of_network], dim=1)
             counter.update(grouped.argmax(dim=1), lookup[batch["target"]])
     network.train(was_training)
     matrix: Tensor = counter.compute()

@@ -8,10 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.kd import kd_loss
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.pixels import blank, positive
+from lix.core.types import SegOutput
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_logits, check_positive
+from lix.methods.parts.masks import valid_mask, zero_outside
 from lix.methods.parts.precision import full_precision
 
 
@@ -51,7 +52,7 @@ def contrast_loss(
         valid = fs.new_ones(fs[:, 0].shape, dtype=torch.bool)
     counted = _items(valid.unsqueeze(1).float().expand(-1, groups, -1, -1), groups, patch)
     counted = counted.squeeze(-1) > 0
-    items_s, items_t = (_items(blank(f, valid), groups, patch) for f in (fs, ft.detach()))
+    items_s, items_t = (_items(zero_outside(f, valid), groups, patch) for f in (fs, ft.detach()))
     similar = -torch.cdist(items_s, items_t, p=1.0) / temperature
     group = torch.arange(groups, device=fs.device).repeat(patch * patch)
     allowed = group.unsqueeze(0) != group.unsqueeze(1)
@@ -118,7 +119,7 @@ class AfDCD(FeatureMethod):
     """
 
     kind = "both"
-    maps = "last"
+    default_pairs = "last"
     presets = {
         f"official-{data}": {
             "fd_weight": fd,
@@ -135,13 +136,7 @@ class AfDCD(FeatureMethod):
             ("coco-stuff", 5e-6, 5e-3, 0.5),
         )
     }
-    citation = """@inproceedings{fan2023augmentation,
-  title     = {Augmentation-Free Dense Contrastive Knowledge Distillation for Efficient Semantic
-               Segmentation},
-  author    = {Fan, Jiawei and Li, Chao and Liu, Xiaolong and Song, Meina and Yao, Anbang},
-  booktitle = {NeurIPS},
-  year      = {2023}
-}"""
+    citation = "fan2023augmentation"
 
     def __init__(
         self,
@@ -162,7 +157,7 @@ class AfDCD(FeatureMethod):
         self.fd_weight, self.contrast_weight, self.kd_weight = fd_weight, contrast_weight, kd_weight
         self.temperature, self.patch, self.pool = temperature, patch, pool
         self.mask_ratio, self.size_free = mask_ratio, size_free
-        positive(groups=groups, patch=patch, pool=pool, temperature=temperature)
+        check_positive(groups=groups, patch=patch, pool=pool, temperature=temperature)
         if not 0 <= mask_ratio < 1:
             raise ValueError(f"mask_ratio must be in [0, 1), got {mask_ratio}.")
         self.groups = [largest_divisor(p.teacher.channels, groups) for p in pairs]
@@ -170,37 +165,37 @@ class AfDCD(FeatureMethod):
             Restorer(p.student.channels, p.teacher.channels) for p in pairs
         )
 
-    @full_precision
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor, *, x: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        check_logits(student.logits, teacher.logits)
         terms = super().forward(student, teacher, target)
-        valid = target != IGNORE_INDEX
-        kd = kd_loss(student.logits, teacher.logits, valid=valid)
+        valid = valid_mask(target)
+        kd = fused.kd_loss(student.logits, teacher.logits, temperature=1.0, valid=valid)
         return terms | {"afdcd_kd": self.kd_weight * kd}
 
     @property
     def terms(self) -> tuple[str, ...]:
         return "afdcd_fd", "afdcd_contrast"
 
-    def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
+    def pair_terms(self, maps: FeatureMaps) -> dict[str, Tensor]:
         keep = torch.rand_like(maps.student[:, :1]) <= 1 - self.mask_ratio
         restored = self.restorers[maps.pair](maps.student, keep)
         return self.weigh(maps, restored)
 
-    def weigh(self, maps: Maps, restored: Tensor) -> dict[str, Tensor]:
+    def weigh(self, maps: FeatureMaps, restored: Tensor) -> dict[str, Tensor]:
         """The weighted terms of a restored map (B, C_T, h, w)."""
-        error = blank(restored - maps.teacher, maps.cells).square().sum() / len(restored)
+        error = zero_outside(restored - maps.teacher, maps.mask).square().sum() / len(restored)
         if self.size_free:
-            error = error / (restored.shape[1] * maps.cells_per_sample)
-        (fs, cells), (ft, _) = (
-            max_pool(f, maps.cells, self.pool) for f in (restored, maps.teacher)
-        )
+            error = error / (restored.shape[1] * maps.positions_per_image)
+        (fs, mask), (ft, _) = (max_pool(f, maps.mask, self.pool) for f in (restored, maps.teacher))
         contrast = contrast_loss(
             fs,
             ft,
             groups=self.groups[maps.pair],
             patch=self.patch,
             temperature=self.temperature,
-            valid=cells,
+            valid=mask,
         )
         return {
             "afdcd_fd": self.fd_weight * error,

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.dwld import DWLD
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import CellNorm
-from lix.methods.parts.pixels import blank
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.masks import MaskedBatchNorm2d, zero_outside
 from lix.methods.parts.precision import full_precision
 
 Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
 Consistency = Literal["cka", "cosine", "euclidean", "pearson"]
-WATCHED = 1024
-"""Positions of a map that its monitor looks at."""
+MONITORED_POSITIONS = 1024
+"""About how many positions of a map its monitor looks at."""
 
 TeacherSide = Literal["trained", "frozen", "identity"]
 
@@ -34,7 +33,7 @@ def recalibrate(
         kernel: `eq13` as printed; `laplace` exp(-|d|/σ); `gaussian` exp(-d²/(2σ²)); `linear`
             d/σ; `none` leaves the features as they are; d = F - mean.
         sigma: σ > 0; the paper does not give it.
-        valid: (B, …) cells that count in the mean; None: all.
+        valid: (B, …), true where a position counts in the mean; None: all.
 
     Returns:
         (B, C, …).
@@ -68,9 +67,9 @@ def _mean(f: Tensor, valid: Tensor | None) -> Tensor:
     axes = tuple(range(1, f.ndim))
     if valid is None:
         return f.mean(dim=axes, keepdim=True)
-    cells = valid.unsqueeze(1).to(f.dtype)
-    total = (f * cells).sum(dim=axes, keepdim=True)
-    return total / (f.shape[1] * cells.sum(dim=axes, keepdim=True)).clamp(min=1)
+    mask = valid.unsqueeze(1).to(f.dtype)
+    total = (f * mask).sum(dim=axes, keepdim=True)
+    return total / (f.shape[1] * mask.sum(dim=axes, keepdim=True)).clamp(min=1)
 
 
 @full_precision
@@ -123,25 +122,7 @@ def cka(x: Tensor, y: Tensor) -> Tensor:
 
 def _unit_gram(x: Tensor) -> Tensor:
     """(B, C²) centred Gram matrix of unit Frobenius norm."""
-    gram: Tensor = _CentredGram.apply(x)
-    return F.normalize(gram.flatten(1), dim=1, eps=1e-30)
-
-
-class _CentredGram(torch.autograd.Function):
-    """HX(HX)ᵀ, H = I - 11ᵀ/C; keeps X instead of HX for its gradient H(G + Gᵀ)H·X."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        centred = x - x.mean(dim=1, keepdim=True)
-        return centred @ centred.mT
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        slope = upstream + upstream.mT
-        slope = slope - slope.mean(dim=1, keepdim=True)
-        return (slope - slope.mean(dim=2, keepdim=True)) @ x
+    return F.normalize(fused.centred_gram(x).flatten(1), dim=1, eps=1e-30)
 
 
 @full_precision
@@ -165,8 +146,8 @@ def position_cka(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _raw_cka(fs: Tensor, ft: Tensor) -> Tensor:
-    """CKA of one sample's raw maps (1, C, h, w), over about `WATCHED` of their positions."""
-    step = max(1, fs.shape[2] * fs.shape[3] // WATCHED)
+    """CKA of one sample's raw maps (1, C, h, w) at about `MONITORED_POSITIONS` positions."""
+    step = max(1, fs.shape[2] * fs.shape[3] // MONITORED_POSITIONS)
     return position_cka(*(f.flatten(2)[:, :, ::step] for f in (fs, ft)))[0]
 
 
@@ -185,16 +166,16 @@ def _centre(f: Tensor) -> Tensor:
 
 
 class Adapter(nn.Module):
-    """Eq. 12: F_a = ReLU(Norm(Conv3x3(F))), Norm being batch norm over the labelled cells."""
+    """Eq. 12: F_a = ReLU(Norm(Conv3x3(F))), Norm being batch norm over the labelled positions."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-        self.norm = CellNorm(outputs)
+        self.norm = MaskedBatchNorm2d(outputs)
 
-    def forward(self, f: Tensor, cells: Tensor | None = None) -> Tensor:
-        """Adapt (B, C, h, w) features; `cells` (B, h, w) are those that count in the statistics."""
-        return F.relu(self.norm(self.conv(f), cells))
+    def forward(self, f: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Adapt (B, C, h, w) features; `mask` (B, h, w) is true where a position counts."""
+        return F.relu(self.norm(self.conv(f), mask))
 
 
 class ARFD(FeatureMethod):
@@ -210,7 +191,7 @@ class ARFD(FeatureMethod):
     """
 
     presets = {"paper": {"teacher_side": "trained"}}
-    citation = DWLD.citation
+    citation = "guo2025lix"
 
     def __init__(
         self,
@@ -241,32 +222,32 @@ class ARFD(FeatureMethod):
         )
         self.teacher_side.requires_grad_(teacher_side == "trained")
 
-    def pair_loss(self, maps: Maps) -> Tensor:
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
         """1 - CKA, or another distance, of a pair of maps: mean over samples."""
-        i, name, fs, ft, cells = maps
-        sk = self._recalibrated(self.student_side[i](fs, cells), cells)
-        ta = self.teacher_side[i](ft, cells) if self.teacher_side else ft
-        tk = self._recalibrated(ta, cells)
+        i, name, fs, ft, mask = maps
+        sk = self._recalibrated(self.student_side[i](fs, mask), mask)
+        ta = self.teacher_side[i](ft, mask) if self.teacher_side else ft
+        tk = self._recalibrated(ta, mask)
         distances = CONSISTENCIES[self.consistency](sk, tk)
         same = 1 - distances[:1] if self.consistency == "cka" else cka(sk[:1], tk[:1])
         self.monitors[f"cka_{name}"] = same[0].detach()
         self.monitors[f"cka_raw_{name}"] = _raw_cka(fs[:1].detach(), ft[:1])
         return distances.mean()
 
-    def _recalibrated(self, fa: Tensor, cells: Tensor | None) -> Tensor:
-        """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored cells."""
-        fk = recalibrate(fa, kernel=self.kernel, sigma=self.sigma, valid=cells)
-        return blank(fk, cells).flatten(2)
+    def _recalibrated(self, fa: Tensor, mask: Tensor | None) -> Tensor:
+        """Eq. 13 on the adapted map, as (B, C, N), 0 at ignored positions."""
+        fk = recalibrate(fa, kernel=self.kernel, sigma=self.sigma, valid=mask)
+        return zero_outside(fk, mask).flatten(2)
 
-    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        said = []
-        for name, value in epoch_means.items():
-            raw = epoch_means.get(name.replace("cka_", "cka_raw_", 1))
-            if name.startswith("cka_raw_") or raw is None or value < 0.98 or raw > 0.9:
-                continue
-            said.append(
-                f"ARFD has collapsed on {name.removeprefix('cka_')}: CKA of the recalibrated maps "
-                f"is {value:.3f} while that of the raw maps is {raw:.3f}, so the adapters agree "
-                "and the student learns nothing; try teacher_side='identity'."
-            )
-        return said
+    def diagnose(self, epoch_means: Mapping[str, float]) -> dict[str, str]:
+        collapses = {}
+        for monitor, raw in epoch_means.items():
+            name = monitor.removeprefix("cka_raw_")
+            value = epoch_means.get(f"cka_{name}", 0.0)
+            if name != monitor and value >= 0.98 and raw <= 0.9:
+                collapses[f"arfd_collapsed_{name}"] = (
+                    f"ARFD has collapsed on {name}: CKA of the recalibrated maps is {value:.3f} "
+                    f"while that of the raw maps is {raw:.3f}, so the adapters agree and the "
+                    "student learns nothing; try teacher_side='identity'."
+                )
+        return collapses

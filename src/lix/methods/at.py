@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import torch
 from torch import Tensor
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import check_maps, match_size, unit
-from lix.methods.parts.pixels import blank, masked_mean, positive, slice_length
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_maps, check_positive
+from lix.methods.parts.masks import l2_normalize, masked_mean, match_size, zero_outside
 from lix.methods.parts.precision import full_precision
 
 
 def attention(f: Tensor, p: int = 2, valid: Tensor | None = None) -> Tensor:
     """(B, H·W) mean over channels of f^p, of unit length per sample."""
-    energy: Tensor = _Energy.apply(blank(f, valid), p)
+    energy = fused.mean_power(zero_outside(f, valid), p)
+    # Scaled first, so that the squares of the norm do not overflow.
     scale = energy.detach().abs().amax(dim=(1, 2), keepdim=True).clamp(min=1e-30)
-    return unit((energy / scale).flatten(1))  # scaled first, so that squares do not overflow
-
-
-class _Energy(torch.autograd.Function):
-    """Mean over channels of f^p, some channels at a time."""
-
-    @staticmethod
-    def forward(ctx: Any, f: Tensor, p: int) -> Tensor:
-        ctx.save_for_backward(f)
-        ctx.p = p
-        energy = torch.zeros_like(f[:, 0])
-        for piece in f.split(slice_length(f, energy.numel()), dim=1):
-            energy += piece.pow(p).sum(dim=1)
-        return energy / f.shape[1]
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
-        (f,) = ctx.saved_tensors
-        slope = (upstream * (ctx.p / f.shape[1])).unsqueeze(1)
-        return (f if ctx.p == 2 else f.pow(ctx.p - 1)) * slope, None
+    return l2_normalize((energy / scale).flatten(1))
 
 
 @full_precision
@@ -66,7 +47,7 @@ class AT(FeatureMethod):
     """Distils where features are strong, whatever their channels.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         p: exponent of the attention map.
         size_free: sum over positions instead of the official mean, so that the weight does not
             depend on the size of the map.
@@ -76,13 +57,7 @@ class AT(FeatureMethod):
         "official": {"weight": 1000.0, "size_free": False},
         "cirkd": {"weight": 10000.0, "size_free": False},
     }
-    citation = """@inproceedings{zagoruyko2017paying,
-  title     = {Paying More Attention to Attention: Improving the Performance of Convolutional
-               Neural Networks via Attention Transfer},
-  author    = {Zagoruyko, Sergey and Komodakis, Nikos},
-  booktitle = {ICLR},
-  year      = {2017}
-}"""
+    citation = "zagoruyko2017paying"
 
     def __init__(
         self,
@@ -94,9 +69,9 @@ class AT(FeatureMethod):
         size_free: bool = True,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(p=p)
+        check_positive(p=p)
         self.weight, self.p, self.size_free = weight, p, size_free
 
-    def pair_loss(self, maps: Maps) -> Tensor:
-        loss = at_loss(maps.student, maps.teacher, p=self.p, valid=maps.cells)
-        return loss * maps.cells_per_sample if self.size_free else loss
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
+        loss = at_loss(maps.student, maps.teacher, p=self.p, valid=maps.mask)
+        return loss * maps.positions_per_image if self.size_free else loss

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import product
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import check_logits, once, positive, slice_length
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeaturePair, LogitMethod
+from lix.methods.parts.checks import check_logits, check_positive
+from lix.methods.parts.masks import valid_mask
 from lix.methods.parts.precision import full_precision
 
 
@@ -36,61 +34,31 @@ def cwkd_loss(
     theirs takes the logarithm of a softmax and overflows.
     """
     check_logits(zs, zt, valid)
-    positive(temperature=temperature)
-    positions = None if valid is None else valid.reshape(len(valid), -1)
-    maps = [z.reshape(*z.shape[:2], -1) for z in (zs, zt.detach())]
-    loss: Tensor = _ChannelKL.apply(*maps, temperature, positions)
-    return loss
+    check_positive(temperature=temperature)
+    samples, classes = zs.shape[:2]
+    zs, zt = (z.reshape(samples, classes, -1) / temperature for z in (zs, zt.detach()))
+    valid = torch.ones_like(zs[:, 0]).bool() if valid is None else valid.reshape(samples, -1)
+    losses = []
+    for s, t, mask in zip(zs, zt, valid, strict=True):
+        log_s, log_t = (z[:, mask].log_softmax(dim=1) for z in (s, t))
+        p_t = log_t.exp()
+        # Where the teacher's share underflows to 0, its logarithm is -inf: 0 · log 0 counts as 0.
+        kl = (p_t * (log_t - log_s).masked_fill(p_t == 0, 0.0)).sum(dim=1)
+        losses.append(kl * mask.any())
+    labelled = valid.any(dim=1).sum().clamp(min=1)
+    return temperature**2 * torch.stack(losses).mean(dim=1).sum() / labelled
 
 
-class _ChannelKL(torch.autograd.Function):
-    """Value and gradient T/(B·K) · (φ(z_s) - φ(z_t)) together, some channels at a time."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, zs: Tensor, zt: Tensor, temperature: float, valid: Tensor | None
-    ) -> Tensor:
-        gradient, total = torch.zeros_like(zs), zs.new_zeros(())
-        samples, channels, positions = zs.shape
-        seen = list(range(samples)) if valid is None else valid.any(dim=1).nonzero()[:, 0].tolist()
-        step = slice_length(zs, positions)
-        for b, start in product(seen, range(0, channels, step)):
-            here = b, slice(start, start + step)
-            s, t = zs[here] / temperature, zt[here] / temperature
-            if valid is not None:
-                s, t = (z.masked_fill_(~valid[b], -torch.inf) for z in (s, t))
-            log_s, log_t = F.log_softmax(s, dim=1), F.log_softmax(t, dim=1)
-            p_t = log_t.exp()
-            ratio = log_t.sub_(log_s).masked_fill_(p_t == 0, 0.0)
-            total += (p_t * ratio).sum()
-            gradient[here] = log_s.exp_().sub_(p_t)
-        rows = max(1, len(seen) * channels)
-        ctx.save_for_backward(gradient)
-        ctx.scale = temperature / rows
-        return total * (temperature**2 / rows)
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-        (gradient,) = ctx.saved_tensors
-        return once(gradient * (upstream * ctx.scale)), None, None, None
-
-
-class CWKD(Method):
+class CWKD(LogitMethod):
     """Distils the spatial distribution of every class.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         temperature: T.
     """
 
-    kind = "logit"
+    citation = "shu2021channel"
     presets = {"official": {"weight": 3.0, "temperature": 4.0}}
-    citation = """@inproceedings{shu2021channel,
-  title     = {Channel-wise Knowledge Distillation for Dense Prediction},
-  author    = {Shu, Changyong and Liu, Yifan and Gao, Jianfei and Yan, Zheng and Shen, Chunhua},
-  booktitle = {ICCV},
-  year      = {2021}
-}"""
 
     def __init__(
         self,
@@ -101,14 +69,8 @@ class CWKD(Method):
         temperature: float = 4.0,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(temperature=temperature)
+        check_positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        loss = cwkd_loss(
-            student.logits,
-            teacher.logits,
-            temperature=self.temperature,
-            valid=target != IGNORE_INDEX,
-        )
-        return {"cwkd": self.weight * loss}
+    def logit_loss(self, zs: Tensor, zt: Tensor, target: Tensor) -> Tensor:
+        return fused.cwkd_loss(zs, zt, temperature=self.temperature, valid=valid_mask(target))

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import CellNorm, mean_squared, pooled
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.masks import MaskedBatchNorm2d, masked_avg_pool, mean_squared
 from lix.methods.parts.precision import full_precision
 
 TRAIN_STEPS = 1000
 TIMESTEPS = (400, 300, 200, 100, 0)
-"""Of the five DDIM steps."""
+"""Time steps of the five DDIM steps, from noise to signal."""
 
 
 def schedule() -> Tensor:
@@ -52,13 +52,15 @@ class Bottleneck(nn.Module):
                 nn.Conv2d(inner, channels, 1),
             ]
         )
-        self.norms = nn.ModuleList([CellNorm(inner), CellNorm(inner), CellNorm(channels)])
+        self.norms = nn.ModuleList(
+            [MaskedBatchNorm2d(inner), MaskedBatchNorm2d(inner), MaskedBatchNorm2d(channels)]
+        )
 
-    def forward(self, x: Tensor, cells: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, h, w) → the same."""
         f = x
         for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
-            f = norm(conv(F.relu(f) if i else f), cells)
+            f = norm(conv(F.relu(f) if i else f), mask)
         return x + f
 
 
@@ -70,14 +72,14 @@ class Denoiser(nn.Module):
         self.time_embedding = nn.Embedding(1280, channels)
         self.blocks = nn.ModuleList([Bottleneck(channels, 4), Bottleneck(channels, 4)])
         self.conv = nn.Conv2d(channels, channels, 1)
-        self.norm = CellNorm(channels)
+        self.norm = MaskedBatchNorm2d(channels)
 
-    def forward(self, x: Tensor, t: Tensor, cells: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, h, w) and time steps (B,) → (B, C, h, w)."""
         f = x + self.time_embedding(t)[:, :, None, None]
         for block in self.blocks:
-            f = block(f, cells)
-        normed: Tensor = self.norm(self.conv(f), cells)
+            f = block(f, mask)
+        normed: Tensor = self.norm(self.conv(f), mask)
         return normed
 
 
@@ -89,9 +91,9 @@ class NoiseAdapter(nn.Module):
         self.block = Bottleneck(channels, 8)
         self.pred = nn.Linear(channels, 2)
 
-    def forward(self, f: Tensor, cells: Tensor | None) -> Tensor:
+    def forward(self, f: Tensor, mask: Tensor | None) -> Tensor:
         """(B, C, h, w) → (B,)."""
-        return self.pred(pooled(self.block(f, cells), cells)).softmax(dim=1)[:, 0]
+        return self.pred(masked_avg_pool(self.block(f, mask), mask)).softmax(dim=1)[:, 0]
 
 
 class Draws(NamedTuple):
@@ -125,24 +127,24 @@ class Diffusion(nn.Module):
     def __init__(self, inputs: int, outputs: int, hidden: int) -> None:
         super().__init__()
         self.encoder = nn.Conv2d(outputs, hidden, 1)
-        self.encoder_norm = CellNorm(hidden)
+        self.encoder_norm = MaskedBatchNorm2d(hidden)
         self.decoder = nn.Conv2d(hidden, outputs, 1)
         self.align = nn.Conv2d(inputs, hidden, 1)
         self.denoiser = Denoiser(hidden)
         self.adapter = NoiseAdapter(hidden)
         self.proj = nn.Conv2d(hidden, hidden, 1)
-        self.proj_norm = CellNorm(hidden)
+        self.proj_norm = MaskedBatchNorm2d(hidden)
         self.register_buffer("alphas", schedule(), persistent=False)
 
     @full_precision
     def forward(
-        self, fs: Tensor, ft: Tensor, cells: Tensor | None = None, draws: Draws | None = None
+        self, fs: Tensor, ft: Tensor, mask: Tensor | None = None, draws: Draws | None = None
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return the distillation, diffusion and auto-encoder losses.
 
         Args:
             fs, ft: (B, C_S, h, w) and (B, C_T, h, w).
-            cells: (B, h, w) that count; None: all.
+            mask: (B, h, w) that count; None: all.
             draws: the random numbers; None: new ones.
 
         The distillation loss teaches student, denoiser and adapter; the other two leave the
@@ -150,25 +152,25 @@ class Diffusion(nn.Module):
         """
         f = self.align(fs)
         draws = draws or Draws.of(f)
-        hidden = self.encoder_norm(self.encoder(ft), cells)
-        restored = mean_squared(self.decoder(hidden), ft, cells)
+        hidden = self.encoder_norm(self.encoder(ft), mask)
+        restored = mean_squared(self.decoder(hidden), ft, mask)
         hidden = hidden.detach()
-        refined = self.proj_norm(self.proj(self.denoise(f, draws.start, cells)), cells)
+        refined = self.proj_norm(self.proj(self.denoise(f, draws.start, mask)), mask)
         signal, noise = shares(self.alphas[draws.timesteps].view(-1, 1, 1, 1))
         noisy = signal * hidden + noise * draws.noise
-        predicted = self.denoiser(noisy, draws.timesteps, cells)
-        diffusion = mean_squared(predicted, draws.noise, cells)
-        return mean_squared(refined, hidden, cells), diffusion, restored
+        predicted = self.denoiser(noisy, draws.timesteps, mask)
+        diffusion = mean_squared(predicted, draws.noise, mask)
+        return mean_squared(refined, hidden, mask), diffusion, restored
 
-    def denoise(self, f: Tensor, noise: Tensor, cells: Tensor | None) -> Tensor:
+    def denoise(self, f: Tensor, noise: Tensor, mask: Tensor | None) -> Tensor:
         """Mix noise into the student's map and take it out again in five DDIM steps."""
-        gamma = self.adapter(f, cells).view(-1, 1, 1, 1)
+        gamma = self.adapter(f, mask).view(-1, 1, 1, 1)
         x = gamma * f + (1 - gamma) * noise
         alphas = self.alphas.float()  # the official scheduler's roots are float32's
         for t in TIMESTEPS:
             steps = torch.full((len(f),), t, device=f.device)
             then = alphas[t - 100 if t else -1]
-            x = ddim_step(x, self.denoiser(x, steps, cells), alphas[t], then)
+            x = ddim_step(x, self.denoiser(x, steps, mask), alphas[t], then)
         return x
 
 
@@ -185,15 +187,9 @@ class DiffKD(FeatureMethod):
     is γ·f_s + (1 - γ)·ε there, without roots.
     """
 
-    maps = "last"
+    default_pairs = "last"
     presets = {"official": {"weight": 1.0, "hidden": 1024}}
-    citation = """@inproceedings{huang2023knowledge,
-  title     = {Knowledge Diffusion for Distillation},
-  author    = {Huang, Tao and Zhang, Yuan and Zheng, Mingkai and You, Shan and Wang, Fei and
-               Qian, Chen and Xu, Chang},
-  booktitle = {NeurIPS},
-  year      = {2023}
-}"""
+    citation = "huang2023knowledge"
 
     def __init__(
         self,
@@ -220,6 +216,6 @@ class DiffKD(FeatureMethod):
     def terms(self) -> tuple[str, ...]:
         return "diffkd", "diffkd_diffusion", "diffkd_autoencoder"
 
-    def pair_terms(self, maps: Maps) -> dict[str, Tensor]:
-        kd, diffusion, restored = self.diffusions[maps.pair](maps.student, maps.teacher, maps.cells)
+    def pair_terms(self, maps: FeatureMaps) -> dict[str, Tensor]:
+        kd, diffusion, restored = self.diffusions[maps.pair](maps.student, maps.teacher, maps.mask)
         return dict(zip(self.terms, (self.weight * kd, diffusion, restored), strict=True))

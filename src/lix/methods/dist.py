@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import check_logits, positive
+from lix.methods.parts.base import FeaturePair, LogitMethod
+from lix.methods.parts.checks import check_logits, check_positive
+from lix.methods.parts.masks import valid_mask
 from lix.methods.parts.precision import full_precision
 
 
@@ -47,42 +47,36 @@ def dist_loss(
     Source: Huang et al., NeurIPS 2022; hunto/DIST_KD `segmentation/losses/dist_kd.py`.
     """
     check_logits(zs, zt, valid)
-    positive(temperature=temperature)
-    counted = None if valid is None or valid.all() else valid.flatten().nonzero().squeeze(1)
-    ys, yt = (_probabilities(z, counted, temperature) for z in (zs, zt.detach()))
+    check_positive(temperature=temperature)
+    pixels = None if valid is None or valid.all() else valid.flatten().nonzero().squeeze(1)
+    ys, yt = (_probabilities(z, pixels, temperature) for z in (zs, zt.detach()))
     if not ys.numel():
         return ys.sum()
     inter, intra = (1 - pearson(ys, yt, dim).mean() for dim in (0, 1))
     return inter_weight * inter + intra_weight * intra
 
 
-def _probabilities(z: Tensor, counted: Tensor | None, temperature: float) -> Tensor:
+def _probabilities(z: Tensor, pixels: Tensor | None, temperature: float) -> Tensor:
     """(K, N) class probabilities of the pixels with these indices."""
     rows = z.movedim(1, 0).flatten(1)
-    rows = rows if counted is None else rows.index_select(1, counted)
+    rows = rows if pixels is None else rows.index_select(1, pixels)
     return (rows / temperature if temperature != 1 else rows).softmax(dim=0)
 
 
-class DIST(Method):
+class DIST(LogitMethod):
     """Distils how classes relate within a pixel and pixels within a class.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         inter_weight, intra_weight: β and γ.
         temperature: τ.
     """
 
-    kind = "logit"
+    citation = "huang2022dist"
     presets = {
         "official": {"weight": 1.0},
         "official-imagenet": {"weight": 2.0},
     }
-    citation = """@inproceedings{huang2022dist,
-  title     = {Knowledge Distillation from A Stronger Teacher},
-  author    = {Huang, Tao and You, Shan and Wang, Fei and Qian, Chen and Xu, Chang},
-  booktitle = {NeurIPS},
-  year      = {2022}
-}"""
 
     def __init__(
         self,
@@ -95,17 +89,16 @@ class DIST(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(temperature=temperature)
+        check_positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
         self.inter_weight, self.intra_weight = inter_weight, intra_weight
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        loss = dist_loss(
-            student.logits,
-            teacher.logits,
+    def logit_loss(self, zs: Tensor, zt: Tensor, target: Tensor) -> Tensor:
+        return dist_loss(
+            zs,
+            zt,
             inter_weight=self.inter_weight,
             intra_weight=self.intra_weight,
             temperature=self.temperature,
-            valid=target != IGNORE_INDEX,
+            valid=valid_mask(target),
         )
-        return {"dist": self.weight * loss}

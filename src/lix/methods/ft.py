@@ -10,11 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from lix.core.types import SegOutput
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import check_maps, unit, valid_cells
-from lix.methods.parts.first_stage import FirstStage
-from lix.methods.parts.pixels import blank, masked_mean, positive
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_maps, check_positive
+from lix.methods.parts.masks import (
+    downsample_mask,
+    l2_normalize,
+    masked_mean,
+    valid_mask,
+    zero_outside,
+)
 from lix.methods.parts.precision import full_precision
+from lix.methods.parts.teacher_stage import TeacherStage
 
 
 @full_precision
@@ -32,7 +38,10 @@ def ft_loss(factor_s: Tensor, factor_t: Tensor, *, valid: Tensor | None = None) 
     FactorTransfer squares and averages the channels first: another loss.
     """
     check_maps(factor_s, factor_t, valid, alike=True)
-    s, t = (unit(blank(f, valid).flatten(1)).view_as(f) for f in (factor_s, factor_t.detach()))
+    s, t = (
+        l2_normalize(zero_outside(f, valid).flatten(1)).view_as(f)
+        for f in (factor_s, factor_t.detach())
+    )
     return masked_mean((s - t).abs().mean(dim=1), valid)
 
 
@@ -68,22 +77,17 @@ class FT(FeatureMethod):
     """Distils the factors that a paraphraser, trained first, finds in the teacher's map.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         k: channels of the factor as a share of the teacher's.
-        passes: over the training data, to train the paraphraser; the official code makes 6.
-        lr: of SGD with momentum 0.9 and weight decay 5e-4 in that stage.
+        passes: epochs over the training data to train the paraphraser; the official code makes 6.
+        lr: learning rate of SGD with momentum 0.9 and weight decay 5e-4 in that stage.
         size_free: multiply the official mean by √(M·h·w), so that the weight does not depend on
             the size of the map.
     """
 
-    maps = "last"
+    default_pairs = "last"
     presets = {"official": {"weight": 500.0, "size_free": False, "passes": 6}}
-    citation = """@inproceedings{kim2018paraphrasing,
-  title     = {Paraphrasing Complex Network: Network Compression via Factor Transfer},
-  author    = {Kim, Jangho and Park, SeongUk and Kwak, Nojun},
-  booktitle = {NeurIPS},
-  year      = {2018}
-}"""
+    citation = "kim2018paraphrasing"
 
     def __init__(
         self,
@@ -98,34 +102,34 @@ class FT(FeatureMethod):
     ) -> None:
         super().__init__(pairs, num_classes)
         self.weight, self.passes, self.lr, self.size_free = weight, passes, lr, size_free
-        positive(k=k, passes=passes, lr=lr)
+        check_positive(k=k, passes=passes, lr=lr)
         factors = [max(1, round(k * p.teacher.channels)) for p in pairs]
         both = list(zip(pairs, factors, strict=True))
         self.translators = nn.ModuleList(Translator(p.student.channels, m) for p, m in both)
         self.paraphrasers = nn.ModuleList(Paraphraser(p.teacher.channels, m) for p, m in both)
         self.paraphrasers.requires_grad_(False)
 
-    def first_stage(self) -> FirstStage:
+    def teacher_stage(self) -> TeacherStage:
         optimizer = torch.optim.SGD(
             self.paraphrasers.parameters(), lr=self.lr, momentum=0.9, weight_decay=5e-4
         )
-        return FirstStage(self.paraphrasers, self._paraphrase, optimizer, self.passes)
+        return TeacherStage(self.paraphrasers, self._paraphrase, optimizer, self.passes)
 
     def _paraphrase(self, teacher: SegOutput, target: Tensor) -> Tensor:
         """Stage 1: mean |f_t - decoder(encoder(f_t))|."""
         losses = []
         for paraphraser, ft in zip(self.paraphrasers, teacher.features.values(), strict=True):
-            cells = valid_cells(target, ft.shape[-2:])
-            ft = blank(ft, cells)
-            losses.append(masked_mean((paraphraser(ft) - ft).abs().mean(dim=1), cells))
+            mask = downsample_mask(valid_mask(target), ft.shape[-2:])
+            ft = zero_outside(ft, mask)
+            losses.append(masked_mean((paraphraser(ft) - ft).abs().mean(dim=1), mask))
         return torch.stack(losses).sum()
 
-    def pair_loss(self, maps: Maps) -> Tensor:
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
         """Stage 2."""
         factor_s = self.translators[maps.pair](maps.student)
         with torch.no_grad():
             factor_t = self.paraphrasers[maps.pair].encoder(maps.teacher)  # type: ignore[operator]
-        loss = ft_loss(factor_s, factor_t, valid=maps.cells)
+        loss = ft_loss(factor_s, factor_t, valid=maps.mask)
         if not self.size_free:
             return loss
-        return loss * math.sqrt(factor_s.shape[1]) * maps.cells_per_sample**0.5
+        return loss * math.sqrt(factor_s.shape[1]) * maps.positions_per_image**0.5

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch.nn.functional as F
 from torch import Tensor
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import check_logits, pixel_mean, positive
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeaturePair, LogitMethod
+from lix.methods.parts.checks import check_logits, check_positive
+from lix.methods.parts.masks import masked_mean, valid_mask, zero_outside
 from lix.methods.parts.precision import full_precision
 
 
@@ -35,39 +35,29 @@ def kd_loss(
     tensor(0.6931)
     """
     check_logits(zs, zt, valid)
-    positive(temperature=temperature)
-
-    def rule(s: Tensor, t: Tensor) -> tuple[Tensor, list[Tensor]]:
-        log_s, log_t = (F.log_softmax(z / temperature, dim=0) for z in (s, t))
-        p_t = log_t.exp()
-        kl = (p_t * log_t.sub_(log_s)).sum(dim=0)
-        return temperature**2 * kl, [temperature * log_s.exp_().sub_(p_t)]
-
-    return pixel_mean(rule, valid, zs, zt.detach())
+    check_positive(temperature=temperature)
+    zs, zt = (zero_outside(z, valid) / temperature for z in (zs, zt.detach()))
+    log_s, log_t = zs.log_softmax(dim=1), zt.log_softmax(dim=1)
+    kl = (log_t.exp() * (log_t - log_s)).sum(dim=1)
+    return temperature**2 * masked_mean(kl, valid)
 
 
-class KD(Method):
+class KD(LogitMethod):
     """Distils the teacher's class probabilities, per pixel.
 
     Args:
         weight: factor of the loss.
-        hard_weight: factor of the cross-entropy beside it.
+        hard_weight: factor of the cross-entropy with the labels.
         temperature: T; 1 in segmentation.
     """
 
-    kind = "logit"
-    per_pixel = frozenset({"kd"})
+    citation = "hinton2015distilling"
+    per_pixel = True
     presets = {
         "mdistiller-cifar": {"weight": 0.9, "hard_weight": 0.1, "temperature": 4.0},
         "mdistiller-imagenet": {"weight": 0.5, "hard_weight": 0.5, "temperature": 1.0},
         "cirkd": {"weight": 1.0, "temperature": 1.0},
     }
-    citation = """@article{hinton2015distilling,
-  title   = {Distilling the Knowledge in a Neural Network},
-  author  = {Hinton, Geoffrey and Vinyals, Oriol and Dean, Jeff},
-  journal = {arXiv preprint arXiv:1503.02531},
-  year    = {2015}
-}"""
 
     def __init__(
         self,
@@ -79,14 +69,8 @@ class KD(Method):
         temperature: float = 1.0,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(temperature=temperature)
+        check_positive(temperature=temperature)
         self.weight, self.hard_weight, self.temperature = weight, hard_weight, temperature
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        loss = kd_loss(
-            student.logits,
-            teacher.logits,
-            temperature=self.temperature,
-            valid=target != IGNORE_INDEX,
-        )
-        return {"kd": self.weight * loss}
+    def logit_loss(self, zs: Tensor, zt: Tensor, target: Tensor) -> Tensor:
+        return fused.kd_loss(zs, zt, temperature=self.temperature, valid=valid_mask(target))

@@ -7,8 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from lix.core.registry import checked_options
 from lix.core.types import SegOutput
-from lix.methods import build_method
 from lix.methods.arfd import ARFD
 from lix.methods.dwld import DWLD
 from lix.methods.parts.base import FeaturePair, Method
@@ -23,9 +23,8 @@ class LIX(Method):
     """
 
     kind = "both"
-    per_pixel = DWLD.per_pixel
+    citation = "guo2025lix"
     presets = {"paper": {"dwld": DWLD.presets["paper"], "arfd": ARFD.presets["paper"]}}
-    citation = DWLD.citation
 
     def __init__(
         self,
@@ -36,14 +35,15 @@ class LIX(Method):
         arfd: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(pairs, num_classes)
-        self.dwld = build_method("dwld", (), num_classes, **(dwld or {}))
-        self.arfd = build_method("arfd", pairs, num_classes, **(arfd or {}))
+        self.dwld = DWLD((), num_classes, **checked_options("dwld", DWLD, dwld or {}))
+        self.arfd = ARFD(pairs, num_classes, **checked_options("arfd", ARFD, arfd or {}))
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = self.dwld(student, teacher, target)
-        terms = terms | self.arfd(student, teacher, target)
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor, *, x: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        terms = self.dwld(student, teacher, target) | self.arfd(student, teacher, target)
         self.monitors = self.dwld.monitors | self.arfd.monitors
         return terms
 
-    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
-        return self.dwld.diagnose(epoch_means) + self.arfd.diagnose(epoch_means)
+    def diagnose(self, epoch_means: Mapping[str, float]) -> dict[str, str]:
+        return self.dwld.diagnose(epoch_means) | self.arfd.diagnose(epoch_means)

@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.cells import check_maps
-from lix.methods.parts.first_stage import FirstStage
-from lix.methods.parts.pixels import blank, check_logits, labelled, masked_mean, positive
+from lix.core.types import SegOutput
+from lix.methods.parts.base import FeaturePair, LogitMethod
+from lix.methods.parts.checks import check_maps, check_positive
+from lix.methods.parts.masks import masked_mean, valid_mask, zero_outside
 from lix.methods.parts.precision import full_precision
+from lix.methods.parts.teacher_stage import TeacherStage
 
 
 @full_precision
@@ -68,32 +68,25 @@ class Tokens(nn.Module):
 
     def forward(self, ft: Tensor, valid: Tensor | None = None) -> Tensor:
         """Masks, 0 where not `valid` (B, H, W)."""
-        return blank(token_masks(self.weight, blank(ft, valid)), valid)
+        return zero_outside(token_masks(self.weight, zero_outside(ft, valid)), valid)
 
 
-class MasKD(Method):
+class MasKD(LogitMethod):
     """Distils class scores inside masks; the tokens that make them are trained first.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         tokens: T.
-        passes: over the training data, to train the tokens; the official code makes 10,000 steps
-            with a falling rate.
-        lr: of SGD with momentum 0.9 and weight decay 1e-3 in that stage.
+        passes: epochs over the training data to train the tokens; the official code makes 10,000
+            steps with a falling rate.
+        lr: learning rate of SGD with momentum 0.9 and weight decay 1e-3 in that stage.
 
     Note:
         Works on the class scores, as the authors' segmentation code does, not on features.
     """
 
-    kind = "logit"
     presets = {"official": {"weight": 1.0, "tokens": 8}}
-    citation = """@inproceedings{huang2023masked,
-  title     = {Masked Distillation with Receptive Tokens},
-  author    = {Huang, Tao and Zhang, Yuan and You, Shan and Wang, Fei and Qian, Chen and
-               Cao, Jian and Xu, Chang},
-  booktitle = {ICLR},
-  year      = {2023}
-}"""
+    citation = "huang2023masked"
 
     def __init__(
         self,
@@ -106,40 +99,38 @@ class MasKD(Method):
         lr: float = 0.1,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(tokens=tokens, passes=passes, lr=lr, num_classes=num_classes)
+        check_positive(tokens=tokens, passes=passes, lr=lr, num_classes=num_classes)
         self.weight, self.passes, self.lr = weight, passes, lr
         self.tokens = Tokens(tokens, num_classes).requires_grad_(False)
 
-    def first_stage(self) -> FirstStage:
+    def teacher_stage(self) -> TeacherStage:
         optimizer = torch.optim.SGD(
             self.tokens.parameters(), lr=self.lr, momentum=0.9, weight_decay=1e-3
         )
-        return FirstStage(self.tokens, self._task_loss, optimizer, self.passes)
+        return TeacherStage(self.tokens, self._task_loss, optimizer, self.passes)
 
     def _task_loss(self, teacher: SegOutput, target: Tensor) -> Tensor:
         """Stage 1: cross-entropy of the teacher's masked scores, and the masks' overlap."""
-        valid = labelled(target, self.num_classes)
+        valid = valid_mask(target)
         masks = self.tokens(teacher.logits, valid)
-        masked = blank(teacher.logits, valid) * masks.sum(dim=1, keepdim=True)
+        masked = zero_outside(teacher.logits, valid) * masks.sum(dim=1, keepdim=True)
         hard = F.cross_entropy(masked, target.where(valid, 0), reduction="none")
-        seen = valid.flatten(1).any(dim=1)
-        return masked_mean(hard, valid) + (dice(masks[seen]) if seen.any() else 0.0 * masks.sum())
+        has_labels = valid.flatten(1).any(dim=1)
+        overlap = dice(masks[has_labels]) if has_labels.any() else 0.0 * masks.sum()
+        return masked_mean(hard, valid) + overlap
 
-    @full_precision
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        check_logits(student.logits, teacher.logits, target)
-        check_maps(student.logits, teacher.logits)
-        if student.logits.shape[1] != self.num_classes:
+    def logit_loss(self, zs: Tensor, zt: Tensor, target: Tensor) -> Tensor:
+        check_maps(zs, zt)
+        if zs.shape[1] != self.num_classes:
             raise ValueError(
-                f"This MasKD was built for {self.num_classes} classes, "
-                f"got logits of {student.logits.shape[1]}."
+                f"This MasKD was built for {self.num_classes} classes, got logits of {zs.shape[1]}."
             )
-        valid = target != IGNORE_INDEX
-        seen = valid.flatten(1).any(dim=1)
-        keep = slice(None) if seen.all() else seen
-        zs, zt, valid = (t[keep] for t in (student.logits, teacher.logits, valid))
-        zs, zt = blank(zs, valid), blank(zt, valid)
-        if not seen.any():
-            return {"maskd": zs.sum()}
+        valid = valid_mask(target)
+        has_labels = valid.flatten(1).any(dim=1)
+        keep = slice(None) if has_labels.all() else has_labels
+        valid = valid[keep]
+        zs, zt = zero_outside(zs[keep], valid), zero_outside(zt[keep], valid)
+        if not has_labels.any():
+            return zs.sum()
         masks = self.tokens(zt.to(self.tokens.weight.dtype), valid).to(zs.dtype)
-        return {"maskd": self.weight * maskd_loss(zs, zt, masks)}
+        return maskd_loss(zs, zt, masks)

@@ -14,10 +14,11 @@ class NoDistillation(Method):
     """No distillation: the student learns from the labels alone."""
 
     kind = "none"
-    citation = ""
 
     def __init__(self, pairs: Sequence[FeaturePair] = (), num_classes: int = 0) -> None:
         super().__init__(pairs, num_classes)
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, student: SegOutput, teacher: SegOutput, target: Tensor, *, x: Tensor | None = None
+    ) -> dict[str, Tensor]:
         return {}

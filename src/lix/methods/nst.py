@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import check_maps, match_size, unit
-from lix.methods.parts.pixels import blank
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_maps
+from lix.methods.parts.masks import l2_normalize, match_size, zero_outside
 from lix.methods.parts.precision import full_precision
 
 
@@ -31,7 +31,7 @@ def nst_loss(fs: Tensor, ft: Tensor, *, valid: Tensor | None = None) -> Tensor:
     """
     check_maps(fs, ft, valid)
     fs, ft = match_size(fs, ft)
-    s, t = (unit(blank(f, valid).flatten(2)) for f in (fs, ft.detach()))
+    s, t = (l2_normalize(zero_outside(f, valid).flatten(2)) for f in (fs, ft.detach()))
     return _kernel_mean(t, t) + _kernel_mean(s, s) - 2 * _kernel_mean(s, t)
 
 
@@ -43,16 +43,11 @@ class NST(FeatureMethod):
     """Distils the distribution of channels by a polynomial kernel.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
     """
 
     presets = {"official": {"weight": 50.0}}
-    citation = """@article{huang2017like,
-  title   = {Like What You Like: Knowledge Distill via Neuron Selectivity Transfer},
-  author  = {Huang, Zehao and Wang, Naiyan},
-  journal = {arXiv preprint arXiv:1707.01219},
-  year    = {2017}
-}"""
+    citation = "huang2017like"
 
     def __init__(
         self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 10.0
@@ -60,5 +55,5 @@ class NST(FeatureMethod):
         super().__init__(pairs, num_classes)
         self.weight = weight
 
-    def pair_loss(self, maps: Maps) -> Tensor:
-        return nst_loss(maps.student, maps.teacher, valid=maps.cells)
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
+        return nst_loss(maps.student, maps.teacher, valid=maps.mask)

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import CellNorm, mean_squared, pooled
-from lix.methods.parts.pixels import masked_mean
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.masks import MaskedBatchNorm2d, masked_avg_pool, masked_mean, mean_squared
 from lix.methods.parts.precision import full_precision
 
 
@@ -38,7 +37,7 @@ def pad_loss(
             f"{tuple(es.shape)}, {tuple(et.shape)} and {tuple(log_variance.shape)}."
         )
     if pooling:
-        es, et, valid = pooled(es, valid), pooled(et, valid), None
+        es, et, valid = masked_avg_pool(es, valid), masked_avg_pool(et, valid), None
     # exp overflows float32 at 88; beyond 80 the first term is 0 anyway.
     scaled = (et.detach() - es).square() / (log_variance.clamp(max=80).exp() + 1e-6)
     terms = scaled + log_variance
@@ -52,32 +51,26 @@ class Uncertainty(nn.Module):
         super().__init__()
         self.align = nn.Conv2d(inputs, outputs, 1)
         self.head = nn.Conv2d(outputs, outputs, 1)
-        self.norm = CellNorm(outputs)
+        self.norm = MaskedBatchNorm2d(outputs)
 
     @full_precision
-    def forward(self, fs: Tensor, cells: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, fs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the aligned map and its log-variance, both (B, C_T, h, w)."""
         es = self.align(fs)
-        return es, self.norm(self.head(es), cells)
+        return es, self.norm(self.head(es), mask)
 
 
 class PAD(FeatureMethod):
     """Distils feature maps with a learned variance per position and channel.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         warmup_epochs: epochs of plain mean squared error before the variances count.
     """
 
-    maps = "last"
+    default_pairs = "last"
     presets = {"torchdistill": {"weight": 1.0, "warmup_epochs": 10}}
-    citation = """@inproceedings{zhang2020prime,
-  title     = {Prime-Aware Adaptive Distillation},
-  author    = {Zhang, Youcai and Lan, Zhonghao and Dai, Yuchen and Zeng, Fangao and Bai, Yan and
-               Chang, Jie and Wei, Yichen},
-  booktitle = {ECCV},
-  year      = {2020}
-}"""
+    citation = "zhang2020prime"
 
     def __init__(
         self,
@@ -93,9 +86,9 @@ class PAD(FeatureMethod):
             Uncertainty(p.student.channels, p.teacher.channels) for p in pairs
         )
 
-    def pair_loss(self, maps: Maps) -> Tensor:
-        es, log_variance = self.branches[maps.pair](maps.student, maps.cells)
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
+        es, log_variance = self.branches[maps.pair](maps.student, maps.mask)
         if self.epoch < self.warmup_epochs:
             # The variance takes part with weight 0, so that DDP finds no parameter unused.
-            return mean_squared(es, maps.teacher, maps.cells) + 0.0 * log_variance.sum()
-        return pad_loss(es, maps.teacher, log_variance, valid=maps.cells)
+            return mean_squared(es, maps.teacher, maps.mask) + 0.0 * log_variance.sum()
+        return pad_loss(es, maps.teacher, log_variance, valid=maps.mask)

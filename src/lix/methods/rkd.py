@@ -1,4 +1,4 @@
-"""RKD: samples lie to each other as in the teacher, in distance and angle (Park et al., 2019)."""
+"""RKD: matches distances and angles between samples (Park et al., CVPR 2019)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import check_maps, pooled, unit
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_maps
+from lix.methods.parts.masks import l2_normalize, masked_avg_pool
 from lix.methods.parts.precision import full_precision
 
 
@@ -30,7 +31,7 @@ def rkd_loss(
     Args:
         es, et: (B, C) vectors or (B, C, H, W) maps, which are averaged over positions; channels
             and sizes may differ.
-        distance_weight, angle_weight: of the two parts.
+        distance_weight, angle_weight: factors of the two parts.
         valid: (B, H, W) positions that count, for maps of one size; None: all.
 
     Returns:
@@ -48,7 +49,7 @@ def rkd_loss(
         )
     if valid is not None:
         check_maps(es, et, valid)
-    es, et = pooled(es, valid), pooled(et.detach(), valid)
+    es, et = masked_avg_pool(es, valid), masked_avg_pool(et.detach(), valid)
     if len(es) < 3:
         return 0.0 * es.sum()
     steps_s, steps_t = (e.unsqueeze(0) - e.unsqueeze(1) for e in (es, et))
@@ -67,29 +68,24 @@ def _distances(steps: Tensor) -> Tensor:
 
 def _cosines(steps: Tensor) -> Tensor:
     """(B, B, B) cosines of the angles at the first sample."""
-    directions = unit(steps)
+    directions = l2_normalize(steps)
     return directions @ directions.mT
 
 
 class RKD(FeatureMethod):
-    """Distils how the samples of a batch lie to each other; needs at least three of them.
+    """Distils distances and angles between the samples of a batch; needs at least three of them.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
-        distance_weight, angle_weight: of the two parts.
+        weight: factor of the loss.
+        distance_weight, angle_weight: factors of the two parts.
     """
 
-    maps = "last"
+    default_pairs = "last"
     presets = {
         "official": {"weight": 1.0, "distance_weight": 1.0, "angle_weight": 2.0},
         "mdistiller": {"weight": 1.0, "distance_weight": 25.0, "angle_weight": 50.0},
     }
-    citation = """@inproceedings{park2019relational,
-  title     = {Relational Knowledge Distillation},
-  author    = {Park, Wonpyo and Kim, Dongju and Lu, Yan and Cho, Minsu},
-  booktitle = {CVPR},
-  year      = {2019}
-}"""
+    citation = "park2019relational"
 
     def __init__(
         self,
@@ -104,21 +100,21 @@ class RKD(FeatureMethod):
         self.weight = weight
         self.distance_weight, self.angle_weight = distance_weight, angle_weight
 
-    def pair_loss(self, maps: Maps) -> Tensor:
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
         self.monitors["rkd_too_few"] = maps.student.new_tensor(float(len(maps.student) < 3))
         return rkd_loss(
             maps.student,
             maps.teacher,
             distance_weight=self.distance_weight,
             angle_weight=self.angle_weight,
-            valid=maps.cells,
+            valid=maps.mask,
         )
 
-    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+    def diagnose(self, epoch_means: Mapping[str, float]) -> dict[str, str]:
         if epoch_means.get("rkd_too_few", 0.0) < 0.99:
-            return []
-        said = (
+            return {}
+        sentence = (
             "RKD teaches nothing: fewer than three samples of a batch have labels, and samples are "
             "compared with each other; raise optim.batch_size to 3 or more."
         )
-        return [said]
+        return {"rkd_too_few": sentence}

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import unit
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.masks import l2_normalize
 from lix.methods.parts.precision import full_precision
 
 
@@ -30,7 +30,7 @@ def sp_loss(fs: Tensor, ft: Tensor) -> Tensor:
         raise ValueError(
             f"SP compares maps (B, …) of one B, got {tuple(fs.shape)} and {tuple(ft.shape)}."
         )
-    gs, gt = (unit(f.flatten(1) @ f.flatten(1).mT) for f in (fs, ft.detach()))
+    gs, gt = (l2_normalize(f.flatten(1) @ f.flatten(1).mT) for f in (fs, ft.detach()))
     return (gt - gs).square().mean()
 
 
@@ -38,17 +38,12 @@ class SP(FeatureMethod):
     """Distils the similarities between the samples of a batch; needs at least two of them.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
     """
 
-    maps = "last"
+    default_pairs = "last"
     presets = {"repdistiller": {"weight": 3000.0}}
-    citation = """@inproceedings{tung2019similarity,
-  title     = {Similarity-Preserving Knowledge Distillation},
-  author    = {Tung, Frederick and Mori, Greg},
-  booktitle = {ICCV},
-  year      = {2019}
-}"""
+    citation = "tung2019similarity"
 
     def __init__(
         self, pairs: Sequence[FeaturePair], num_classes: int = 0, *, weight: float = 7.5
@@ -56,15 +51,15 @@ class SP(FeatureMethod):
         super().__init__(pairs, num_classes)
         self.weight = weight
 
-    def pair_loss(self, maps: Maps) -> Tensor:
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
         self.monitors["sp_too_few"] = maps.student.new_tensor(float(len(maps.student) < 2))
         return sp_loss(maps.student, maps.teacher)
 
-    def diagnose(self, epoch_means: Mapping[str, float]) -> list[str]:
+    def diagnose(self, epoch_means: Mapping[str, float]) -> dict[str, str]:
         if epoch_means.get("sp_too_few", 0.0) < 0.99:
-            return []
-        said = (
+            return {}
+        sentence = (
             "SP teaches nothing: a batch has a single labelled sample, and samples are compared "
             "with each other; raise optim.batch_size to 2 or more."
         )
-        return [said]
+        return {"sp_too_few": sentence}

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.methods.parts.base import FeatureMethod, FeaturePair, Maps
-from lix.methods.parts.cells import check_maps
-from lix.methods.parts.pixels import masked_mean
+from lix.methods.parts.base import FeatureMaps, FeatureMethod, FeaturePair
+from lix.methods.parts.checks import check_maps
+from lix.methods.parts.masks import masked_mean
 from lix.methods.parts.precision import full_precision
 
 EPS = 1e-5
@@ -65,7 +65,7 @@ class VID(FeatureMethod):
     """Distils feature maps by a Gaussian whose variance per channel is learned.
 
     Args:
-        weight: factor of the loss beside the cross-entropy.
+        weight: factor of the loss.
         variance: σ² at the start.
 
     Note:
@@ -73,13 +73,7 @@ class VID(FeatureMethod):
     """
 
     presets = {"repdistiller": {"weight": 1.0}}
-    citation = """@inproceedings{ahn2019variational,
-  title     = {Variational Information Distillation for Knowledge Transfer},
-  author    = {Ahn, Sungsoo and Hu, Shell Xu and Damianou, Andreas and Lawrence, Neil D. and
-               Dai, Zhenwen},
-  booktitle = {CVPR},
-  year      = {2019}
-}"""
+    citation = "ahn2019variational"
 
     def __init__(
         self,
@@ -97,6 +91,6 @@ class VID(FeatureMethod):
             GaussianHead(p.student.channels, p.teacher.channels, variance) for p in pairs
         )
 
-    def pair_loss(self, maps: Maps) -> Tensor:
-        loss: Tensor = self.heads[maps.pair](maps.student, maps.teacher, maps.cells)
+    def pair_loss(self, maps: FeatureMaps) -> Tensor:
+        loss: Tensor = self.heads[maps.pair](maps.student, maps.teacher, maps.mask)
         return loss

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lix.core.types import IGNORE_INDEX, SegOutput
-from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import check_logits, labelled, pixel_mean, positive
+from lix.core.types import IGNORE_INDEX
+from lix.methods.parts import fused
+from lix.methods.parts.base import FeaturePair, LogitMethod
+from lix.methods.parts.checks import check_labels, check_logits, check_positive
+from lix.methods.parts.masks import masked_mean, zero_outside
 from lix.methods.parts.precision import full_precision
 
 
@@ -42,43 +44,30 @@ def wsld_loss(
     `knowledge_distiller.py`, there with 1000 classes hard-coded.
     """
     check_logits(zs, zt, target)
-    positive(temperature=temperature)
-    valid = labelled(target, zs.shape[1], ignore_index)
-
-    def rule(s: Tensor, t: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor]]:
-        hard_s, hard_t = (F.cross_entropy(z.mT, k, reduction="none") for z in (s, t))
-        weight = 1 - torch.exp(-hard_s / (hard_t + 1e-7))
-        log_s = F.log_softmax(s.div_(temperature), dim=0)
-        p_t = t.div_(temperature).softmax(dim=0)
-        soft = -(p_t * log_s).sum(dim=0)
-        gradient = log_s.exp_().sub_(p_t).mul_(temperature * weight)
-        return temperature**2 * weight * soft, [gradient]
-
-    return pixel_mean(rule, valid, zs, zt.detach(), target)
+    check_positive(temperature=temperature)
+    valid = check_labels(target, zs.shape[1], ignore_index)
+    zs, zt, k = zero_outside(zs, valid), zero_outside(zt.detach(), valid), target.where(valid, 0)
+    hard_s, hard_t = (F.cross_entropy(z, k.long(), reduction="none") for z in (zs.detach(), zt))
+    weight = 1 - torch.exp(-hard_s / (hard_t + 1e-7))
+    p_t, log_s = (zt / temperature).softmax(dim=1), (zs / temperature).log_softmax(dim=1)
+    soft = -(p_t * log_s).sum(dim=1)
+    return temperature**2 * masked_mean(weight * soft, valid)
 
 
-class WSLD(Method):
+class WSLD(LogitMethod):
     """Distils soft labels, weighted by how much worse than the teacher the student does.
 
     Args:
-        weight: α, factor of the loss beside the cross-entropy.
+        weight: α, factor of the loss.
         temperature: T.
     """
 
-    kind = "logit"
-    per_pixel = frozenset({"wsld"})
+    citation = "zhou2021rethinking"
+    per_pixel = True
     presets = {
         "official-imagenet": {"weight": 2.5, "temperature": 2.0},
         "official-cifar": {"weight": 2.25, "temperature": 4.0},
     }
-    citation = """@inproceedings{zhou2021rethinking,
-  title     = {Rethinking Soft Labels for Knowledge Distillation: A Bias-Variance Tradeoff
-               Perspective},
-  author    = {Zhou, Helong and Song, Liangchen and Chen, Jiajie and Zhou, Ye and Wang, Guoli and
-               Yuan, Junsong and Zhang, Qian},
-  booktitle = {ICLR},
-  year      = {2021}
-}"""
 
     def __init__(
         self,
@@ -89,9 +78,8 @@ class WSLD(Method):
         temperature: float = 2.0,
     ) -> None:
         super().__init__(pairs, num_classes)
-        positive(temperature=temperature)
+        check_positive(temperature=temperature)
         self.weight, self.temperature = weight, temperature
 
-    def forward(self, student: SegOutput, teacher: SegOutput, target: Tensor) -> dict[str, Tensor]:
-        loss = wsld_loss(student.logits, teacher.logits, target, temperature=self.temperature)
-        return {"wsld": self.weight * loss}
+    def logit_loss(self, zs: Tensor, zt: Tensor, target: Tensor) -> Tensor:
+        return fused.wsld_loss(zs, zt, target, temperature=self.temperature)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def build_network(name: str, num_classes: int, x_channels: int = 0, **options: Any) -> SegNetwork:
     """Build a network by name: RGB only with `x_channels=0`, else RGB and X.
 
-    A name such as `my_networks:build` is a Python function of your own, (num_classes, x_channels,
-    **options) → network; it is run only where `LIX_ALLOW_CODE` is set (`lix --allow-code`).
+    A name such as `my_networks:build` is your own Python function, (num_classes, x_channels,
+    **options) → network; it is run only if `LIX_ALLOW_CODE` is set (`lix --allow-code`).
 
     Raises:
         ValueError: unknown name or option, or code that is not allowed.
@@ -31,7 +31,7 @@ def build_network(name: str, num_classes: int, x_channels: int = 0, **options: A
         return _build_own(entry, num_classes, x_channels, options)
     if num_classes < 1 or x_channels < 0:
         raise ValueError(
-            f"A network has at least one class and no negative channels of X; got num_classes="
+            f"A network needs at least one class, and 0 or more channels of X; got num_classes="
             f"{num_classes}, x_channels={x_channels}."
         )
     built: SegNetwork = build(entry, options, num_classes, x_channels)
@@ -41,7 +41,7 @@ def build_network(name: str, num_classes: int, x_channels: int = 0, **options: A
 def _build_own(
     entry: Entry, num_classes: int, x_channels: int, options: Mapping[str, Any]
 ) -> SegNetwork:
-    """A network of the user's function, which must be what was asked for."""
+    """A network of the user's function, checked against what was asked for."""
     from lix.networks.parts.base import SegNetwork
 
     function = entry.load()

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from lix.core.errors import check_choice
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
 from lix.networks.parts.mlp_decoder import WIDTH, MLPDecoder, resize
@@ -17,16 +18,15 @@ from lix.networks.parts.timm_stages import TimmStages
 class DuplexNet(SegNetwork):
     """RGB and X encoders of one kind, fused level by level, and a decoder of choice.
 
-    At each level X's map is added to that of RGB, and the sum goes on through the RGB encoder.
-    Without X it is the backbone with a decoder. Features `enc*` are the backbone's maps of the
-    sums, `rgb*` and `x*` what was added (teacher only), `dec*` the decoder's.
+    At each level the map of X is added to the map of RGB, and the sum goes on through the RGB
+    encoder. Without X it is the backbone with a decoder. Features: `enc*`, the backbone's maps of
+    the sums; `rgb*` and `x*`, the maps that are added (teacher only); `dec*`, the decoder's maps.
 
     Args:
         num_classes: K.
-        x_channels: of X, 0 for a student.
+        x_channels: channels of X, 0 for a student.
         backbone: name of a timm model with `features_only` whose levels halve the size and that
             takes images of any size; docs/your-model.md lists families that do.
-        fusion: `add`.
         decoder: `unetpp` (SNE-RoadSeg's) or `mlp` (SegFormer's).
         weights: file of the backbone's weights in timm's names; the X encoder gets them too, its
             stem the mean over the RGB stem. None: random.
@@ -45,15 +45,11 @@ class DuplexNet(SegNetwork):
         x_channels: int = 0,
         *,
         backbone: str = "resnet18",
-        fusion: Literal["add"] = "add",
         decoder: Literal["unetpp", "mlp"] = "unetpp",
         weights: Path | None = None,
     ) -> None:
         super().__init__()
-        if fusion != "add":
-            raise ValueError(f"fusion must be 'add', got {fusion!r}.")
-        if decoder not in ("unetpp", "mlp"):
-            raise ValueError(f"decoder must be 'unetpp' or 'mlp', got {decoder!r}.")
+        check_choice("decoder", decoder, ("unetpp", "mlp"))
         self.num_classes, self.x_channels = num_classes, x_channels
         self.rgb_encoder = TimmStages(backbone, 3, weights)
         self.x_encoder = TimmStages(backbone, x_channels, weights) if x_channels else None
@@ -83,7 +79,3 @@ class DuplexNet(SegNetwork):
         for level, fused in enumerate(maps, start=1):
             taps(f"enc{level}", fused)
         return resize(self.decoder(maps, taps), image.shape[-2:])
-
-    def encoder_parameters(self) -> int:
-        encoders = [e for e in (self.rgb_encoder, self.x_encoder) if e is not None]
-        return sum(p.numel() for e in encoders for p in e.parameters())

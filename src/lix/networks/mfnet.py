@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lix.core.errors import check_choice
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
 
@@ -67,7 +68,7 @@ class Encoder(nn.Module):
 
 
 class MFNet(SegNetwork):
-    """MFNet for RGB and X (a teacher) or RGB alone (a student).
+    """MFNet for RGB and X (a teacher) or only RGB (a student).
 
     The student drops the X encoder; because the decoder adds the concatenated skips, its widths
     shrink with it. Features `enc1`…`enc5` are the concatenated maps, `rgb*` and `x*` their parts
@@ -96,8 +97,7 @@ class MFNet(SegNetwork):
         head: Literal["linear", "official"] = "linear",
     ) -> None:
         super().__init__()
-        if head not in ("linear", "official"):
-            raise ValueError(f"head must be 'linear' or 'official', got {head!r}.")
+        check_choice("head", head, ("linear", "official"))
         self.num_classes, self.x_channels = num_classes, x_channels
         x_widths = X_WIDTHS if x_channels else NO_WIDTHS
         widths = [r + x for r, x in zip(RGB_WIDTHS, x_widths, strict=True)]
@@ -129,10 +129,6 @@ class MFNet(SegNetwork):
         dec2 = taps("dec2", self.decode2(_double(dec3) + enc2))
         logits: Tensor = self.head(_double(dec2))
         return logits
-
-    def encoder_parameters(self) -> int:
-        encoders = [e for e in (self.rgb_encoder, self.x_encoder) if e is not None]
-        return sum(p.numel() for e in encoders for p in e.parameters())
 
 
 def _double(f: Tensor) -> Tensor:

@@ -51,11 +51,11 @@ class Attention(nn.Module):
 
     def forward(self, tokens: Tensor, height: int, width: int) -> Tensor:
         """(B, H·W, C) → the same."""
-        seen = tokens
+        reduced = tokens
         if self.reduce is not None and self.norm is not None:
-            seen = self.norm(_tokens(self.reduce(_map(tokens, height, width))))
+            reduced = self.norm(_tokens(self.reduce(_map(tokens, height, width))))
         q = self._split(self.q(tokens))
-        k, v = (self._split(part) for part in self.kv(seen).chunk(2, dim=2))
+        k, v = (self._split(part) for part in self.kv(reduced).chunk(2, dim=2))
         mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         projected: Tensor = self.proj(mixed)
         return projected
@@ -119,7 +119,7 @@ class Stage(nn.Module):
 
 
 class GatedExchange(nn.Module):
-    """a + w ⊙ a and b + (1 - w) ⊙ b with w = sigmoid(Linear(a + b))."""
+    """Mixes two maps: a + w ⊙ a and b + (1 - w) ⊙ b with w = sigmoid(Linear(a + b))."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class GatedExchange(nn.Module):
 
 
 class OFFNet(SegNetwork):
-    """OFF-Net for RGB and X (a teacher) or RGB alone (a student, which is SegFormer).
+    """OFF-Net for RGB and X (a teacher) or only RGB (a student, which is SegFormer).
 
     One first stage, with the same weights, sees RGB and X; a gate mixes its two maps, and a single
     stream goes on. Features `enc1`…`enc4` go to the decoder, where `enc1` is the gated RGB map;
@@ -145,7 +145,7 @@ class OFFNet(SegNetwork):
 
     Source: Min et al., ICRA 2022; chaytonmin/Off-Road-Freespace-Detection (commit db2e4049), read
     and written anew without its unused modules. 24,731,155 (teacher) and 24,726,995 (student)
-    parameters for `b2` at 19 classes. The authors leave the logits at stride 4; here they are
+    parameters for `b2` at 19 classes. The authors' logits have stride 4; here they are
     up-sampled to the input's size.
     """
 
@@ -184,10 +184,6 @@ class OFFNet(SegNetwork):
             f = taps(f"enc{level}", stage(f))
             maps.append(f)
         return resize(self.decoder(maps, taps), image.shape[-2:])
-
-    def encoder_parameters(self) -> int:
-        parts = [self.stages] if self.exchange is None else [self.stages, self.exchange]
-        return sum(p.numel() for part in parts for p in part.parameters())
 
 
 def _tokens(f: Tensor) -> Tensor:

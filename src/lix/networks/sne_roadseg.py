@@ -19,7 +19,7 @@ class ResNetStages(nn.Module):
     """A torchvision ResNet without its classifier, as five stages at strides 2 to 32.
 
     Args:
-        backbone: which.
+        backbone: name of the ResNet.
         inputs: channels of the input.
         weights: None, `imagenet` or a file, see `load_backbone`; a stem of other than three
             channels gets the mean over the RGB stem.
@@ -52,7 +52,7 @@ class ResNetStages(nn.Module):
 
 
 class SNERoadSeg(SegNetwork):
-    """SNE-RoadSeg for RGB and X (a teacher) or RGB alone (a student).
+    """SNE-RoadSeg for RGB and X (a teacher) or only RGB (a student).
 
     At each of five levels the maps of both encoders are added; the sum goes to the decoder and on
     through the RGB encoder, the X encoder never sees RGB. Because fusion is a sum, the student's
@@ -104,7 +104,3 @@ class SNERoadSeg(SegNetwork):
             maps.append(taps(f"enc{level}", image))
         logits: Tensor = self.decoder(maps, taps)
         return logits
-
-    def encoder_parameters(self) -> int:
-        encoders = [e for e in (self.rgb_encoder, self.x_encoder) if e is not None]
-        return sum(p.numel() for e in encoders for p in e.parameters())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -11,6 +10,7 @@ from rich.markup import escape
 from lix.core.errors import DataError
 from lix.data.readers import missing_allowed
 from lix.data.sample import SegDataset, check_sizes
+from lix.data.splits import Split
 from lix.runs.data import open_dataset
 from lix.runs.recipe import Data
 
@@ -19,13 +19,13 @@ MAX_NAMES_SHOWN = 10
 
 
 def open_readable(
-    data: Data, split: Literal["train", "val"], *, with_x: bool, console: Console
+    data: Data, split: Split, *, with_x: bool, console: Console, labelled: bool = True
 ) -> SegDataset:
     """`open_dataset`, where the recipe says `skip_damaged` without missing and damaged frames."""
     if not data.skip_damaged:
-        return open_dataset(data, split)
+        return open_dataset(data, split, labelled=labelled)
     with missing_allowed():
-        dataset = open_dataset(data, split)
+        dataset = open_dataset(data, split, labelled=labelled)
 
     def warn(sentence: str) -> None:
         console.print(f"[yellow]warning:[/] {escape(sentence)}")

@@ -28,6 +28,16 @@ def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDatas
     return build_dataset(data.name, data.root, labelled, split=split, **options)
 
 
+def evenly_spaced(total: int, count: int) -> list[int]:
+    """At most `count` indices of `total` frames, evenly spaced from the first one.
+
+    >>> evenly_spaced(10, 3), evenly_spaced(2, 3)
+    ([0, 3, 6], [0, 1])
+    """
+    count = min(count, total)
+    return [i * total // count for i in range(count)]
+
+
 def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
     """The data set, or where the recipe names a cache its samples there."""
     if data.cache is None:

@@ -36,7 +36,7 @@ class RunFolder:
 
     @property
     def best(self) -> Path:
-        """Checkpoint of the epoch with the best validation mIoU."""
+        """Weights that the run ends with: of the best validation epoch, or of the last one."""
         return self.checkpoints / "best.ckpt"
 
     @property
@@ -56,7 +56,7 @@ class RunFolder:
 
     @property
     def result(self) -> Path:
-        """Scores of the best checkpoint, and what the run cost; written last."""
+        """Scores of the weights that the run ends with, and its cost; written last."""
         return self.path / "result.json"
 
     @property

@@ -128,6 +128,9 @@ class Training(Section):
     """Passes over the training images."""
     patience: int = Field(default=50, ge=1)
     """Epochs without a better validation mIoU after which training stops."""
+    keep: Literal["auto", "best", "last"] = "auto"
+    """Which epoch's weights the run ends with: the best on validation frames or the last; `auto`:
+    the best, but the last where unlabelled frames are of another place than the labelled ones."""
     evaluate_every: int = Field(default=1, ge=1)
     """Epochs from one validation to the next; `epochs` must be a multiple of it."""
     seed: int = Field(default=0, ge=0)
@@ -153,6 +156,45 @@ class Training(Section):
     """Extra processes that load data, for each training process."""
 
 
+class Drive(Section):
+    """Frames that nobody labelled: RGB, and X for a teacher that sees it."""
+
+    name: str | None = None
+    """Which loader: see `lix list datasets`; default: `data.name`."""
+    root: Path | None = None
+    """Its folder, or a YAML file that describes your own; no label is looked for."""
+    options: Options = {}
+    """Options of the loader, such as `x`, the folder of its depth."""
+
+
+class Unlabelled(Drive):
+    """Unlabelled frames that join every batch, with the teacher's classes in place of labels."""
+
+    drives: tuple[Drive, ...] = ()
+    """Further sources; all their frames are drawn alike."""
+    batch_size: int | None = Field(default=None, ge=1)
+    """Unlabelled images per step and process; default: `optim.batch_size`."""
+    weight: float = Field(default=1.0, gt=0)
+    """Factor of the method's loss, which then sees both kinds of frames."""
+    min_confidence: float = Field(default=0.0, ge=0, le=1)
+    """Least probability of the teacher's class; pixels below it teach nothing."""
+    teacher: Path | None = None
+    """For `lix train`: the network whose classes a teacher or a plain student learns there by
+    cross-entropy; `lix distill` has its own teacher."""
+    truth: bool = False
+    """Read labels after all, and learn from them: the ceiling that a study compares with."""
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a source names a folder."""
+        return bool(self.sources)
+
+    @property
+    def sources(self) -> tuple[Drive, ...]:
+        """All sources that name a folder."""
+        return tuple(drive for drive in (self, *self.drives) if drive.root is not None)
+
+
 class Distillation(Section):
     """What is distilled, from whom, and how."""
 
@@ -165,9 +207,9 @@ class Distillation(Section):
     options: Options = {}
     """Options of the method, as in `--options.temperature 4`."""
     features: tuple[str, ...] = ()
-    """Student feature maps that feature distillation compares; default: the network's choice."""
+    """Student feature maps that feature distillation compares; default: see `lix.pair`."""
     teacher_features: tuple[str, ...] = ()
-    """The teacher's maps, in the same order; default: `features`, or the teacher's choice."""
+    """The teacher's maps, in the same order; default: `features`, or see `lix.pair`."""
 
 
 class Settings(Section):
@@ -180,6 +222,7 @@ class Settings(Section):
     optim: Optim = Optim()
     augment: Augmentation = Augmentation()
     training: Training = Training()
+    unlabelled: Unlabelled = Unlabelled()
 
 
 class Recipe(Settings):
@@ -189,6 +232,17 @@ class Recipe(Settings):
     """A teacher sees RGB and X, a student RGB only."""
     distill: Distillation | None = None
     """What is distilled; None: the network learns from labels only."""
+
+    @property
+    def keeps_best(self) -> bool:
+        """Whether validation frames choose the epoch.
+
+        They must not where the unlabelled frames come from elsewhere: a student that is best at
+        home is not the best there.
+        """
+        if self.training.keep != "auto":
+            return self.training.keep == "best"
+        return all(drive.root == self.data.root for drive in self.unlabelled.sources)
 
     @model_validator(mode="after")
     def _evaluates_the_last_epoch(self) -> Recipe:
@@ -213,7 +267,12 @@ class Recipe(Settings):
         )
         if distill and distill.teacher:
             distill = distill.model_copy(update={"teacher": distill.teacher.absolute()})
-        changed = {"output": self.output.absolute(), "data": data, "distill": distill}
+        changed = {
+            "output": self.output.absolute(),
+            "data": data,
+            "distill": distill,
+            "unlabelled": _absolute_drive(self.unlabelled, self.data.name),
+        }
         return self.model_copy(update=changed)
 
     def save(self, path: Path) -> None:
@@ -232,6 +291,18 @@ class Recipe(Settings):
             return cls.model_validate(merge(read_recipe(path), changes))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_validation(error)}") from None
+
+
+def _absolute_drive(drive: Any, name: str) -> Any:
+    """A source of unlabelled frames, and those inside it, with absolute paths."""
+    changed: dict[str, Any] = {
+        "root": drive.root.absolute() if drive.root else None,
+        "options": absolute_options(drive.name or name, drive.options),
+    }
+    if isinstance(drive, Unlabelled):
+        changed["teacher"] = drive.teacher.absolute() if drive.teacher else None
+        changed["drives"] = tuple(_absolute_drive(inner, name) for inner in drive.drives)
+    return drive.model_copy(update=changed)
 
 
 def read_recipe(path: Path) -> dict[str, Any]:

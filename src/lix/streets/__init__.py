@@ -3,7 +3,8 @@
 Written in Virtual KITTI 2's layout, so that its reader, its classes and its units apply.
 """
 
-from lix.streets.worlds import WORLDS
-from lix.streets.write import write_streets
+from __future__ import annotations
 
-__all__ = ["WORLDS", "write_streets"]
+from lix.streets.plan import StreetPlan as StreetPlan
+from lix.streets.worlds import WORLDS as WORLDS
+from lix.streets.write import write_streets as write_streets

@@ -1,5 +1,7 @@
 """Types of the arrays that rays, surfaces and images are made of."""
 
+from __future__ import annotations
+
 from typing import Any, TypeAlias
 
 import numpy as np

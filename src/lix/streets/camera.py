@@ -1,5 +1,7 @@
 """The camera: pixels to rays, and solids to the pixels that may see them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -16,21 +18,18 @@ Window: TypeAlias = tuple[slice, slice]
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera without roll; pixel centres have integer coordinates.
-
-    Attributes:
-        size: Height and width in pixels.
-        focal: Focal length in pixels.
-        position: x, y, z in metres.
-        yaw: Rotation to the right in radians.
-        pitch: Rotation upwards in radians.
-    """
+    """A pinhole camera without roll; pixel centres have integer coordinates."""
 
     size: tuple[int, int]
+    """Height and width in pixels."""
     focal: float
+    """Focal length in pixels."""
     position: tuple[float, float, float]
+    """x, y, z in metres."""
     yaw: float
+    """Rotation to the right in radians."""
     pitch: float
+    """Rotation upwards in radians."""
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -64,7 +63,7 @@ class Camera:
         """Directions of all pixels, one metre deep, (3, H, W)."""
         return outer(self.ray_basis, slice(0, self.size[0]), slice(0, self.size[1]))
 
-    def beside(self, metres: float) -> "Camera":
+    def beside(self, metres: float) -> Camera:
         """The same camera, moved to its right."""
         x, y, z = (float(c) for c in self.origin.astype(np.float64) + metres * self.axes[0])
         return Camera(self.size, self.focal, (x, y, z), self.yaw, self.pitch)

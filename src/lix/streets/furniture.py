@@ -1,5 +1,7 @@
 """Street furniture: poles, signs, lights, guard rails, clutter, and people."""
 
+from __future__ import annotations
+
 from numpy.random import Generator
 
 from lix.streets.labels import Label
@@ -7,7 +9,7 @@ from lix.streets.palette import GREYS, PAINTS, POSTS, pick, pick_board
 from lix.streets.shapes import BOX, CYLINDER, ELLIPSOID, GABLE, Axis
 from lix.streets.solids import Paint, Pattern, Thing
 
-_LAMPS = Paint((0.07, 0.08, 0.07), pattern=Pattern.LAMPS, contrast=0.05)
+LAMPS = Paint((0.07, 0.08, 0.07), pattern=Pattern.LAMPS, contrast=0.05)
 
 
 def _post(rng: Generator, thing: Thing, radius: float, height: float) -> Paint:
@@ -79,14 +81,14 @@ def traffic_light(rng: Generator, thing: Thing, reach: float) -> None:
     height = rng.uniform(2.6, 3.1)
     paint = _post(rng, thing, rng.uniform(0.08, 0.12), 5.2 if reach else height)
     box = (0.24, 0.55, 0.18)
-    thing.add(BOX, Label.TRAFFIC_LIGHT, (0, height, -0.2), box, _LAMPS, casts=False)
+    thing.add(BOX, Label.TRAFFIC_LIGHT, (0, height, -0.2), box, LAMPS, casts=False)
     if reach:
         arm = (abs(reach) / 2, 0.08, 0.08)
         thing.add(
             CYLINDER, Label.POLE, (reach / 2, 5.2, 0), arm, paint, axis=Axis.RIGHT, casts=False
         )
         box = (0.28, 0.62, 0.18)
-        thing.add(BOX, Label.TRAFFIC_LIGHT, (reach, 4.9, -0.2), box, _LAMPS, casts=False)
+        thing.add(BOX, Label.TRAFFIC_LIGHT, (reach, 4.9, -0.2), box, LAMPS, casts=False)
 
 
 def guard_rail(thing: Thing, paint: Paint, kind: int, length: float) -> None:

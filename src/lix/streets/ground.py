@@ -1,4 +1,6 @@
-"""The road and the terrain beside it: a curved strip, a kerb's height below its surroundings."""
+"""The road and the terrain next to it: a curved strip, a kerb's height below its surroundings."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 
@@ -8,42 +10,40 @@ from numpy.typing import NDArray
 from lix.streets.arrays import FloatArray
 from lix.streets.solids import Paint
 
-_KERB_STEPS = 8
+KERB_STEPS = 8
+"""Bisections that find where a ray meets the kerb's face."""
 
 
 @dataclass(frozen=True)
 class Road:
-    """A road that starts along +z at the origin and bends sideways.
-
-    Attributes:
-        curvature: 1 / radius in 1/m; positive bends to the right.
-        half_width: Half of the carriageway in metres, parking lanes included.
-        lane_width: Width of one lane in metres.
-        lanes: Lanes per direction.
-        parking: Width of each parking lane in metres (0: none).
-        kerb: Height of the terrain above the road in metres.
-        pavement: Width of the paved strip beside the kerb in metres.
-        crossing: Distance of a side road in metres, or infinity.
-        crossing_half_width: Half of the side road in metres.
-        asphalt: Surface of the road.
-        paving: Surface of the paved strip.
-        soil: Surface of the terrain beyond; its accent covers the share `bare` in patches.
-        bare: Share of the terrain in the accent's colour.
-    """
+    """A road that starts along +z at the origin and bends sideways."""
 
     curvature: float
+    """1 / radius in 1/m; positive bends to the right."""
     half_width: float
+    """Half of the carriageway in metres, parking lanes included."""
     lane_width: float
+    """Width of one lane in metres."""
     lanes: int
+    """Lanes per direction."""
     parking: float
+    """Width of each parking lane in metres (0: none)."""
     kerb: float
+    """Height of the terrain above the road in metres."""
     pavement: float
+    """Width of the paved strip next to the kerb in metres."""
     crossing: float
+    """Distance of a side road in metres, or infinity."""
     crossing_half_width: float
+    """Half of the side road in metres."""
     asphalt: Paint
+    """Surface of the road."""
     paving: Paint
+    """Surface of the paved strip."""
     soil: Paint
+    """Surface of the terrain beyond; its accent covers the share `bare` in patches."""
     bare: float
+    """Share of the terrain in the accent's colour."""
 
     def place(self, along: float, lateral: float) -> tuple[float, float, float]:
         """x, z and heading of the point `lateral` metres right of the centre line."""
@@ -88,7 +88,7 @@ class Road:
         self, origin: FloatArray, rays: FloatArray, near: FloatArray, far: FloatArray
     ) -> FloatArray:
         """Bisect rays (3, N) between the road at `near` and the terrain at `far`."""
-        for _ in range(_KERB_STEPS):
+        for _ in range(KERB_STEPS):
             middle = (near + far) / 2
             road = self.covers(origin[0] + middle * rays[0], origin[2] + middle * rays[2])
             near, far = np.where(road, middle, near), np.where(road, far, middle)

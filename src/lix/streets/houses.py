@@ -1,5 +1,7 @@
 """Buildings: town houses, halls, walls and bridges."""
 
+from __future__ import annotations
+
 from numpy.random import Generator
 
 from lix.streets.labels import Label

@@ -1,5 +1,7 @@
 """The classes of Virtual KITTI 2 and their official colours."""
 
+from __future__ import annotations
+
 from enum import IntEnum
 
 import numpy as np

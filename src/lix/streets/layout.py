@@ -1,5 +1,7 @@
 """Virtual KITTI 2's folders and files."""
 
+from __future__ import annotations
+
 import json
 from io import BytesIO
 from pathlib import Path
@@ -10,25 +12,27 @@ from PIL import Image
 
 from lix.core.files import atomic_write
 from lix.streets.labels import COLOURS
-from lix.streets.plan import Plan
+from lix.streets.plan import StreetPlan
 from lix.streets.render import Frame
 
-_RECORD = "streets.json"
-_QUALITY = 95
-_MODALITIES = {"rgb": "rgb_{:05d}.jpg", "depth": "depth_{:05d}.png",
+RECORD = "streets.json"
+"""File that holds the settings of a folder's streets."""
+QUALITY = 95
+"""Quality of JPEG files."""
+MODALITIES = {"rgb": "rgb_{:05d}.jpg", "depth": "depth_{:05d}.png",
                "classSegmentation": "classgt_{:05d}.png"}  # fmt: skip
 
 
-def frame_paths(root: Path, plan: Plan, index: int, camera: int) -> dict[str, Path]:
+def frame_paths(root: Path, plan: StreetPlan, index: int, camera: int) -> dict[str, Path]:
     """Paths of one frame's files by modality."""
     frames = root / plan.scene / plan.variation(index) / "frames"
     return {
         modality: frames / modality / f"Camera_{camera}" / name.format(index)
-        for modality, name in _MODALITIES.items()
+        for modality, name in MODALITIES.items()
     }
 
 
-def write_frame(root: Path, plan: Plan, index: int, frame: Frame) -> None:
+def write_frame(root: Path, plan: StreetPlan, index: int, frame: Frame) -> None:
     """Write one camera's files, each complete or not at all."""
     arrays: dict[str, NDArray[Any]] = {
         "rgb": frame.rgb,
@@ -39,20 +43,20 @@ def write_frame(root: Path, plan: Plan, index: int, frame: Frame) -> None:
         _write(path, _encode(arrays[modality], path.suffix))
 
 
-def claim(root: Path, plan: Plan) -> None:
+def claim(root: Path, plan: StreetPlan) -> None:
     """Mark a folder as the place of a plan's streets.
 
     Raises:
-        ValueError: If the folder holds streets of another plan, or another data set.
+        ValueError: the folder holds streets of another plan, or another data set.
     """
-    record = root / _RECORD
+    record = root / RECORD
     if record.exists():
         found = json.loads(record.read_text())
         other = [f"{k} {found.get(k)!r}" for k, v in plan.record().items() if found.get(k) != v]
         if other:
             raise ValueError(
                 f"{root} holds other streets ({', '.join(other)}); choose another folder, "
-                "or the same arguments to go on with these."
+                "or use the same settings to continue these."
             )
     elif any(root.glob("Scene*")):
         raise ValueError(f"{root} holds another data set; choose another folder for the streets.")
@@ -60,15 +64,15 @@ def claim(root: Path, plan: Plan) -> None:
         _write(record, (json.dumps(plan.record(), indent=2) + "\n").encode())
 
 
-def write_lists(root: Path, plan: Plan) -> None:
-    """Write train.txt, val.txt and, beside the frames, colors.txt and intrinsic.txt."""
+def write_lists(root: Path, plan: StreetPlan) -> None:
+    """Write train.txt, val.txt and, next to the frames, colors.txt and intrinsic.txt."""
     variations = [plan.variation(index) for index in range(plan.images)]
     ids = [f"{plan.scene}/{v}/Camera_0/{i:05d}" for i, v in enumerate(variations)]
-    split = plan.images - plan.val_images
+    split = plan.images - plan.num_val
     _write_lines(root / "train.txt", ids[:split])
     _write_lines(root / "val.txt", ids[split:])
     colours = [f"{name} {r} {g} {b}" for name, (r, g, b) in COLOURS.items()]
-    u, v = (plan.width - 1) / 2, (plan.height - 1) / 2
+    v, u = ((side - 1) / 2 for side in plan.size)
     matrix = f"{plan.focal:.7g} {plan.focal:.7g} {u:g} {v:g}"
     for variation in sorted(set(variations)):
         folder = root / plan.scene / variation
@@ -83,7 +87,7 @@ def _encode(array: NDArray[Any], suffix: str) -> bytes:
     buffer = BytesIO()
     image = Image.fromarray(array)
     if suffix == ".jpg":
-        image.save(buffer, "JPEG", quality=_QUALITY, subsampling=0)
+        image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
     else:
         image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()

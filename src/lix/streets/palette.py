@@ -1,4 +1,6 @@
-"""Colours that the classes of a street share, so that colour alone does not tell them apart."""
+"""Colours that the classes of a street share, so that colour does not tell them apart."""
+
+from __future__ import annotations
 
 from numpy.random import Generator
 
@@ -42,20 +44,20 @@ VIVIDS: tuple[Vector, ...] = (
 PAINTS = GREYS + LIGHTS + VIVIDS + EARTHS[:2] + GREENS[1:3]
 WALLS = GREYS + LIGHTS + EARTHS + GREENS[2:3] + VIVIDS[:1] + VIVIDS[4:5]
 POSTS = GREYS + EARTHS + GREENS[3:4]
-_RED, _BLUE, _YELLOW, _GREEN = (
+RED, BLUE, YELLOW, GREEN = (
     (0.62, 0.09, 0.09),
     (0.08, 0.20, 0.52),
     (0.78, 0.60, 0.10),
     (0.08, 0.32, 0.20),
 )
-_WHITE, _BLACK = (0.85, 0.85, 0.83), (0.08, 0.08, 0.09)
+WHITE, BLACK = (0.85, 0.85, 0.83), (0.08, 0.08, 0.09)
 BOARDS: tuple[tuple[Vector, Vector], ...] = (
-    (_WHITE, _RED),
-    (_RED, _WHITE),
-    (_BLUE, _WHITE),
-    (_WHITE, _BLACK),
-    (_YELLOW, _BLACK),
-    (_GREEN, _WHITE),
+    (WHITE, RED),
+    (RED, WHITE),
+    (BLUE, WHITE),
+    (WHITE, BLACK),
+    (YELLOW, BLACK),
+    (GREEN, WHITE),
 )
 
 

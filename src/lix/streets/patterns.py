@@ -1,5 +1,7 @@
 """What is drawn on surfaces: windows, lamps, signs, leaves, lane markings."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import numpy as np
@@ -11,12 +13,14 @@ from lix.streets.solids import Pattern
 from lix.streets.surface import Surface
 from lix.streets.texture import cell_noise, noise
 
-_GLASS = np.array([[0.13], [0.16], [0.19]], dtype=np.float32)
-_RED = np.array([[0.55], [0.06], [0.05]], dtype=np.float32)
-_WHITE = np.array([[0.82], [0.82], [0.78]], dtype=np.float32)
-_LIT = np.array([[0.95, 0.2, 0.15], [0.95, 0.7, 0.2], [0.3, 0.9, 0.6]], dtype=np.float32)
-_KERB_STONE = 0.22
-_MARKING = np.float32(0.78)
+GLASS = np.array([[0.13], [0.16], [0.19]], dtype=np.float32)
+RED = np.array([[0.55], [0.06], [0.05]], dtype=np.float32)
+WHITE = np.array([[0.82], [0.82], [0.78]], dtype=np.float32)
+LIT = np.array([[0.95, 0.2, 0.15], [0.95, 0.7, 0.2], [0.3, 0.9, 0.6]], dtype=np.float32)
+KERB_STONE = 0.22
+"""Width of the kerb stones in metres."""
+MARKING = np.float32(0.78)
+"""Grey of the lane markings."""
 
 
 def albedo(scene: Scene, surface: Surface) -> FloatArray:
@@ -28,7 +32,7 @@ def albedo(scene: Scene, surface: Surface) -> FloatArray:
     spots += np.float32(0.5) * noise(surface.local * (scale * np.float32(3.1)) - phase)
     colour = scene.colour[solid].T * (1 + scene.contrast[solid] * spots)
     pattern = scene.pattern[solid]
-    for kind, draw in _PATTERNS.items():
+    for kind, draw in PATTERNS.items():
         here = np.flatnonzero(pattern == kind)
         if len(here):
             colour[:, here] = draw(surface.part(here), colour[:, here], scene.accent[solid[here]].T)
@@ -60,7 +64,7 @@ def _facade(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatAr
     wall = np.abs(surface.facing[1]) < 0.5
     window = wall & (np.abs(u - 0.5) < 0.5 - margin) & (np.abs(v - 0.52) < 0.28)
     cell = cell_noise(column, storey, solid.astype(np.float32))
-    pane = _GLASS * (1.0 + 0.5 * cell) + np.where(cell > 0.55, 0.45, 0.0).astype(np.float32)
+    pane = GLASS * (1.0 + 0.5 * cell) + np.where(cell > 0.55, 0.45, 0.0).astype(np.float32)
     shop = wall & (_random(solid, 3) > 0.55) & (storey < 1)
     colour = np.where(shop & (v > 0.8), accent, colour)
     window |= shop & (v > 0.12) & (v < 0.78) & (np.abs(u - 0.5) < 0.45)
@@ -72,9 +76,9 @@ def _body(surface: Surface, colour: FloatArray, _: FloatArray) -> FloatArray:
     x, y = np.abs(surface.share[0]), surface.share[1]
     colour = np.where(y < -0.55, colour * np.float32(0.45), colour)
     end = np.abs(surface.facing[2]) > 0.6
-    lamp = np.where(surface.facing[2] < 0, _RED, _WHITE)
+    lamp = np.where(surface.facing[2] < 0, RED, WHITE)
     colour = np.where(end & (x > 0.62) & (y > 0.0) & (y < 0.75), lamp, colour)
-    return np.where(end & (x < 0.28) & (y > -0.4) & (y < 0.0), _WHITE * np.float32(0.9), colour)
+    return np.where(end & (x < 0.28) & (y > -0.4) & (y < 0.0), WHITE * np.float32(0.9), colour)
 
 
 def _glass(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray:
@@ -97,7 +101,7 @@ def _van(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArray
     rear_pane = rear & (y > 0.1) & (y < 0.7) & (np.abs(np.abs(x) - 0.45) < 0.33)
     pane |= rear_pane & (_random(surface.solid, 4) > 0.4)
     colour = np.where(pane, accent, colour)
-    lamp = np.where(rear, _RED, _WHITE)
+    lamp = np.where(rear, RED, WHITE)
     return np.where((front | rear) & (np.abs(x) > 0.78) & (np.abs(y + 0.45) < 0.18), lamp, colour)
 
 
@@ -124,7 +128,7 @@ def _lamps(surface: Surface, colour: FloatArray, _: FloatArray) -> FloatArray:
     band = np.clip(((y + 1) * 1.5).astype(np.int32), 0, 2)
     lamp = (np.abs(x) < 0.62) & (np.abs((y + 1) * 1.5 - band - 0.5) < 0.36)
     lit = 2 - band == surface.solid % 3
-    shine = np.where(lit, _LIT[2 - band].T, _LIT[2 - band].T * np.float32(0.2))
+    shine = np.where(lit, LIT[2 - band].T, LIT[2 - band].T * np.float32(0.2))
     return np.where(lamp & (surface.facing[2] < 0), shine, colour)
 
 
@@ -138,7 +142,7 @@ def _panel(surface: Surface, colour: FloatArray, accent: FloatArray) -> FloatArr
     return np.where(board & (_random(surface.solid, 5) > 0.5), accent, colour)
 
 
-_PATTERNS: dict[Pattern, Callable[[Surface, FloatArray, FloatArray], FloatArray]] = {
+PATTERNS: dict[Pattern, Callable[[Surface, FloatArray, FloatArray], FloatArray]] = {
     Pattern.FACADE: _facade,
     Pattern.BODY: _body,
     Pattern.GLASS: _glass,
@@ -161,7 +165,7 @@ def ground_albedo(
     across = np.abs(points[2] - road.crossing) - road.crossing_half_width
     beside = np.minimum(aside, across)
     paved = beside < road.pavement
-    kerb_stone = (~is_road & (beside < _KERB_STONE)) * np.minimum(1, _KERB_STONE / footprint)
+    kerb_stone = (~is_road & (beside < KERB_STONE)) * np.minimum(1, KERB_STONE / footprint)
     soil = np.where(broad + 0.3 * fine < 2 * road.bare - 1, _column(road.soil.accent),
                     _column(road.soil.colour))  # fmt: skip
     colour = np.where(paved, _column(road.paving.colour), soil)
@@ -170,7 +174,7 @@ def ground_albedo(
     contrast = np.where(is_road | paved, road.asphalt.contrast, road.soil.contrast)
     colour = colour * (1 + contrast * (0.4 * broad + 0.8 * fine))
     share = is_road * _markings(road, lateral, points[2], footprint)
-    return np.asarray(colour + share * (_MARKING - colour), dtype=np.float32)
+    return np.asarray(colour + share * (MARKING - colour), dtype=np.float32)
 
 
 def _column(colour: tuple[float, float, float]) -> FloatArray:

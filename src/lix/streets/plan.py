@@ -1,46 +1,79 @@
-"""What is to be made: the arguments of a set of streets, checked, and what follows from them."""
+"""The settings of a set of streets, checked, and what follows from them."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from difflib import get_close_matches
+from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator, SeedSequence
 
+from lix.core.errors import check_choice
 from lix.streets.weather import VARIATIONS
 from lix.streets.worlds import WORLDS, World
 
 VERSION = 1
+"""Version of the generator."""
 BASELINE = 0.532725
-_SMALLEST = 32
-_VAL_SHARE = 2 / 7
+"""Metres between the two cameras."""
+MIN_SIDE = 32
+"""Smallest height and width in pixels."""
+VAL_SHARE = 2 / 7
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A set of streets; everything in it follows from these numbers.
+class StreetPlan:
+    """A set of streets; everything in it follows from these settings.
 
-    Attributes:
-        world: Name in `WORLDS`.
-        seed: Seed of the whole set.
-        images: Number of streets.
-        val_images: How many of them, the last ones, are for validation.
-        height: Image height in pixels.
-        width: Image width in pixels.
-        version: Version of the generator.
+    Raises:
+        ValueError: a setting is out of range; the message says what to pass instead.
+
+    >>> StreetPlan(images=7, size=(48, 160)).num_val
+    2
     """
 
-    world: str
-    seed: int
     images: int
-    val_images: int
-    height: int
-    width: int
-    version: int = VERSION
+    """Number of streets."""
+    size: tuple[int, int]
+    """Height and width in pixels, at least 32 each."""
+    seed: int = 0
+    """Seed of the whole set."""
+    world: str = "town"
+    """Name in `WORLDS`."""
+    val_images: int | None = None
+    """Number of streets for validation, the last ones; default: two of seven."""
+
+    def __post_init__(self) -> None:
+        check_choice("world", self.world, WORLDS)
+        if self.images < 1:
+            raise ValueError(f"images is {self.images}; pass 1 or more.")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; pass 0 or more.")
+        if len(self.size) != 2 or min(self.size) < MIN_SIDE:
+            raise ValueError(
+                f"size is {tuple(self.size)}; pass height and width, each at least {MIN_SIDE} "
+                "pixels."
+            )
+        if not 0 <= self.num_val <= self.images:
+            raise ValueError(
+                f"val_images is {self.num_val}; pass a number from 0 to images ({self.images})."
+            )
+
+    @property
+    def num_val(self) -> int:
+        """Number of streets for validation."""
+        return round(self.images * VAL_SHARE) if self.val_images is None else self.val_images
 
     def record(self) -> dict[str, str | int]:
-        """All attributes by name."""
-        return asdict(self)
+        """All settings by name, as `streets.json` holds them."""
+        return {
+            "world": self.world,
+            "seed": self.seed,
+            "images": self.images,
+            "val_images": self.num_val,
+            "height": self.size[0],
+            "width": self.size[1],
+            "version": VERSION,
+        }
 
     @property
     def kind(self) -> World:
@@ -49,52 +82,21 @@ class Plan:
 
     @property
     def scene(self) -> str:
-        """Name of the scene folder, e.g. Scene01."""
+        """Name of the scene folder, such as Scene01."""
         return f"Scene{self.kind.scene:02d}"
 
     @property
     def focal(self) -> float:
         """Focal length in pixels."""
-        return self.kind.focal * self.width
+        return self.kind.focal * self.size[1]
 
     def generators(self, index: int) -> tuple[Generator, Generator, Generator, Generator]:
-        """Independent generators for an image's weather, street, and noise of both cameras."""
+        """Independent generators of an image's weather, street and noise of either camera."""
         seeds = SeedSequence([self.seed, self.kind.scene, index]).spawn(4)
         weather, street, left, right = (np.random.default_rng(seed) for seed in seeds)
         return weather, street, left, right
 
     def variation(self, index: int) -> str:
         """The variation in whose folder image `index` lies."""
-        return self._choose(self.generators(index)[0])
-
-    @staticmethod
-    def _choose(weather: Generator) -> str:
+        weather = self.generators(index)[0]
         return VARIATIONS[int(weather.integers(len(VARIATIONS)))]
-
-
-def make_plan(
-    images: int, size: Sequence[int], seed: int, world: str, val_images: int | None
-) -> Plan:
-    """Check the arguments of `write_streets` and complete them.
-
-    Raises:
-        ValueError: If an argument is out of range; the sentence says what to pass instead.
-    """
-    if world not in WORLDS:
-        nearest = get_close_matches(world, WORLDS, n=1, cutoff=0.0)
-        choices = ", ".join(WORLDS)
-        raise ValueError(
-            f"There is no world {world!r}; did you mean {nearest[0]!r}? The choices are {choices}."
-        )
-    if images < 1:
-        raise ValueError(f"images is {images}; pass 1 or more.")
-    if seed < 0:
-        raise ValueError(f"seed is {seed}; pass 0 or more.")
-    if len(size) != 2 or min(size) < _SMALLEST:
-        raise ValueError(
-            f"size is {tuple(size)}; pass height and width, each at least {_SMALLEST} pixels."
-        )
-    chosen = round(images * _VAL_SHARE) if val_images is None else val_images
-    if not 0 <= chosen <= images:
-        raise ValueError(f"val_images is {chosen}; pass a number from 0 to images ({images}).")
-    return Plan(world, seed, images, chosen, size[0], size[1])

@@ -1,5 +1,7 @@
 """Trees (trunk and crown) and low vegetation (bushes and hedges), all in the same greens."""
 
+from __future__ import annotations
+
 from numpy.random import Generator
 
 from lix.streets.arrays import Vector

@@ -1,5 +1,7 @@
 """Rays against solids: what each pixel sees and what lies in the shadow."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,28 +14,28 @@ from lix.streets.shapes import SHAPES, Polyhedron, Shape
 from lix.streets.texture import noise
 
 SKY, TERRAIN, ROAD = -1, -2, -3
-_RAGGED_GRAIN = 3.0
-_SHADOW_LENGTH = 45.0
-_GROUND_REACH = 640.0
+RAGGED_GRAIN = 3.0
+"""Features of the noise in foliage per metre."""
+SHADOW_LENGTH = 45.0
+"""Longest shadow in metres."""
+GROUND_REACH = 640.0
+"""Depth in metres beyond which the ground is sky."""
 
 
 @dataclass(frozen=True)
 class Hits:
-    """What the pixels see.
-
-    Attributes:
-        depth: Distance along the optical axis in metres, inf for the sky, (H, W).
-        index: Row in the scene, or SKY, TERRAIN, ROAD, (H, W).
-    """
+    """The surfaces that the pixels of a camera see."""
 
     depth: FloatArray
+    """Distance along the optical axis in metres, inf for the sky, (H, W)."""
     index: IntArray
+    """Row in the scene, or SKY, TERRAIN, ROAD, (H, W)."""
 
 
 def cast(scene: Scene, road: Road, camera: Camera) -> Hits:
     """Find the first surface that each pixel's ray meets."""
     depth, is_road = road.cast(camera.origin, camera.rays)
-    depth[depth > _GROUND_REACH] = np.inf
+    depth[depth > GROUND_REACH] = np.inf
     index = np.where(np.isinf(depth), SKY, np.where(is_road, ROAD, TERRAIN)).astype(np.int32)
     nearest = ((scene.corners - camera.origin) @ camera.axes[2]).min(axis=1)
     windows = camera.windows(scene.corners)
@@ -64,7 +66,7 @@ def in_shadow(
     dark: BoolArray = (np.tensordot(sun, normal, 1) <= 0) | (hits.index == SKY)
     casters = [i for i, solid in enumerate(scene.solids) if solid.casts]
     corners = scene.corners[casters]
-    reach = np.clip(corners[..., 1:2], 0, _SHADOW_LENGTH * sun[1]) / sun[1]
+    reach = np.clip(corners[..., 1:2], 0, SHADOW_LENGTH * sun[1]) / sun[1]
     swept = np.concatenate([corners, corners - reach * sun], axis=1)
     thing = np.where(hits.index >= 0, scene.thing[hits.index], -1)
     for i, window in zip(casters, camera.windows(swept), strict=True):
@@ -141,5 +143,5 @@ def _is_leafy(
     facing = np.abs((unit * look).sum(axis=0)) / np.sqrt((look**2).sum(axis=0))
     solid = scene.solids[i]
     dense = np.zeros_like(candidate)
-    dense[candidate] = facing > solid.ragged * (0.5 + 0.5 * noise(offset * _RAGGED_GRAIN))
+    dense[candidate] = facing > solid.ragged * (0.5 + 0.5 * noise(offset * RAGGED_GRAIN))
     return dense

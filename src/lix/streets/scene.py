@@ -1,5 +1,7 @@
 """All solids of a street as arrays, for the ray caster."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +13,8 @@ from lix.streets.arrays import FloatArray, IntArray
 from lix.streets.shapes import SHAPES
 from lix.streets.solids import Solid
 
-_SHAPE_NUMBER = {id(shape): number for number, shape in enumerate(SHAPES)}
-_AXIS_ORDER = np.array([[0, 1, 2], [1, 0, 2], [0, 2, 1]])
+SHAPE_NUMBER = {id(shape): number for number, shape in enumerate(SHAPES)}
+AXIS_ORDER = np.array([[0, 1, 2], [1, 0, 2], [0, 2, 1]])
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Scene:
     def to_unit(self) -> FloatArray:
         """Matrices that take world offsets from the centre to the unit shape, (S, 3, 3)."""
         axes = self.axes / (self.axes**2).sum(axis=2, keepdims=True)
-        order = _AXIS_ORDER[self.axis]
+        order = AXIS_ORDER[self.axis]
         matrices: FloatArray = np.take_along_axis(axes, order[:, :, None], axis=1)
         return matrices
 
@@ -84,7 +86,7 @@ class Scene:
     @cached_property
     def shape(self) -> IntArray:
         """Places in `SHAPES`, (S,)."""
-        return np.array([_SHAPE_NUMBER[id(solid.shape)] for solid in self.solids], dtype=np.int32)
+        return np.array([SHAPE_NUMBER[id(solid.shape)] for solid in self.solids], dtype=np.int32)
 
     @cached_property
     def colour(self) -> FloatArray:

@@ -1,5 +1,7 @@
 """From hits to a photograph: albedo, light, shadow, haze, sky and sensor."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -13,9 +15,10 @@ from lix.streets.surface import locate
 from lix.streets.texture import noise
 from lix.streets.weather import Weather
 
-_UP = np.array([0, 1, 0], dtype=np.float32)
-_BLUR = 0.16
-_GAMMA = np.float32(0.82)
+UP = np.array([0, 1, 0], dtype=np.float32)
+BLUR = 0.16
+"""Share that each neighbour has in a pixel behind the lens."""
+GAMMA = np.float32(0.82)
 
 
 def photograph(
@@ -42,7 +45,7 @@ def _surfaces(
 ) -> tuple[FloatArray, FloatArray]:
     """Albedo and normals of all pixels, (3, H, W) each."""
     colour = np.zeros_like(points)
-    normal = np.broadcast_to(_UP[:, None, None], points.shape).copy()
+    normal = np.broadcast_to(UP[:, None, None], points.shape).copy()
     ground = hits.index < SKY
     is_road = hits.index[ground] == ROAD
     footprint = depth[ground] / np.float32(camera.focal)
@@ -92,8 +95,8 @@ def _expose(weather: Weather, colour: FloatArray, rng: Generator) -> NDArray[np.
         ends = np.split(wide, [2, wide.shape[axis] - 2], axis)
         before = np.concatenate(ends[:2], axis)
         after = np.concatenate(ends[1:], axis)
-        colour = (1 - 2 * _BLUR) * colour + _BLUR * (before + after)
+        colour = (1 - 2 * BLUR) * colour + BLUR * (before + after)
     grain = rng.standard_normal(colour.shape, dtype=np.float32) * np.float32(weather.noise)
-    image = np.clip(colour * np.float32(weather.exposure), 0, 1) ** _GAMMA + grain
+    image = np.clip(colour * np.float32(weather.exposure), 0, 1) ** GAMMA + grain
     levels: NDArray[np.uint8] = (np.clip(image, 0, 1) * 255 + 0.5).astype(np.uint8)
     return levels.transpose(1, 2, 0)

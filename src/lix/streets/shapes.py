@@ -1,5 +1,7 @@
 """Unit shapes: all that a street is made of, before it is stretched and turned."""
 
+from __future__ import annotations
+
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
@@ -32,16 +34,16 @@ def _polyhedron(*planes: tuple[float, float, float, float]) -> Polyhedron:
     return Polyhedron(table[:, :3], table[:, 3])
 
 
-_FLOOR, _TOP = (0, -1, 0, 1), (0, 1, 0, 1)
-_LEFT, _RIGHT, _BACK, _FRONT = (-1, 0, 0, 1), (1, 0, 0, 1), (0, 0, -1, 1), (0, 0, 1, 1)
+FLOOR, TOP = (0, -1, 0, 1), (0, 1, 0, 1)
+LEFT, RIGHT, BACK, FRONT = (-1, 0, 0, 1), (1, 0, 0, 1), (0, 0, -1, 1), (0, 0, 1, 1)
 
-BOX = _polyhedron(_LEFT, _RIGHT, _FLOOR, _TOP, _BACK, _FRONT)
+BOX = _polyhedron(LEFT, RIGHT, FLOOR, TOP, BACK, FRONT)
 CABIN = _polyhedron(
-    (-1, 0.12, 0, 0.88), (1, 0.12, 0, 0.88), _FLOOR, _TOP, (0, 0.16, -1, 0.84), (0, 0.28, 1, 0.72)
+    (-1, 0.12, 0, 0.88), (1, 0.12, 0, 0.88), FLOOR, TOP, (0, 0.16, -1, 0.84), (0, 0.28, 1, 0.72)
 )
-SNUB = _polyhedron(_LEFT, _RIGHT, _FLOOR, _TOP, _BACK, _FRONT, (0, 0.3, 1, 1.0))
-GABLE = _polyhedron(_FLOOR, _BACK, _FRONT, (2, 1, 0, 1), (-2, 1, 0, 1))
-SLOPE = _polyhedron(_FLOOR, _RIGHT, _BACK, _FRONT, (-1, 1, 0, 0))
+SNUB = _polyhedron(LEFT, RIGHT, FLOOR, TOP, BACK, FRONT, (0, 0.3, 1, 1.0))
+GABLE = _polyhedron(FLOOR, BACK, FRONT, (2, 1, 0, 1), (-2, 1, 0, 1))
+SLOPE = _polyhedron(FLOOR, RIGHT, BACK, FRONT, (-1, 1, 0, 0))
 ELLIPSOID = Revolution(1.0, 0.0, -1.0)
 CYLINDER = Revolution(1.0, 0.0, 0.0)
 TAPER = Revolution(0.64, -0.32, 0.04)

@@ -3,6 +3,8 @@
 World axes: x to the right, y up, z along the road; metres.
 """
 
+from __future__ import annotations
+
 from enum import IntEnum
 from math import cos, sin
 from typing import NamedTuple
@@ -11,8 +13,10 @@ from lix.streets.arrays import Vector
 from lix.streets.labels import Label
 from lix.streets.shapes import Axis, Shape
 
-_DETAIL_REACH = 45.0
-_SHADOW_REACH = 70.0
+DETAIL_REACH = 45.0
+"""Metres up to which things have details."""
+SHADOW_REACH = 70.0
+"""Metres up to which things cast a shadow."""
 
 
 class Pattern(IntEnum):
@@ -73,14 +77,14 @@ class Thing:
         ragged: float = 0.0,
         casts: bool = True,
         detail: bool = False,
-    ) -> "Thing":
+    ) -> Thing:
         """Add a solid with its centre `at` (right, up, forward) metres from the thing's foot.
 
         Far away a `detail` is left out, and no shadow falls.
         """
-        if detail and self.z > _DETAIL_REACH:
+        if detail and self.z > DETAIL_REACH:
             return self
-        casts = casts and self.z < _SHADOW_REACH
+        casts = casts and self.z < SHADOW_REACH
         right, up, forward = at
         c, s = cos(self.heading), sin(self.heading)
         x, z = self.x + c * right + s * forward, self.z - s * right + c * forward

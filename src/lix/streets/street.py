@@ -1,5 +1,7 @@
 """A random street of a world: its road, its things and the camera that drives on it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -16,16 +18,21 @@ from lix.streets.shapes import SLOPE
 from lix.streets.solids import Paint, Solid, Thing
 from lix.streets.worlds import World
 
-_END = 115.0
-_CLEAR_OF_CROSSING = 2.0
-_VEHICLES = (vehicles.car, vehicles.van, vehicles.truck)
-_VEHICLE_LENGTHS = (4.7, 5.8, 11.0)
-_PARKING_GAP = 4.0
-_PARKING_LITTER = 0.15
+END = 115.0
+"""Metres along the road up to which things stand."""
+CLEAR_OF_CROSSING = 2.0
+"""Metres between a row of things and a side road."""
+VEHICLES = (vehicles.car, vehicles.van, vehicles.truck)
+VEHICLE_LENGTHS = (4.7, 5.8, 11.0)
+"""Longest car, van and truck in metres."""
+PARKING_GAP = 4.0
+"""Mean distance between parked vehicles in metres."""
+PARKING_LITTER = 0.15
+"""Share of clutter among parked vehicles."""
 
 
 class Street(NamedTuple):
-    """What there is to see, and from where."""
+    """A road, the solids around it, and the camera that sees them."""
 
     road: Road
     scene: Scene
@@ -99,8 +106,8 @@ class _Builder:
     def row(self, gap: float, start: float = 4.0, length: float = 0.0) -> Iterator[float]:
         """Distances along the street with random gaps, none on the side road."""
         along = start + self.rng.uniform(0, gap)
-        while along < _END:
-            if not self.road.crosses(along, _CLEAR_OF_CROSSING + length / 2):
+        while along < END:
+            if not self.road.crosses(along, CLEAR_OF_CROSSING + length / 2):
                 yield along
             along += length + gap * self.rng.uniform(0.4, 1.6)
 
@@ -174,7 +181,7 @@ class _Builder:
         """Buildings in a line along the road."""
         setback = self.rng.uniform(*self.world.setback) + self.road.pavement / 2
         along = self.rng.uniform(0, self.world.house_gap) + 2
-        while along < _END + 20:
+        while along < END + 20:
             length, depth = self.rng.uniform(*self.world.house_length), self.rng.uniform(8, 14)
             height = self.rng.uniform(*self.world.house_height)
             middle = along + length / 2
@@ -185,10 +192,10 @@ class _Builder:
             along += length + self.world.house_gap * self.rng.uniform(0.2, 1.8)
 
     def bank(self, side: int, foot: float) -> None:
-        """A grassy or bare slope beside the road, with bushes and trees on it."""
+        """A grassy or bare slope next to the road, with bushes and trees on it."""
         rise, wide = self.rng.uniform(1.5, 5.0), self.rng.uniform(6, 14)
         paint = Paint(pick(self.rng, GREENS + EARTHS[:2]), grain=1.2, contrast=0.3)
-        for along in np.arange(4.0, _END, 10.0):
+        for along in np.arange(4.0, END, 10.0):
             if self.road.crosses(along, 6):
                 continue
             thing = self.thing(along, side * (foot + wide / 2), 0.0 if side > 0 else np.pi)
@@ -206,7 +213,7 @@ class _Builder:
     def traffic(self, ego: float) -> None:
         """Vehicles on all lanes, clutter among those that park, and a rail between directions."""
         if self.road.lanes > 1 and self.rng.random() < self.world.median:
-            self.rails(0.0, 4.0, _END)
+            self.rails(0.0, 4.0, END)
         for direction in (-1, 1):
             for lane in range(self.road.lanes):
                 lateral = direction * (lane + 0.5) * self.road.lane_width
@@ -218,19 +225,19 @@ class _Builder:
 
     def lane(self, lateral: float, start: float, direction: int, parked: bool = False) -> None:
         """One lane of vehicles; where they park they stand close, with clutter among them."""
-        gap = _PARKING_GAP if parked else self.world.headway
-        litter = _PARKING_LITTER if parked else 0.0
+        gap = PARKING_GAP if parked else self.world.headway
+        litter = PARKING_LITTER if parked else 0.0
         along = start + self.rng.uniform(0, gap)
-        while along < _END:
+        while along < END:
             kind = int(self.rng.choice(3, p=self.world.vehicles))
-            if parked and _VEHICLES[kind] is vehicles.truck:
+            if parked and VEHICLES[kind] is vehicles.truck:
                 kind = 0
-            length = _VEHICLE_LENGTHS[kind]
+            length = VEHICLE_LENGTHS[kind]
             middle = along + length / 2
             aside = lateral + self.rng.normal(0, 0.15)
             turn = (0.0 if direction > 0 else np.pi) + self.rng.normal(0, 0.02)
             if not (parked and self.road.crosses(middle, length / 2 + 1)):
-                make = furniture.clutter if self.rng.random() < litter else _VEHICLES[kind]
+                make = furniture.clutter if self.rng.random() < litter else VEHICLES[kind]
                 make(self.rng, self.thing(middle, aside, turn))
             along += length + gap * self.rng.uniform(0.3, 1.9)
 

@@ -1,5 +1,7 @@
 """Where on which solid the pixels look: local coordinates and normals."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -10,23 +12,20 @@ from lix.streets.shapes import SHAPES, Axis, Polyhedron, Revolution
 
 
 class Surface(NamedTuple):
-    """N points on solids.
-
-    Attributes:
-        solid: Rows in the scene, (N,).
-        local: Metres from the solid's centre to the right, up and forward, (3, N).
-        share: `local` over the half sizes: within [-1, 1], (3, N).
-        normal: Outward unit normals in the world, (3, N).
-        facing: The same normals in the solid's own frame, (3, N).
-    """
+    """N points on solids."""
 
     solid: IntArray
+    """Rows in the scene, (N,)."""
     local: FloatArray
+    """Metres from the solid's centre to the right, up and forward, (3, N)."""
     share: FloatArray
+    """`local` over the half sizes: within [-1, 1], (3, N)."""
     normal: FloatArray
+    """Outward unit normals in the world, (3, N)."""
     facing: FloatArray
+    """The same normals in the solid's own frame, (3, N)."""
 
-    def part(self, where: IntArray) -> "Surface":
+    def part(self, where: IntArray) -> Surface:
         """The points numbered `where`."""
         return Surface(self.solid[where], *(column[:, where] for column in self[1:]))
 

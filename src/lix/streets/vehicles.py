@@ -1,5 +1,7 @@
 """Cars, vans and trucks: they share their colours and differ in size and build."""
 
+from __future__ import annotations
+
 from numpy.random import Generator
 
 from lix.streets.arrays import Vector
@@ -8,11 +10,11 @@ from lix.streets.palette import PAINTS, pick
 from lix.streets.shapes import BOX, CABIN, CYLINDER, SNUB, Axis
 from lix.streets.solids import Paint, Pattern, Thing
 
-_TYRE = Paint((0.05, 0.05, 0.055), contrast=0.3, grain=0.1)
-_GLASS: Vector = (0.12, 0.15, 0.18)
+TYRE = Paint((0.05, 0.05, 0.055), contrast=0.3, grain=0.1)
+GLASS: Vector = (0.12, 0.15, 0.18)
 
 
-def _coat(colour: Vector, pattern: Pattern, accent: Vector = _GLASS) -> Paint:
+def _coat(colour: Vector, pattern: Pattern, accent: Vector = GLASS) -> Paint:
     return Paint(colour, accent, pattern, grain=1.5, contrast=0.06)
 
 
@@ -26,7 +28,7 @@ def _wheels(
                 label,
                 (side, radius, forward),
                 (0.13, radius, radius),
-                _TYRE,
+                TYRE,
                 axis=Axis.RIGHT,
                 casts=False,
                 detail=True,
@@ -61,7 +63,7 @@ def truck(rng: Generator, thing: Thing) -> None:
     colour, load = pick(rng, PAINTS), pick(rng, PAINTS)
     cab_at, bed = length / 2 - 1.0, (length - 2.3) / 2
     thing.add(SNUB, Label.TRUCK, (0, 1.65, cab_at), (1.2, 1.2, 1.0), _coat(colour, Pattern.VAN))
-    thing.add(BOX, Label.TRUCK, (0, 0.85, -1.1), (1.1, 0.22, bed), _coat(_GLASS, Pattern.BODY))
+    thing.add(BOX, Label.TRUCK, (0, 0.85, -1.1), (1.1, 0.22, bed), _coat(GLASS, Pattern.BODY))
     kind = rng.choice(3, p=[0.65, 0.15, 0.2])
     at = -length / 2 + bed
     if kind == 0:

@@ -1,5 +1,7 @@
 """Light and air: the variations of Virtual KITTI 2."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +24,7 @@ class _Climate(NamedTuple):
     noise: tuple[float, float]
 
 
-_CLIMATES = {
+CLIMATES = {
     "clone": _Climate(
         (0.6, 1.1), 0.95, 0.05, 0.55, (0.24, 0.42, 0.72), (0.66, 0.74, 0.82),
         (500, 1500), (0.2, 0.7), (0.010, 0.025),
@@ -51,36 +53,33 @@ _CLIMATES = {
 
 
 class Weather(NamedTuple):
-    """One image's light, air and sensor.
-
-    Attributes:
-        sun: Direction to the sun, (3,).
-        sunlight: Colour and strength of direct light, (3,).
-        ambient: Colour and strength of light from the sky, (3,).
-        zenith: Colour of the sky above, (3,).
-        horizon: Colour of the sky at the horizon and of the haze, (3,).
-        visibility: Distance in metres at which haze hides 63 % of a surface.
-        clouds: Cover of the sky in [0, 1].
-        wet: Whether the ground mirrors the sky.
-        noise: Standard deviation of the sensor's noise, of [0, 1].
-        exposure: Gain of the sensor.
-    """
+    """One image's light, air and sensor."""
 
     sun: FloatArray
+    """Direction to the sun, (3,)."""
     sunlight: FloatArray
+    """Colour and strength of direct light, (3,)."""
     ambient: FloatArray
+    """Colour and strength of light from the sky, (3,)."""
     zenith: FloatArray
+    """Colour of the sky above, (3,)."""
     horizon: FloatArray
+    """Colour of the sky at the horizon and of the haze, (3,)."""
     visibility: float
+    """Distance in metres at which haze hides 63 % of a surface."""
     clouds: float
+    """Cover of the sky in [0, 1]."""
     wet: bool
+    """Whether the ground mirrors the sky."""
     noise: float
+    """Standard deviation of the sensor's noise, of [0, 1]."""
     exposure: float
+    """Gain of the sensor."""
 
 
 def draw_weather(rng: Generator, variation: str) -> Weather:
     """Draw the weather of an image within its variation."""
-    climate = _CLIMATES[variation]
+    climate = CLIMATES[variation]
     elevation, azimuth = rng.uniform(*climate.elevation), rng.uniform(0, 2 * np.pi)
     level = np.cos(elevation)
     sun = (level * np.sin(azimuth), np.sin(elevation), level * np.cos(azimuth))

@@ -1,5 +1,7 @@
 """The worlds to choose from: what their streets are like and how the camera is mounted."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,75 +10,72 @@ Range: TypeAlias = tuple[float, float]
 
 @dataclass(frozen=True)
 class World:
-    """A kind of street.
-
-    Attributes:
-        scene: Number of the Virtual KITTI 2 scene under which it is written.
-        focal: Focal length as a multiple of the image width.
-        camera_height: Metres above the road.
-        pitch: Upward tilt of the camera in radians.
-        yaw: Standard deviation of the camera's heading in radians.
-        lanes: Lanes per direction, lowest and highest number.
-        lane_width: Metres.
-        parking: Probability of parking lanes.
-        kerb: Height of the terrain above the road in metres.
-        pavement: Width of the paved strip beside the road in metres.
-        curvature: Largest 1 / radius of the road in 1/m.
-        crossing: Probability of a side road.
-        headway: Mean distance between vehicles of one lane in metres.
-        vehicles: Shares of cars, vans and trucks.
-        rail: Probability of a guard rail on each side.
-        rail_kinds: Shares of steel beams, railings and concrete barriers.
-        median: Probability of a guard rail between the directions, where there are lanes enough.
-        house_gap: Mean gap between buildings in metres.
-        house_height: Metres.
-        house_length: Metres along the road.
-        setback: Distance of the buildings from the kerb in metres.
-        halls: Share of warehouses among the buildings.
-        bank: Probability of an embankment on each side.
-        tree_gap: Mean distance between trees of one row in metres.
-        bush_gap: Mean distance between bushes of one row in metres.
-        furniture_gap: Mean distance between poles, signs and lights of one side in metres.
-        furniture: Shares of lamp posts, masts, signs and traffic lights.
-        gantry: Probability of a sign frame over the road.
-        bridge: Probability of a bridge over the road.
-        clutter_gap: Mean distance between pieces of clutter of one side in metres.
-        people_gap: Mean distance between pedestrians of one side in metres.
-        paved: Share of terrain beyond the pavement that is paved instead of green.
-    """
+    """A kind of street."""
 
     scene: int
+    """Number of the Virtual KITTI 2 scene under which it is written."""
     focal: float
+    """Focal length as a multiple of the image width."""
     camera_height: Range
+    """Height of the camera above the road in metres."""
     pitch: Range
+    """Upward tilt of the camera in radians."""
     yaw: float
+    """Standard deviation of the camera's heading in radians."""
     lanes: tuple[int, int]
+    """Lowest and highest number of lanes per direction."""
     lane_width: Range
+    """Width of a lane in metres."""
     parking: float
+    """Probability of parking lanes."""
     kerb: Range
+    """Height of the terrain above the road in metres."""
     pavement: Range
+    """Width of the paved strip next to the road in metres."""
     curvature: float
+    """Largest 1 / radius of the road in 1/m."""
     crossing: float
+    """Probability of a side road."""
     headway: float
+    """Mean distance between vehicles of one lane in metres."""
     vehicles: tuple[float, float, float]
+    """Shares of cars, vans and trucks."""
     rail: float
+    """Probability of a guard rail on each side."""
     rail_kinds: tuple[float, float, float]
+    """Shares of steel beams, railings and concrete barriers."""
     median: float
+    """Probability of a guard rail between the directions, where there are lanes enough."""
     house_gap: float
+    """Mean gap between buildings in metres."""
     house_height: Range
+    """Height of buildings in metres."""
     house_length: Range
+    """Length of buildings along the road in metres."""
     setback: Range
+    """Distance of the buildings from the kerb in metres."""
     halls: float
+    """Share of warehouses among the buildings."""
     bank: float
+    """Probability of an embankment on each side."""
     tree_gap: float
+    """Mean distance between trees of one row in metres."""
     bush_gap: float
+    """Mean distance between bushes of one row in metres."""
     furniture_gap: float
+    """Mean distance between poles, signs and lights of one side in metres."""
     furniture: tuple[float, float, float, float]
+    """Shares of lamp posts, masts, signs and traffic lights."""
     gantry: float
+    """Probability of a sign frame over the road."""
     bridge: float
+    """Probability of a bridge over the road."""
     clutter_gap: float
+    """Mean distance between pieces of clutter of one side in metres."""
     people_gap: float
+    """Mean distance between pedestrians of one side in metres."""
     paved: float
+    """Share of terrain beyond the pavement that is paved instead of green."""
 
 
 WORLDS: dict[str, World] = {

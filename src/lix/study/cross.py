@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
@@ -12,19 +12,20 @@ from typing import Any
 from rich.console import Console
 
 from lix.core.files import write_text
-from lix.evaluation.metrics import scores
+from lix.evaluation.metrics import METRICS, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, open_dataset
 from lix.runs.recipe import Data
-from lix.study.grid import Planned, Study, plan
-from lix.study.results import Finished, Score
-from lix.study.store import METRICS
+from lix.study.definition import Study
+from lix.study.plan import PlannedRun, plan
+from lix.study.records import Record
+from lix.study.results import Results, Score
 
 
 def check_across(study: Study) -> None:
-    """Find out before hours of training whether all data sets have classes in common.
+    """Check before hours of training that all data sets have classes in common.
 
     Raises:
         ValueError, OSError: two have not, or the data are not here.
@@ -39,18 +40,26 @@ def _groups(study: Study) -> dict[str, tuple[str, ...]] | None:
     return None if study.cross == "same" else study.cross
 
 
-def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> None:
+def evaluate_across(
+    study: Study,
+    runs: Sequence[PlannedRun],
+    console: Console,
+    packed: Mapping[str, Record] | None = None,
+) -> None:
     """Test finished students on the validation split of the data that they were not trained on.
 
     Their best checkpoints see it at their own size, and are scored on the classes in common (see
-    `Study.cross`). What is done is skipped; runs whose weights are not here are named.
+    `Study.cross`). What is done, here or in a packed record, is
+    skipped; runs whose weights are not here are named.
     """
+    tested = {name: record.across for name, record in (packed or {}).items()}
     untested = [
         (run, data)
         for run in runs
         for data in study.data
         if run.method != "teacher" and run.job.finished and data != run.data
         if not run.cross_file(study, data).is_file()
+        if run.cross_key(study, data) not in tested.get(run.job.name, ())
     ]
     missing = [(run, data) for run, data in untested if run.job.usable]
     sections = {run.data: run.job.recipe.data for run in plan(study, Path())}
@@ -59,17 +68,19 @@ def evaluate_across(study: Study, runs: Sequence[Planned], console: Console) -> 
         write_text(run.cross_file(study, data), json.dumps(found, indent=1))
         console.print(
             f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
-            f"{data}: mIoU {100 * found['mIoU']:.1f} %"
+            f"{data}: mIoU {100 * found['mIoU']:.1f} %",
+            markup=False,
         )
     lost = list(dict.fromkeys(run.job.name for run, _ in untested if not run.job.usable))
     if lost:
         console.print(
-            f"Not tested on other data for want of weights, {len(lost)} students; move their "
-            f"folders away to train them again: {', '.join(lost)}."
+            f"Skipped the test of {len(lost)} students on other data: their checkpoints are "
+            f"missing. Move their folders away to train them again: {', '.join(lost)}.",
+            markup=False,
         )
 
 
-def _test(study: Study, run: Planned, data: Data, console: Console) -> dict[str, Any]:
+def _test(study: Study, run: PlannedRun, data: Data, console: Console) -> dict[str, Any]:
     """Scores of a run on other data."""
     network, spec = load_network(run.job.recipe.output)
     seen = data.model_copy(update={"size": spec.size})
@@ -81,7 +92,7 @@ def _test(study: Study, run: Planned, data: Data, console: Console) -> dict[str,
 
 @dataclass(frozen=True)
 class Crossed:
-    """A method, trained on one data set with one network and tested on another one."""
+    """A method with one network, trained on one data set and tested on another one."""
 
     network: str
     method: str
@@ -90,13 +101,14 @@ class Crossed:
     scores: dict[str, Score]
 
 
-def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
-    """What was measured, in the order of the study."""
+def crossed(results: Results) -> list[Crossed]:
+    """Scores on other data, in the order of the study."""
     groups: dict[tuple[str, str, str, str], dict[int, dict[str, Any]]] = {}
-    for run in (one.planned for one in runs):
-        for data in study.data:
-            if run.cross_file(study, data).is_file():
-                found = json.loads(run.cross_file(study, data).read_text(encoding="utf-8"))
+    for one in results.runs:
+        run = one.planned
+        for data in results.study.data:
+            found = one.record.across.get(run.cross_key(results.study, data))
+            if found is not None:
                 key = run.network, run.method, run.data, data
                 groups.setdefault(key, {})[run.seed] = found
     return [
@@ -106,7 +118,7 @@ def crossed(runs: Sequence[Finished], study: Study) -> list[Crossed]:
 
 
 def cross_cells(study: Study, found: Sequence[Crossed]) -> dict[str, list[dict[str, str]]]:
-    """By heading: a row a method, for each pair of training and test data its mIoU and p.
+    """By heading: for each method its mIoU and p, by pair of training and test data.
 
     p is that of a paired t-test over seeds against the plain student.
     """

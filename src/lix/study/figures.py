@@ -1,4 +1,4 @@
-"""Curves and picture grids of finished runs."""
+"""What figures and pages share: frames as networks see them, colours, pictures in a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import matplotlib as mpl
 import numpy as np
 import torch
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -21,29 +20,13 @@ from lix.data.transforms import resize, to_batch
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 from lix.runs.recipe import Data
-from lix.study.store import Run
+from lix.study.records import Record
 
 Picture = NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
 COLOURS = ("#4a5568", "#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b83280", "#319795", "#975a16")
 """Line colours that differ on white and on grey paper."""
-
-
-def curves(lines: Mapping[str, Sequence[tuple[int, float]]], ylabel: str) -> str:
-    """Lines over epochs, as an SVG data address for an `img` element."""
-    figure = Figure(figsize=(6.0, 3.2), layout="constrained")
-    axes = figure.add_subplot()
-    for colour, (label, points) in zip(COLOURS * 4, lines.items(), strict=False):
-        epochs, values = zip(*points, strict=True)
-        axes.plot([e + 1 for e in epochs], values, label=label, color=colour, linewidth=1.8)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(ylabel)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.grid(visible=True, alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
-    return svg(figure)
 
 
 def svg(figure: Figure) -> str:
@@ -56,7 +39,7 @@ def svg(figure: Figure) -> str:
 
 
 def comparison(
-    runs: Mapping[str, Run], dataset: SegDataset, indices: Sequence[int]
+    runs: Mapping[str, Record], dataset: SegDataset, indices: Sequence[int]
 ) -> list[dict[str, str]]:
     """RGB, X, labels and each run's prediction of some frames, by title, as PNG addresses."""
     networks = {name: load_network(run.folder)[0] for name, run in runs.items()}

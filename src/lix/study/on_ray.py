@@ -12,7 +12,8 @@ from typing import Any
 from rich.console import Console
 
 from lix.core.errors import require
-from lix.study.jobs import Job, Process
+from lix.study.plan import Job
+from lix.study.processes import Process
 
 
 def connect(

@@ -18,14 +18,16 @@ from lix.evaluation.metrics import scores
 from lix.methods.dwld import DWLD
 from lix.methods.lix import LIX
 from lix.methods.parts.base import Method
-from lix.methods.parts.controller import BETA_MAX, BETA_MIN, confidence
+from lix.methods.parts.beta.entropy import confidence
+from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
 from lix.runs.data import open_dataset
 from lix.runs.folder import RunFolder
+from lix.study.definition import Pictures
+from lix.study.escape import figure_text
 from lix.study.figures import Frame, Picture, colours, heat, read_frame
-from lix.study.grid import Pictures
-from lix.study.store import Run
+from lix.study.records import Record
 from lix.training.build import load_method
 
 Row = dict[str, Picture]
@@ -42,7 +44,7 @@ class Gallery:
         ValueError, OSError: the data are not on this disk.
     """
 
-    def __init__(self, runs: Mapping[str, Run]) -> None:
+    def __init__(self, runs: Mapping[str, Record]) -> None:
         self.runs = runs
         self.networks = {label: load_network(run.folder)[0] for label, run in runs.items()}
         self.data = next(iter(runs.values())).recipe.data
@@ -64,7 +66,7 @@ class Gallery:
         return sorted(range(len(values)), key=lambda index: -values[index])[:count]
 
 
-def draw(shown: Pictures, runs: Mapping[str, Run]) -> Figure:
+def draw(shown: Pictures, runs: Mapping[str, Record]) -> Figure:
     """Draw one entry of a study's `pictures`.
 
     Args:
@@ -160,7 +162,7 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
             zs, zt = (frame.logits(n[label]) for n in (gallery.networks, teachers))
             row[f"{label}: KL(T‖S)"] = _scaled(_divergence(zt, zs), 2.0)
             if (dwld := _dwld(method)) is not None:
-                beta = dwld.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
+                beta = dwld.controller.beta(zs[None], zt[None], frame.target[None] != IGNORE_INDEX)
                 if isinstance(beta, Tensor):
                     labels = frame.target.clamp(max=len(zs) - 1)[None]
                     own = beta[0].detach().gather(0, labels)[0]
@@ -170,7 +172,7 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
     return rows
 
 
-def _teacher(run: Run) -> SegNetwork:
+def _teacher(run: Record) -> SegNetwork:
     distill = run.recipe.distill
     assert distill is not None
     assert distill.teacher is not None
@@ -206,10 +208,10 @@ def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
             axes.imshow(row[title], interpolation="nearest")
             axes.set_axis_off()
             if i == 0:
-                axes.set_title(title, fontsize=9)
+                axes.set_title(figure_text(title), fontsize=9)
     if dataset is not None:
         named = zip(dataset.classes, dataset.palette, strict=True)
-        patches = [Patch(color=f"#{bytes(c).hex()}", label=name) for name, c in named]
+        patches = [Patch(color=f"#{bytes(c).hex()}", label=figure_text(name)) for name, c in named]
         figure.legend(
             handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False
         )

@@ -12,12 +12,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from lix.core.files import atomic_write
+from lix.study.escape import figure_text, file_name
 from lix.study.figures import COLOURS
-from lix.study.grid import Study
 from lix.study.pictures import draw
-from lix.study.results import Finished, finished, summarise
-from lix.study.store import Run
-from lix.study.tables import Block, blocks
+from lix.study.records import Record
+from lix.study.results import CompletedRun, Results
+from lix.study.tables import ResultGroup, result_groups
 
 KINDS = {"none": "#718096", "logit": "#2b6cb0", "feature": "#c05621", "both": "#2f855a"}
 """Colour of a point by what is distilled."""
@@ -38,49 +38,45 @@ Curve = list[tuple[int, float, float, float]]
 """Epoch, mean, lowest and highest over seeds."""
 
 
-def write_figures(study: Study, output: Path, folder: Path) -> list[Path]:
+def write_figures(results: Results, folder: Path) -> list[Path]:
     """Write PNG and SVG figures of the finished runs of a study.
 
     Args:
-        study: what was run.
-        output: folder of all runs.
+        results: what is drawn.
         folder: for the figures.
 
     Returns:
         The files.
 
     Raises:
-        ValueError: no run has ended, or pictures need weights or data that are not here; the
-            figures before them are written.
+        ValueError: pictures need weights or data that are not here; the figures before them are
+            written.
     """
-    runs = finished(study, output)
-    if not runs:
-        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
     folder.mkdir(parents=True, exist_ok=True)
+    study = results.study
     files: list[Path] = []
-    for block in blocks(summarise(study, runs)):
-        place = f"{block.data}-{block.network}"
-        own = [r for r in runs if (r.planned.data, r.planned.network) == block.place]
-        files += _save(scores(block), folder, f"{place}-scores")
-        if study.sweep and (swept := sweep(block, own, study.sweep)):
-            files += _save(swept, folder, f"{place}-{study.sweep}")
+    for group in result_groups(results):
+        place = file_name(f"{group.data}-{group.network}")
+        files += _save(scores(group), folder, f"{place}-scores")
+        if study.sweep and (swept := sweep(group, study.sweep)):
+            files += _save(swept, folder, f"{place}-{file_name(study.sweep)}")
         for quantity, label in WATCHED.items():
-            found = curves(own, quantity)
+            found = curves(group.runs, quantity)
             if found:
                 name = f"{place}-{quantity.strip('_')}"
                 files += _save(over_epochs(found, label), folder, name)
-        first: dict[str, Run] = {}
-        for one in own:
-            first.setdefault(one.planned.method, one.run)
+        first: dict[str, Record] = {}
+        for one in group.runs:
+            first.setdefault(one.planned.method, one.record)
         for number, shown in enumerate(study.pictures):
             name = f"{place}-{shown.kind}-{number + 1}"
             files += _save(draw(shown, first), folder, name)
     return files
 
 
-def scores(block: Block, metric: str = "mIoU") -> Figure:
-    """A point a student with its 95 % interval; teacher and plain student are lines across."""
-    students = [row for row in block.rows if row.kind != "teacher"]
+def scores(group: ResultGroup, metric: str = "mIoU") -> Figure:
+    """A point for each student with its 95 % interval; teacher and plain student are lines."""
+    students = [row for row in group.rows if row.kind != "teacher"]
     figure = Figure(figsize=(6.4, 0.9 + 0.26 * len(students)), layout="constrained")
     axes: Axes = figure.add_subplot()
     places = range(len(students))
@@ -89,30 +85,30 @@ def scores(block: Block, metric: str = "mIoU") -> Figure:
     for place, row, mean, interval in zip(places, students, means, intervals, strict=True):
         colour = KINDS[row.kind]
         axes.errorbar(mean, place, xerr=interval or None, color=colour, marker="o", capsize=3)
-    axes.set_yticks(places, [row.method for row in students])
+    axes.set_yticks(places, [figure_text(row.method) for row in students])
     axes.set_ylim(len(students) - 0.5, -0.5)
-    references = [row for row in (block.teacher, block.student) if row is not None]
+    references = [row for row in (group.teacher, group.student) if row is not None]
     for row, style in zip(references, ("--", ":"), strict=False):
         value = 100 * row.scores[metric].mean
-        axes.axvline(value, color="#1a202c", linestyle=style, linewidth=1, label=row.method)
-    axes.set_xlabel(f"{metric} %, 95 % interval over seeds; {block.data}, {block.network}")
+        axes.axvline(
+            value, color="#1a202c", linestyle=style, linewidth=1, label=figure_text(row.method)
+        )
+    axes.set_xlabel(f"{metric} %, 95 % interval over seeds; {figure_text(group.heading)}")
     axes.spines[["top", "right"]].set_visible(False)
     if references:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
-def sweep(
-    block: Block, runs: Sequence[Finished], option: str, metric: str = "mIoU"
-) -> Figure | None:
+def sweep(group: ResultGroup, option: str, metric: str = "mIoU") -> Figure | None:
     """A metric over an option of a method; students without that option are lines across."""
     places = {
-        one.planned.method: float(one.run.recipe.distill.options[option])
-        for one in runs
-        if one.run.recipe.distill and option in one.run.recipe.distill.options
+        one.planned.method: float(one.record.recipe.distill.options[option])
+        for one in group.runs
+        if one.record.recipe.distill and option in one.record.recipe.distill.options
     }
     points = sorted(
-        ((places[row.method], row) for row in block.rows if row.method in places),
+        ((places[row.method], row) for row in group.rows if row.method in places),
         key=lambda point: point[0],
     )
     if not points:
@@ -122,20 +118,22 @@ def sweep(
     means = [100 * row.scores[metric].mean for _, row in points]
     intervals = [100 * (row.scores[metric].interval or 0.0) for _, row in points]
     axes.errorbar([x for x, _ in points], means, intervals, marker="o", capsize=3, label=option)
-    others = [r for r in block.rows if r.kind != "teacher" and r.method not in places]
+    others = [r for r in group.rows if r.kind != "teacher" and r.method not in places]
     for colour, row in zip(COLOURS, others, strict=False):
         score = row.scores[metric]
         mean, half = 100 * score.mean, 100 * (score.interval or 0.0)
-        axes.axhline(mean, color=colour, linestyle="--", linewidth=1.4, label=row.method)
+        axes.axhline(
+            mean, color=colour, linestyle="--", linewidth=1.4, label=figure_text(row.method)
+        )
         axes.axhspan(mean - half, mean + half, color=colour, alpha=0.12, linewidth=0)
-    axes.set_xlabel(f"{option}; {block.data}, {block.network}")
+    axes.set_xlabel(f"{option}; {figure_text(group.heading)}")
     axes.set_ylabel(f"{metric} %, 95 % interval over seeds")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     return figure
 
 
-def curves(runs: Sequence[Finished], quantity: str) -> dict[str, dict[str, Curve]]:
+def curves(runs: Sequence[CompletedRun], quantity: str) -> dict[str, dict[str, Curve]]:
     """A quantity over epochs by panel and method, over seeds.
 
     `cka_` stands for all quantities that begin so, each of which is a panel: `enc2`, `enc3`, …,
@@ -143,7 +141,7 @@ def curves(runs: Sequence[Finished], quantity: str) -> dict[str, dict[str, Curve
     """
     values: dict[str, dict[str, dict[int, list[float]]]] = {}
     for one in runs:
-        for epoch, name, value in one.run.history:
+        for epoch, name, value in one.record.history:
             if name == quantity or (quantity.endswith("_") and name.startswith(quantity)):
                 methods = values.setdefault(name.removeprefix(quantity), {})
                 by_epoch = methods.setdefault(one.planned.method, {})
@@ -185,7 +183,7 @@ def over_epochs(found: Mapping[str, Mapping[str, Curve]], label: str) -> Figure:
 def _line(axes: Axes, curve: Curve, name: str, colour: str, style: str) -> None:
     epochs = [epoch + 1 for epoch, *_ in curve]
     means, lows, highs = ([point[i] for point in curve] for i in (1, 2, 3))
-    axes.plot(epochs, means, color=colour, linestyle=style, linewidth=1.4, label=name)
+    axes.plot(epochs, means, color=colour, linestyle=style, linewidth=1.4, label=figure_text(name))
     axes.fill_between(epochs, lows, highs, color=colour, alpha=0.12, linewidth=0)
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import Any
 
+import pandas as pd
+
 from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.core.registry import find
+from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Distillation
-from lix.study.grid import Planned, Study, plan
-from lix.study.store import METRICS, Run, load_run
+from lix.study.definition import Study
+from lix.study.plan import PlannedRun, plan
+from lix.study.records import DamagedError, Record, read_across, read_folder, read_packed
 
 COLUMNS = (
     *("study", "data", "network", "method", "options", "seed", "epoch", "metric", "value"),
@@ -24,64 +27,117 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Finished:
+class CompletedRun:
     """A run of a study that has ended."""
 
-    planned: Planned
-    run: Run
+    planned: PlannedRun
+    record: Record
 
-    def final(self, metric: str, last: int) -> float:
-        """Mean of the last evaluations, a share in [0, 1]: one alone is noisier."""
-        values = [value for _, value in self.run.curve(f"val_{metric}")]
-        return fmean(values[-last:])
+    @property
+    def place(self) -> tuple[str, str]:
+        """Its data and network; runs are compared with those of the same place."""
+        return self.planned.data, self.planned.network
+
+    def final(self, metric: str, average_last: int) -> float:
+        """Mean of the last evaluations, a share in [0, 1]: a single one is noisier."""
+        values = [value for _, value in self.record.curve(f"val_{metric}")]
+        return fmean(values[-average_last:])
 
     @property
     def seconds_per_step(self) -> float:
-        """Of training alone: that of the median epoch, without the first, which warms up."""
-        seconds = [value for _, value in self.run.curve("seconds")]
-        steps: int = self.run.result["steps_per_epoch"]
+        """Seconds of a training step in the median epoch, the first, a warm-up, left out."""
+        seconds = [value for _, value in self.record.curve("seconds")]
+        steps: int = self.record.result["steps_per_epoch"]
         return median(seconds[1:] or seconds) / steps
 
 
-def finished(study: Study, output: Path) -> list[Finished]:
-    """The runs of a study that have ended, in the order of its recipe."""
-    return [
-        Finished(planned, load_run(planned.job.recipe.output))
-        for planned in plan(study, output)
-        if planned.job.finished
-    ]
+@dataclass(frozen=True)
+class Results:
+    """What there is of a study."""
+
+    study: Study
+    runs: Sequence[CompletedRun]
+    """In the order of its recipe."""
+    planned: int
+    """Number of its runs, equal ones counted once."""
+    damaged: dict[str, str]
+    """Runs and files that cannot be read and are left out, with the reasons."""
+
+    @property
+    def damage(self) -> str:
+        """A sentence about what is left out; empty where nothing is."""
+        if not self.damaged:
+            return ""
+        named = "; ".join(f"{name}: {why}" for name, why in self.damaged.items())
+        return (
+            f"{len(self.damaged)} damaged and left out; restore them, or move them away and "
+            f"run the study again: {named}."
+        )
 
 
-def tidy(study: Study, runs: Sequence[Finished]) -> Iterator[dict[str, Any]]:
-    """Rows of the tidy table: every evaluation of every run, and its results.
+def load_results(study: Study, output: Path) -> Results:
+    """Read the runs of a study that have ended, those in its folder and those that are packed.
+
+    A packed record counts before a folder: it does not change where a teacher is trained anew.
+
+    Raises:
+        ValueError: no run has ended, or none can be read.
+    """
+    planned = plan(study, output)
+    jobs = {one.job.name: one.job for one in planned}
+    records, damaged = read_packed(output, study.name, jobs)
+    for name, job in jobs.items():
+        try:
+            if name in records:
+                across = read_across(job.folder.path) | dict(records[name].across)
+                records[name] = replace(records[name], across=across)
+            elif job.folder.finished:
+                records[name] = read_folder(job.folder.path)
+                damaged.pop(name, None)
+        except DamagedError as error:  # noqa: PERF203 - each run may be damaged
+            damaged[name] = str(error)
+    runs = [CompletedRun(one, records[one.job.name]) for one in planned if one.job.name in records]
+    results = Results(study, runs, len(jobs), damaged)
+    if not runs:
+        none = f"No run of this study in {output} has ended; start `lix study run`."
+        raise ValueError(f"{none} {results.damage}".strip())
+    return results
+
+
+def tidy(results: Results) -> pd.DataFrame:
+    """The tidy table: a row for each value of each evaluation of each run, and for each result.
 
     `epoch` is empty where the value is a result: the paper's metrics as means of the last
     evaluations, `IoU/CLASS` of the best checkpoint, and its `METRIC@DATA` on other data.
     """
-    for one in runs:
-        planned, result = one.planned, one.run.result
-        distill = one.run.recipe.distill
-        shared = {
-            "study": study.name,
-            "data": planned.data,
-            "network": planned.network,
-            "method": planned.method,
-            "options": json.dumps(_chosen(distill) if distill else {}, sort_keys=True),
-            "seed": planned.seed,
-            "seconds_per_step": round(one.seconds_per_step, 5),
-            **{key: result[key] for key in ("peak_memory_mb", "parameters", "commit", "hardware")},
-            "run": planned.job.name,
-        }
-        final = {metric: one.final(metric, study.last) for metric in METRICS}
-        final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
-        for data in study.data:
-            if planned.cross_file(study, data).is_file():
-                elsewhere = json.loads(planned.cross_file(study, data).read_text(encoding="utf-8"))
-                final |= {f"{metric}@{data}": elsewhere[metric] for metric in METRICS}
-        for metric, value in final.items():
-            yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}
-        for epoch, quantity, value in one.run.history:
-            yield shared | {"epoch": epoch, "metric": quantity, "value": float(f"{value:.6g}")}
+    rows = [row for one in results.runs for row in _tidy_rows(results.study, one)]
+    return pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
+
+
+def _tidy_rows(study: Study, one: CompletedRun) -> Iterator[dict[str, Any]]:
+    planned, result = one.planned, one.record.result
+    distill = one.record.recipe.distill
+    shared = {
+        "study": study.name,
+        "data": planned.data,
+        "network": planned.network,
+        "method": planned.method,
+        "options": json.dumps(_chosen(distill) if distill else {}, sort_keys=True),
+        "seed": planned.seed,
+        "seconds_per_step": round(one.seconds_per_step, 5),
+        **{key: result[key] for key in ("peak_memory_mb", "parameters", "commit", "hardware")},
+        "run": planned.job.name,
+    }
+    final = {metric: one.final(metric, study.average_last) for metric in METRICS}
+    final |= {f"IoU/{c}": v for c, v in result["iou"].items() if v is not None}
+    for data in study.data:
+        elsewhere = one.record.across.get(planned.cross_key(study, data))
+        if elsewhere is not None:
+            final |= {f"{metric}@{data}": elsewhere[metric] for metric in METRICS}
+    for metric, value in final.items():
+        yield shared | {"epoch": "", "metric": metric, "value": round(value, 6)}
+    for epoch, quantity, value in one.record.history:
+        yield shared | {"epoch": epoch, "metric": quantity, "value": float(f"{value:.6g}")}
 
 
 def _chosen(distill: Distillation) -> dict[str, Any]:
@@ -89,12 +145,10 @@ def _chosen(distill: Distillation) -> dict[str, Any]:
     return distill.model_dump(mode="json", exclude={"teacher"}, exclude_defaults=True)
 
 
-def write_tidy(study: Study, runs: Sequence[Finished], path: Path) -> None:
+def write_tidy(results: Results, path: Path) -> None:
     """Write the tidy table as CSV."""
-    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(tidy(study, runs))
+    with atomic_write(path) as part:
+        tidy(results).to_csv(part, index=False, lineterminator="\r\n")
 
 
 @dataclass(frozen=True)
@@ -120,12 +174,12 @@ class Score:
         return float(t.ppf(0.975, count - 1)) * stdev(self.values.values()) / count**0.5
 
     def __str__(self) -> str:
-        """In percent, as in `56.0 ± 3.0`."""
+        """Percent, as in `56.0 ± 3.0`."""
         interval = self.interval
         return f"{100 * self.mean:.1f}" + ("" if interval is None else f" ± {100 * interval:.1f}")
 
     def p_value(self, other: Score) -> float | None:
-        """Of a paired t-test over the seeds that both have, two-sided; None for fewer than two."""
+        """Two-sided p of a paired t-test over the seeds that both have; None for fewer than two."""
         seeds = sorted(self.values.keys() & other.values.keys())
         if len(seeds) < 2:
             return None
@@ -136,7 +190,7 @@ class Score:
         if ours == theirs:
             return 1.0
         if len({round(a - b, 12) for a, b in zip(ours, theirs, strict=True)}) == 1:
-            return None  # one difference throughout has no spread to test by
+            return None  # equal differences have no spread to test by
         return float(ttest_rel(ours, theirs).pvalue)
 
     def p_text(self, other: Score) -> str:
@@ -158,33 +212,33 @@ class Row:
     seconds_per_step: float
 
 
-def summarise(study: Study, runs: Sequence[Finished]) -> list[Row]:
+def summarise(results: Results) -> list[Row]:
     """A row for each data set, network and method that has a finished run."""
-    groups: dict[tuple[str, str, str], list[Finished]] = {}
-    for one in runs:
-        key = one.planned.data, one.planned.network, one.planned.method
-        groups.setdefault(key, []).append(one)
-    order = {entry.name: i for i, entry in enumerate(study.methods)}
-    places = list(study.data), list(study.networks)
+    study = results.study
+    groups: dict[tuple[str, str, str], list[CompletedRun]] = {}
+    for one in results.runs:
+        groups.setdefault((*one.place, one.planned.method), []).append(one)
+    data, networks = list(study.data), list(study.networks)
+    methods = ["teacher", *(entry.name for entry in study.methods)]
+
+    def order(key: tuple[str, str, str]) -> tuple[int, int, int]:
+        return data.index(key[0]), networks.index(key[1]), methods.index(key[2])
+
     return [
         Row(
-            *(data, network, method, _kind(group[0])),
-            {m: Score({f.planned.seed: f.final(m, study.last) for f in group}) for m in METRICS},
+            *(*key, _kind(group[0].record.method)),
+            {
+                metric: Score({f.planned.seed: f.final(metric, study.average_last) for f in group})
+                for metric in METRICS
+            },
             fmean(f.seconds_per_step for f in group),
         )
-        for (data, network, method), group in sorted(
-            groups.items(),
-            key=lambda item: (
-                places[0].index(item[0][0]),
-                places[1].index(item[0][1]),
-                order.get(item[0][2], -1),
-            ),
-        )
+        for key, group in sorted(groups.items(), key=lambda item: order(item[0]))
     ]
 
 
-def _kind(one: Finished) -> str:
-    if one.run.method == "teacher":
+def _kind(method: str) -> str:
+    if method == "teacher":
         return "teacher"
-    kind: str = find("methods", one.run.method).load().kind
+    kind: str = find("methods", method).load().kind
     return kind

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from functools import cache
-from io import StringIO
 from itertools import groupby
 from pathlib import Path
 
+import pandas as pd
+
 from lix.core.files import write_text
+from lix.evaluation.metrics import METRICS
+from lix.study import escape
 from lix.study.cross import cross_cells, crossed
-from lix.study.details import class_table, cost_table, markdown_table
-from lix.study.grid import Study, plan
-from lix.study.results import Finished, Row, Score, finished, summarise, write_tidy
-from lix.study.store import METRICS
+from lix.study.details import Bold, class_table, cost_table, markdown_table
+from lix.study.results import CompletedRun, Results, Row, Score, summarise, write_tidy
 
 ALPHA = 0.05
 ENOUGH_SEEDS = 3
@@ -24,37 +24,55 @@ HEADER = (
 )
 
 
-Sheet = list[dict[str, str]]
-"""Rows of a table; each has the text of every column."""
+Table = list[dict[str, str]]
+"""Rows of a table; each has the text of every column, `Bold` where it is bold."""
 
 
-class Block:
-    """The rows of one data set and network, which are compared with each other."""
+class ResultGroup:
+    """The rows of one data set and network, which are compared with each other.
 
-    def __init__(self, rows: Sequence[Row], paper: str | None = None) -> None:
-        self.rows, self.paper = rows, paper
-        self.place = self.data, self.network = rows[0].data, rows[0].network
+    Args:
+        rows: one for each method.
+        runs: what the rows were made of.
+        paper: table of the paper that is shown next to them.
+    """
+
+    def __init__(
+        self, rows: Sequence[Row], runs: Sequence[CompletedRun] = (), paper: str | None = None
+    ) -> None:
+        self.rows, self.runs, self.paper = rows, runs, paper
+        self.data, self.network = rows[0].data, rows[0].network
         self.teacher, self.student = (
             next((row for row in rows if row.kind == kind), None) for kind in ("teacher", "none")
         )
 
+    @property
+    def heading(self) -> str:
+        """The name of the group in tables."""
+        return f"{self.data}, {self.network}"
+
+    @property
+    def table(self) -> Table:
+        """The rows as text."""
+        return [self.cells(row) for row in self.rows]
+
     def cells(self, row: Row) -> dict[str, str]:
-        """What a table says of a row, by column; `**` marks what is bold."""
-        found = {"method": row.method, "kind": row.kind}
+        """The text of a row by column."""
+        cells = {"method": row.method, "kind": row.kind}
         for metric in METRICS:
             text = str(row.scores[metric])
-            found[f"{metric} %"] = f"**{text}**" if self.is_best(row, metric) else text
-        found["recovered %"] = self._recovered(row)
-        found["p student"] = _p(row, self.student)
-        found["p best other"] = _p(row, self.best_other(row, "mIoU"))
-        found["ms a step"] = f"{1000 * row.seconds_per_step:.0f}"
+            cells[f"{metric} %"] = Bold(text) if self.is_best(row, metric) else text
+        cells["recovered %"] = self._recovered(row)
+        cells["p student"] = _p(row, self.student)
+        cells["p best other"] = _p(row, self.best_other(row, "mIoU"))
+        cells["ms a step"] = f"{1000 * row.seconds_per_step:.0f}"
         if self.paper is not None:
             value = paper_value(self.paper, self.network, row.method, "mIoU")
-            found["paper mIoU %"] = "" if value is None else f"{value:.2f}"
-        return found
+            cells["paper mIoU %"] = "" if value is None else f"{value:.2f}"
+        return cells
 
     def best_other(self, row: Row, metric: str) -> Row | None:
-        """The best student of another row, but for the plain one."""
+        """The best other student, the plain one not counted."""
         others = [o for o in self.rows if o not in (row, self.student) and o.kind != "teacher"]
         return max(others, key=lambda other: other.scores[metric].mean, default=None)
 
@@ -81,122 +99,125 @@ class Block:
         return f"{100 * (row.scores['mIoU'].mean - base) / (top - base):.1f}"
 
 
-def blocks(rows: Sequence[Row], paper: str | None = None) -> list[Block]:
-    """One block for each data set and network."""
+def result_groups(results: Results) -> list[ResultGroup]:
+    """One group for each data set and network."""
     return [
-        Block(list(group), paper)
-        for _, group in groupby(rows, key=lambda row: (row.data, row.network))
+        ResultGroup(
+            list(rows), [one for one in results.runs if one.place == place], results.study.paper
+        )
+        for place, rows in groupby(summarise(results), key=lambda row: (row.data, row.network))
     ]
 
 
-def sheets(study: Study, found: Sequence[Block], runs: Sequence[Finished]) -> dict[str, Sheet]:
-    """All tables of a study: one for each block, then those of students on other data."""
-    own = {f"{b.data}, {b.network}": [b.cells(row) for row in b.rows] for b in found}
-    return own | cross_cells(study, crossed(runs, study))
+def all_tables(results: Results, groups: Sequence[ResultGroup]) -> dict[str, Table]:
+    """All tables of a study by heading: one for each group, then students on other data."""
+    own = {group.heading: group.table for group in groups}
+    return own | cross_cells(results.study, crossed(results))
 
 
-def markdown(found: Mapping[str, Sheet], title: str, note: str) -> str:
+def markdown(tables: Mapping[str, Table], title: str, note: str) -> str:
     """The tables as Markdown."""
-    parts = [f"# {title}", note]
-    for heading, rows in found.items():
-        parts += [f"## {heading}", markdown_table(rows)]
+    parts = [f"# {escape.markdown(title)}", escape.markdown(note)]
+    for heading, rows in tables.items():
+        parts += [f"## {escape.markdown(heading)}", markdown_table(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def latex(found: Mapping[str, Sheet], title: str, note: str) -> str:
+def latex(tables: Mapping[str, Table], title: str, note: str) -> str:
     """The tables for a paper; they need the package booktabs."""
-    parts = [f"% {title}. {note}"]
-    for heading, rows in found.items():
+    parts = ["% " + " ".join(f"{title}. {note}".split())]
+    for heading, rows in tables.items():
         names = [name for name in rows[0] if name != "kind"]
         lines = [
-            f"% {heading}",
+            "% " + " ".join(heading.split()),
             rf"\begin{{tabular}}{{l{'r' * (len(names) - 1)}}}",
             r"\toprule",
-            " & ".join(map(_escape, names)) + r" \\",
+            " & ".join(map(_tex, names)) + r" \\",
         ]
         for _, group in groupby(rows, key=lambda row: row.get("kind")):
             lines.append(r"\midrule")
-            lines += [" & ".join(_escape(row[name]) for name in names) + r" \\" for row in group]
+            lines += [" & ".join(_tex(row[name]) for name in names) + r" \\" for row in group]
         parts.append("\n".join([*lines, r"\bottomrule", r"\end{tabular}"]))
     return "\n\n".join(parts) + "\n"
 
 
-def comma_separated(found: Sequence[Block]) -> str:
+def _tex(text: str) -> str:
+    return rf"\textbf{{{escape.latex(text)}}}" if isinstance(text, Bold) else escape.latex(text)
+
+
+def comma_separated(groups: Sequence[ResultGroup]) -> str:
     """The tables as CSV with numbers instead of text."""
-    file = StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("data", "network", "method", "kind", "metric", "mean", "interval", "seeds"))
-    for block in found:
-        for row in block.rows:
-            for metric, score in row.scores.items():
-                interval = "" if score.interval is None else f"{score.interval:.6f}"
-                place = block.data, block.network, row.method, row.kind, metric
-                writer.writerow((*place, f"{score.mean:.6f}", interval, len(score.values)))
-    return file.getvalue()
+    rows = [
+        {
+            "data": group.data,
+            "network": group.network,
+            "method": row.method,
+            "kind": row.kind,
+            "metric": metric,
+            "mean": f"{score.mean:.6f}",
+            "interval": "" if score.interval is None else f"{score.interval:.6f}",
+            "seeds": len(score.values),
+        }
+        for group in groups
+        for row in group.rows
+        for metric, score in row.scores.items()
+    ]
+    text: str = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    return text
 
 
-def write_tables(study: Study, output: Path, folder: Path) -> str:
+def write_tables(results: Results, folder: Path) -> str:
     """Write `table.md`, `.tex`, `.csv`, `classes.md`, `costs.md`, `results.csv` of finished runs.
-
-    Args:
-        study: what was run.
-        output: folder of all runs.
-        folder: for the tables.
 
     Returns:
         The Markdown.
 
     Raises:
-        ValueError: no run has ended.
         ModuleNotFoundError: SciPy, for the intervals, is missing.
     """
-    runs = finished(study, output)
-    if not runs:
-        raise ValueError(f"No run of this study in {output} has ended; start `lix study run`.")
-    found = blocks(summarise(study, runs), study.paper)
-    title, said = study.title or study.name, note(study, output, runs)
-    folder.mkdir(parents=True, exist_ok=True)
-    shown = sheets(study, found, runs)
-    text = markdown(shown, title, said)
-    own = {
-        block.place: [r for r in runs if (r.planned.data, r.planned.network) == block.place]
-        for block in found
-    }
+    groups = result_groups(results)
+    title, about = results.study.title or results.study.name, note(results)
+    tables = all_tables(results, groups)
+    text = markdown(tables, title, about)
     for name, content in {
         "table.md": text,
         "classes.md": _details(
-            "IoU by class, %, at each run's best epoch", {p: class_table(r) for p, r in own.items()}
+            "IoU by class, %, at each run's best epoch",
+            {group.heading: class_table(group.runs) for group in groups},
         ),
         "costs.md": _details(
             "Cost of training; compare steps of one machine only",
-            {p: cost_table(r) for p, r in own.items()},
+            {group.heading: cost_table(group.runs) for group in groups},
         ),
-        "table.tex": latex(shown, title, said),
-        "table.csv": comma_separated(found),
+        "table.tex": latex(tables, title, about),
+        "table.csv": comma_separated(groups),
     }.items():
         write_text(folder / name, content)
-    write_tidy(study, runs, folder / "results.csv")
+    write_tidy(results, folder / "results.csv")
     return text
 
 
-def _details(title: str, found: Mapping[tuple[str, str], str]) -> str:
-    parts = [f"## {data}, {network}\n\n{table}\n" for (data, network), table in found.items()]
+def _details(title: str, tables: Mapping[str, str]) -> str:
+    parts = [f"## {escape.markdown(heading)}\n\n{text}\n" for heading, text in tables.items()]
     return "\n".join([f"# {title}\n", *parts])
 
 
-def note(study: Study, output: Path, runs: Sequence[Finished]) -> str:
+def note(results: Results) -> str:
     """What the numbers are, and what they were made with."""
-    planned = {run.job.name for run in plan(study, output)}
-    made = sorted({(str(f.run.result["commit"]), str(f.run.result["hardware"])) for f in runs})
-    return (
-        f"Mean of the last {study.last} evaluations of a run, then over seeds "
+    study, runs = results.study, results.runs
+    made = sorted(
+        {(str(f.record.result["commit"]), str(f.record.result["hardware"])) for f in runs}
+    )
+    text = (
+        f"Mean of the last {study.average_last} evaluations of a run, then over seeds "
         f"({', '.join(map(str, study.seeds))}; teachers have one), ± half the 95 % interval. "
         "Recovered: share of the gap between teacher and plain student (mIoU). p: paired t-tests "
         "of mIoU over seeds, against the plain student and against the best other method, not "
         f"corrected for their number. Bold: better than all other students, p < {ALPHA}, at least "
-        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {len(planned)} runs "
-        f"are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
+        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {results.planned} "
+        f"runs are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
     )
+    return f"{text} {results.damage}".strip()
 
 
 def _beats(score: Score, other: Score) -> bool:
@@ -210,26 +231,16 @@ def _p(row: Row, other: Row | None) -> str:
     return row.scores["mIoU"].p_text(other.scores["mIoU"])
 
 
-def _escape(text: str) -> str:
-    bold = text.startswith("**")
-    text = text.strip("*").replace("%", r"\%").replace("_", r"\_").replace("&", r"\&")
-    text = text.replace("±", r"$\pm$").replace("β", r"$\beta$").replace("Ω", r"$\Omega$")
-    text = text.replace("→", r"$\to$")
-    return rf"\textbf{{{text}}}" if bold else text
-
-
 @cache
 def _paper() -> Mapping[tuple[str, ...], float]:
-    path = Path(__file__).parent / "paper" / "tables_1_2_3.csv"
-    with path.open(newline="", encoding="utf-8") as file:
-        return {
-            (r["table"], r["network"], r["method"], r["metric"]): float(r["value_percent"])
-            for r in csv.DictReader(file)
-        }
+    """The paper's Tables I, II and III by table, network, method and metric, in percent."""
+    table = pd.read_csv(Path(__file__).parent / "paper" / "tables_1_2_3.csv", keep_default_na=False)
+    keys = zip(*(table[name] for name in ("table", "network", "method", "metric")), strict=True)
+    return dict(zip(keys, table["value_percent"], strict=True))
 
 
 def paper_value(table: str, network: str, method: str, metric: str) -> float | None:
-    """What the paper states, in percent; None where it states nothing.
+    """The paper's number in percent, None where it has none.
 
     >>> paper_value("I", "sne_roadseg", "LIX", "mIoU")
     91.95

@@ -12,13 +12,16 @@ from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
 from lix.methods import build_method
 from lix.methods.parts.base import Method
+from lix.methods.parts.pairing import pair
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network
 from lix.runs.damaged import open_readable
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
-from lix.training.loaders import Batches, derived_seed
+from lix.training.batches import Batches
+from lix.training.drives import open_drives
+from lix.training.loaders import derived_seed
 from lix.training.module import SegModule, feature_pairs
 
 Names = tuple[tuple[str, ...], tuple[str, ...]]
@@ -43,6 +46,15 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     if distill and distill.method != "none":
         teacher = _teacher(distill.teacher, recipe, train)
         method, features = _method(distill, network, teacher)
+    elif recipe.unlabelled.is_used and not recipe.unlabelled.truth:
+        teacher = _labeller(recipe, train)
+    with_x = recipe.role == "teacher" or _sees_x(teacher, method)
+    drives = open_drives(recipe, train, val, with_x=with_x, console=console)
+    if drives and teacher is not None and not teacher.x_channels:
+        console.print(
+            "The teacher sees only RGB: on unlabelled frames this is self-training, which has no "
+            "X to learn from."
+        )
     module = SegModule(
         network,
         spec,
@@ -53,6 +65,7 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         method=method,
         teacher=teacher,
         features=features,
+        unlabelled=recipe.unlabelled,
     )
     if training.channels_last:
         for part in (network, teacher):
@@ -63,9 +76,15 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         recipe,
         train,
         val,
-        x_in_training=is_teacher or bool(teacher and teacher.x_channels),
+        x_in_training=with_x,
         x_in_validation=is_teacher,
+        drives=drives,
     )
+
+
+def _sees_x(teacher: SegNetwork | None, method: Method | None) -> bool:
+    """Whether distillation loads X: for the teacher, or for a method that learns from it."""
+    return bool((teacher and teacher.x_channels) or (method and method.needs_x))
 
 
 def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset]:
@@ -133,6 +152,16 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
     return teacher
 
 
+def _labeller(recipe: Recipe, train: SegDataset) -> SegNetwork:
+    """The network whose classes are learnt on unlabelled frames without distillation."""
+    if recipe.unlabelled.teacher is None:
+        raise ValueError(
+            "Frames without labels teach nothing without a teacher; use `lix distill` with one, or "
+            "name one with --unlabelled.teacher."
+        )
+    return _teacher(recipe.unlabelled.teacher, recipe, train)
+
+
 def _method(
     distill: Distillation, network: SegNetwork, teacher: SegNetwork
 ) -> tuple[Method, Names]:
@@ -141,11 +170,11 @@ def _method(
     if cls.kind == "logit" and (distill.features or distill.teacher_features):
         raise ValueError(f"{distill.method} compares no feature maps; leave features out.")
     if cls.kind in ("feature", "both"):
-        default = slice(-1, None) if cls.maps == "last" else slice(None)
-        names = (
-            distill.features or network.default_features[default],
-            distill.teacher_features or distill.features or teacher.default_features[default],
-        )
+        names = (distill.features, distill.teacher_features or distill.features)
+        if not all(names):
+            proposed = pair(teacher, network, show=False)
+            default = slice(-1, None) if cls.default_pairs == "last" else slice(None)
+            names = (names[0] or proposed.student[default], names[1] or proposed.teacher[default])
     method = build_method(
         distill.method,
         feature_pairs(network, teacher, names),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import EarlyStopping
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
+from rich.markup import escape
 
-from lix.methods.parts.base import Method
 from lix.runs.history import read_history, write_history
+
+MIN_SHARE = 1e-4
+"""Share of the loss below which a term teaches nothing."""
 
 
 class History(L.Callback):
@@ -64,49 +67,42 @@ def _metrics(trainer: L.Trainer) -> dict[str, float]:
     }
 
 
-class Patience(EarlyStopping):
-    """Stops early, but does not count epochs in which the labels are not trained on purpose."""
-
-    def _should_skip_check(self, trainer: L.Trainer) -> bool:
-        method = getattr(trainer.lightning_module, "method", None)
-        unlabelled = method is not None and "hard" in method.idle
-        return unlabelled or super()._should_skip_check(trainer)
+Diagnosis = Callable[[Mapping[str, float]], Mapping[str, str]]
+"""An epoch's means by name → what is wrong, a sentence by topic."""
 
 
-class CollapseWarnings(L.Callback):
-    """Says once what has collapsed, by the method's own diagnosis and by the loss shares."""
+class Warnings(L.Callback):
+    """Warns once of each thing that is wrong, judged by the means over an epoch."""
 
-    LEAST_SHARE = 1e-4
-
-    def __init__(self, method: Method, console: Console) -> None:
-        self.method, self.console = method, console
-        self.said: dict[str, str] = {}
+    def __init__(self, console: Console, *diagnoses: Diagnosis) -> None:
+        self.console, self.diagnoses = console, diagnoses
+        self.warnings: dict[str, str] = {}
         """Sentences by topic."""
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         means = {name: float(v) for name, v in trainer.callback_metrics.items()}
-        for sentence in [*self._idle_terms(means), *self.method.diagnose(means)]:
-            topic = sentence.split(":")[0]
-            if topic not in self.said:
-                self.said[topic] = f"epoch {trainer.current_epoch + 1}: {sentence}"
-                self.console.print(f"[yellow]warning:[/] {self.said[topic]}")
+        for diagnose in self.diagnoses:
+            for topic, sentence in diagnose(means).items():
+                if topic not in self.warnings:
+                    self.warnings[topic] = f"epoch {trainer.current_epoch + 1}: {sentence}"
+                    self.console.print(f"[yellow]warning:[/] {escape(self.warnings[topic])}")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"said": self.said}
+        return {"warnings": self.warnings}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.said = state_dict["said"]
+        self.warnings = state_dict["warnings"]
 
-    def _idle_terms(self, means: dict[str, float]) -> list[str]:
-        return [
-            f"the loss term {name.removeprefix('share_')!r} teaches nothing: it is "
-            f"{100 * share:.4f} % of the loss; raise its weight or check what it compares."
-            for name, share in means.items()
-            if name.startswith("share_")
-            and abs(share) < self.LEAST_SHARE
-            and name.removeprefix("share_") not in self.method.idle
-        ]
+
+def diagnose_shares(epoch_means: Mapping[str, float]) -> dict[str, str]:
+    """Loss terms too small to teach anything: topic → a sentence."""
+    return {
+        name: f"the loss term {name.removeprefix('share_')!r} teaches nothing: it is "
+        f"{100 * share:.4f} % of the loss; raise its weight or check what it compares."
+        for name, share in epoch_means.items()
+        if name.startswith("share_") and abs(share) < MIN_SHARE
+    }
 
 
 class EpochLines(L.Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shutil
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.core.files import folder_lock, write_text
+from lix.core.files import atomic_write, folder_lock, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.runs.checkpoint import load_network
@@ -26,12 +27,13 @@ from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
 from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
+from lix.training.batches import Batches
 from lix.training.build import build
-from lix.training.callbacks import CollapseWarnings, EpochLines, History, Patience
+from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
 from lix.training.checkpoint_io import WholeCheckpoints, last_whole
-from lix.training.first_stage import run_first_stage
-from lix.training.loaders import Batches
+from lix.training.drive_statistics import diagnose_drive
 from lix.training.module import SegModule
+from lix.training.teacher_stage import run_teacher_stage
 
 RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
@@ -90,7 +92,7 @@ def _train(
     run = RunFolder(recipe.output)
     trainer = _trainer(recipe, module, console)
     if checkpoint is None:
-        run_first_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
+        run_teacher_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
     try:
         trainer.fit(module, batches, ckpt_path=checkpoint, weights_only=True)
     except ArithmeticError as error:
@@ -144,22 +146,15 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         "save_on_train_epoch_end": True,
     }
     callbacks: list[L.Callback] = [
-        ModelCheckpoint(
-            filename=run.best.stem,
-            monitor="val_mIoU",
-            mode="max",
-            every_n_epochs=training.evaluate_every,
-            **checkpoints,
-        ),
+        *(_chosen_by_validation(recipe, checkpoints) if recipe.keeps_best else ()),
         ModelCheckpoint(filename=run.last.stem, **checkpoints),
-        Patience(
-            "val_mIoU", mode="max", patience=math.ceil(training.patience / training.evaluate_every)
-        ),
         History(run.history),
         EpochLines(console, training.epochs),
     ]
     if module.method is not None:
-        callbacks.append(CollapseWarnings(module.method, console))
+        callbacks.append(Warnings(console, diagnose_shares, module.method.diagnose, diagnose_drive))
+    elif recipe.unlabelled.is_used:
+        callbacks.append(Warnings(console, diagnose_drive))
     if console.is_terminal:
         callbacks.append(RichProgressBar(leave=False))
     several = training.devices > 1
@@ -182,14 +177,34 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
     )
 
 
+def _chosen_by_validation(recipe: Recipe, checkpoints: dict[str, Any]) -> list[L.Callback]:
+    """What keeps the epoch with the best validation score, and stops when none is better."""
+    training = recipe.training
+    return [
+        ModelCheckpoint(
+            filename=RunFolder(recipe.output).best.stem,
+            monitor="val_mIoU",
+            mode="max",
+            every_n_epochs=training.evaluate_every,
+            **checkpoints,
+        ),
+        EarlyStopping(
+            "val_mIoU", mode="max", patience=math.ceil(training.patience / training.evaluate_every)
+        ),
+    ]
+
+
 def _warnings(trainer: L.Trainer) -> list[str]:
-    found = [c for c in trainer.callbacks if isinstance(c, CollapseWarnings)]
-    return [sentence for callback in found for sentence in callback.said.values()]
+    found = [c for c in trainer.callbacks if isinstance(c, Warnings)]
+    return [sentence for callback in found for sentence in callback.warnings.values()]
 
 
 def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: Console) -> None:
-    """Evaluate the best checkpoint and write the result."""
+    """Evaluate the weights that the run ends with and write the result."""
     run = RunFolder(recipe.output)
+    if not recipe.keeps_best:
+        with atomic_write(run.best) as unfinished:
+            shutil.copyfile(run.last, unfinished)
     network, spec = load_network(run.path)
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
     confusion = evaluate(network, loader, accelerator=recipe.training.accelerator)
@@ -198,6 +213,7 @@ def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: C
     stored = {
         **result.as_dict(spec.classes),
         "warnings": collapsed,
+        "kept": "best" if recipe.keeps_best else "last",
         "confusion": confusion.tolist(),
         "seconds": sum(value for _, name, value in trained if name in ("seconds", "val_seconds")),
         "epochs": 1 + max(epoch for epoch, _, _ in trained),
@@ -209,7 +225,8 @@ def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: C
         "hardware": hardware(),
     }
     write_text(run.result, json.dumps(stored, indent=1))
-    console.print(f"{run}: val mIoU {100 * result.mIoU:.1f} %; result in {run.result}")
+    kept = "the best epoch on validation frames" if recipe.keeps_best else "the last epoch"
+    console.print(f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}")
 
 
 def _quieten() -> None:

@@ -1,18 +1,17 @@
-"""Data sets → batches, the same whatever was done before a resume and on however many ranks."""
+"""Training samples and their order, the same after a resume and on any number of processes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import lightning as L
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
-from lix.data.sample import SegDataset
+from lix.data.sample import Sample, SegDataset
 from lix.data.transforms import Augment, to_batch
-from lix.runs.data import cached, evaluation_loader
+from lix.runs.data import cached
 from lix.runs.recipe import Recipe
 
 
@@ -47,7 +46,7 @@ class EpochSampler(Sampler[tuple[int, int]]):
 
 
 class TrainingSet(Dataset[dict[str, Any]]):
-    """Augmented samples, each random by (seed, epoch, index) alone."""
+    """Augmented samples, each random only by (seed, epoch, index)."""
 
     def __init__(self, dataset: SegDataset, recipe: Recipe, *, with_x: bool) -> None:
         self.dataset, self.with_x = cached(dataset, recipe.data), with_x
@@ -60,77 +59,14 @@ class TrainingSet(Dataset[dict[str, Any]]):
 
     def __getitem__(self, key: tuple[int, int]) -> dict[str, Any]:
         epoch, index = key
-        sample = self.dataset.read(self.dataset.ids[index], with_x=self.with_x)
+        return self.augmented(self.sample(index), epoch, index)
+
+    def sample(self, index: int) -> Sample:
+        """A frame as it is."""
+        return self.dataset.read(self.dataset.ids[index], with_x=self.with_x)
+
+    def augmented(self, sample: Sample, *numbers: int) -> dict[str, Any]:
+        """An augmented sample as the training module gets it, random only by seed and numbers."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self.seed, epoch, index))
+            torch.manual_seed(derived_seed(self.seed, *numbers))
             return to_batch(self.augment(sample), self.encoding)
-
-
-class Batches(L.LightningDataModule):
-    """Training and validation batches of a recipe; makes its loaders on the rank that asks.
-
-    Args:
-        recipe: all settings.
-        train, val: the data sets.
-        x_in_training: whether training batches carry X (a teacher, or distillation).
-        x_in_validation: whether validation batches do (a teacher).
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        train: SegDataset,
-        val: SegDataset,
-        *,
-        x_in_training: bool,
-        x_in_validation: bool,
-    ) -> None:
-        super().__init__()
-        self.recipe, self.train, self.val = recipe, train, val
-        self.x_in_training, self.x_in_validation = x_in_training, x_in_validation
-
-    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Shuffled, augmented batches.
-
-        Raises:
-            ValueError: the set is smaller than one step.
-        """
-        training, batch_size = self.recipe.training, self.recipe.optim.batch_size
-        sampler = EpochSampler(len(self.train), training.seed, *self._rank_and_world())
-        if len(sampler) < batch_size:
-            raise ValueError(
-                f"{len(self.train)} training images do not fill a batch of {batch_size} on "
-                f"{sampler.world} process(es); lower optim.batch_size."
-            )
-        return DataLoader(
-            TrainingSet(self.train, self.recipe, with_x=self.x_in_training),
-            batch_size=batch_size,
-            sampler=sampler,
-            drop_last=True,
-            num_workers=training.workers,
-            persistent_workers=training.workers > 0,
-        )
-
-    def val_dataloader(self) -> DataLoader[dict[str, Any]]:
-        """Every validation image once, split over the ranks without repeating any.
-
-        Raises:
-            ValueError: there are more processes than images.
-        """
-        rank, world = self._rank_and_world()
-        if len(self.val) < world:
-            raise ValueError(
-                f"{len(self.val)} validation images are too few for {world} processes; "
-                "lower training.devices."
-            )
-        return evaluation_loader(
-            self.recipe.data,
-            self.val,
-            with_x=self.x_in_validation,
-            batch_size=self.recipe.optim.batch_size,
-            workers=self.recipe.training.workers,
-            indices=range(rank, len(self.val), world),
-        )
-
-    def _rank_and_world(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)

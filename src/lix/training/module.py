@@ -13,11 +13,13 @@ from torch import Tensor
 from lix.core.types import IGNORE_INDEX, SegOutput
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
+from lix.methods import pseudo_target
 from lix.methods.parts.base import FeaturePair, Method
-from lix.methods.parts.pixels import mean_over_processes
+from lix.methods.parts.distributed import mean_over_processes
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import KEY, NetworkSpec
-from lix.runs.recipe import Optim
+from lix.runs.recipe import Optim, Unlabelled
+from lix.training.drive_statistics import DriveStatistics
 from lix.training.loaders import derived_seed
 
 
@@ -51,6 +53,8 @@ class SegModule(L.LightningModule):
         method: its parameters are trained beside the network's.
         teacher: frozen; None without distillation.
         features: names of the student's and of the teacher's maps that the method compares.
+        unlabelled: how frames without labels count; without a method they are learnt from by
+            cross-entropy with the teacher's classes.
     """
 
     def __init__(
@@ -65,12 +69,15 @@ class SegModule(L.LightningModule):
         method: Method | None = None,
         teacher: SegNetwork | None = None,
         features: tuple[Sequence[str], Sequence[str]] = ((), ()),
+        unlabelled: Unlabelled | None = None,
     ) -> None:
         super().__init__()
         self.network, self.method = network, method
         self.spec, self.optim, self.epochs, self.seed = spec, optim, epochs, seed
         self.max_class_weight = max_class_weight
         self.student_features, self.teacher_features = features
+        self.unlabelled = unlabelled or Unlabelled()
+        self.drive_statistics = DriveStatistics(spec.classes)
         self.confusion = confusion_matrix(network.num_classes)
         self._outside = {"teacher": teacher.eval().requires_grad_(False) if teacher else None}
 
@@ -84,6 +91,7 @@ class SegModule(L.LightningModule):
             self.teacher.to(self.trainer.strategy.root_device)
 
     def on_train_epoch_start(self) -> None:
+        self.drive_statistics.reset()
         if self.method is not None:
             self.method.epoch = self.current_epoch
 
@@ -115,24 +123,44 @@ class SegModule(L.LightningModule):
         return total
 
     def losses(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """Eq. 18's terms by name: `hard` and, with distillation, the method's."""
+        """Eq. 18's terms by name: `hard` and, with distillation, the method's.
+
+        `hard` sees true labels only. On frames that nobody labelled the method sees the teacher's
+        classes in their place; without a method `pseudo` is the cross-entropy with them.
+        """
         image, target = batch["image"], batch["target"]
         x = batch["x"] if self.network.x_channels else None
         student: SegOutput = self.network(image, x, features=self.student_features)
-        terms = {"hard": hard_loss(student.logits, target, self.max_class_weight)}
-        if self.method is None or self.teacher is None:
-            return terms
+        hard = hard_loss(student.logits, target, self.max_class_weight)
+        if self.teacher is None:
+            return {"hard": hard}
         with torch.no_grad():
             teacher_x = batch["x"] if self.teacher.x_channels else None
             teacher = self.teacher(image, teacher_x, features=self.teacher_features)
-        distilled: dict[str, Tensor] = self.method(student, teacher, target)
-        pixels = (target != IGNORE_INDEX).sum().float()
-        share = pixels / mean_over_processes(pixels).clamp(min=1e-6)
-        distilled |= {name: share * distilled[name] for name in self.method.per_pixel}
-        return {"hard": self.method.hard_weight * terms["hard"]} | distilled
+        if "valid" in batch:
+            target = self._pseudo_labelled(batch, student, teacher)
+        if self.method is None:
+            target = target.where(batch["target"] == IGNORE_INDEX, IGNORE_INDEX)
+            distilled = {"pseudo": hard_loss(student.logits, target)}
+        else:
+            distilled = self.method(student, teacher, target, x=batch.get("x"))
+            hard = self.method.hard_weight * hard
+        if "valid" in batch and self.unlabelled.weight != 1:
+            distilled = {name: self.unlabelled.weight * term for name, term in distilled.items()}
+        return {"hard": hard} | distilled
+
+    def _pseudo_labelled(
+        self, batch: dict[str, Any], student: SegOutput, teacher: SegOutput
+    ) -> Tensor:
+        """The target with the teacher's classes on unlabelled frames, which are also watched."""
+        target, valid = batch["target"], batch["valid"]
+        self.drive_statistics.update(teacher.logits, student.logits, valid, batch["labelled"])
+        min_confidence = self.unlabelled.min_confidence
+        return pseudo_target(target, teacher.logits, valid, min_confidence=min_confidence)
 
     def on_train_epoch_end(self) -> None:
-        """Keep weights that are no numbers out of the checkpoints, which are written after this."""
+        """Log what is watched of unlabelled frames; keep NaN weights out of the next checkpoint."""
+        self.log_dict(self.drive_statistics.means(), sync_dist=True)
         for name, parameter in self.named_parameters():
             if not parameter.isfinite().all():
                 raise ArithmeticError(

@@ -59,10 +59,10 @@ def pairs(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def stereo_streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """6 streets of 120 x 400, seen by both cameras."""
-    from lix.streets import write_streets
+    from lix.streets import StreetPlan, write_streets
 
     root = tmp_path_factory.mktemp("stereo")
-    write_streets(root, images=6, val_images=1, size=(120, 400))
+    write_streets(root, StreetPlan(images=6, val_images=1, size=(120, 400)))
     return root
 
 

@@ -120,7 +120,7 @@ def test_nothing_is_fetched_unasked(
 
 
 def test_folders_without_such_a_model_are_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="holds no depth model") as error:
+    with pytest.raises(ValueError, match="does not hold a depth model") as error:
         build_engine("depth-anything", model=str(tmp_path))
     one_sentence(error)
     with pytest.raises(ValueError, match="needs --model") as error:

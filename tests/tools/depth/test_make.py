@@ -30,7 +30,7 @@ def names(folder: Path) -> list[str]:
 def test_folder_mirrors_the_left_images(pairs: Path) -> None:
     told: list[tuple[int, int]] = []
     made = make_depth(pairs, Fake(), **SIDES, progress=lambda *state: told.append(state))
-    assert (made.folder, made.written, made.present, made.empty) == (pairs / "x-fake", 3, 0, ())
+    assert (made.folder, made.written, made.kept, made.empty) == (pairs / "x-fake", 3, 0, ())
     files = [f"left/drive/{n}.png" for n in (1, 2, 3)]
     assert names(made.folder) == ["engine.json", *files, "x.yaml"]
     assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
@@ -47,7 +47,7 @@ def test_second_run_makes_only_what_is_missing(pairs: Path) -> None:
     (folder / "left/drive/2.png").unlink()
     engine = Fake()
     made = make_depth(pairs, engine, **SIDES)
-    assert (made.written, made.present, engine.calls) == (1, 2, 1)
+    assert (made.written, made.kept, engine.calls) == (1, 2, 1)
     changed = {p.name for p, time in before.items() if p.stat().st_mtime_ns != time}
     assert changed == {"2.png"}
     make_depth(pairs, engine, **SIDES)
@@ -67,7 +67,7 @@ def test_other_settings_do_not_mix(pairs: Path) -> None:
         make_depth(pairs, Fake(1), **SIDES)
     one_sentence(error)
     (folder / "engine.json").unlink()
-    with pytest.raises(ValueError, match="did not make") as error:
+    with pytest.raises(ValueError, match="did not write") as error:
         make_depth(pairs, Fake(1), **SIDES)
     one_sentence(error)
 
@@ -113,7 +113,7 @@ def test_nothing_found_is_reported_but_written(pairs: Path) -> None:
     write(pairs / "left/drive/1.png", 0)
     made = make_depth(pairs, engine, left="left/*/*.png")
     assert made.empty == (pairs / "left/drive/1.png",)
-    assert "1 hold nothing" in str(made)
+    assert "1 without a value" in str(made)
     assert read_description(made.folder / "x.yaml").kind == "depth"
 
 
@@ -160,7 +160,7 @@ def test_own_images_read_what_was_made(pairs: Path, tmp_path: Path) -> None:
 def test_command_line(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sides = ("--left", SIDES["left"], "--right", SIDES["right"])
     assert lix("data", "depth", pairs, *sides, "--no-fill", "--max-disparity", "8") == 0
-    assert "3 files made" in capsys.readouterr().out
+    assert "3 files written" in capsys.readouterr().out
     record = json.loads((pairs / "x-sgbm/engine.json").read_text())
     assert record == {"engine": "sgbm", "max_disparity": 8, "fill": False}
     assert lix("data", "depth", pairs, *sides) == 1

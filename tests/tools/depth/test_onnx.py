@@ -147,11 +147,11 @@ def test_command_line_with_one_image(pairs: Path, capsys: pytest.CaptureFixture[
     write(pairs / "left/drive/4.png", 1, size=(7, 5))
     arguments = ("--engine", "onnx", "--model", path, "--left", "left/*/*.png")
     assert lix("data", "depth", pairs, *arguments) == 0
-    assert "4 files made" in capsys.readouterr().out
+    assert "4 files written" in capsys.readouterr().out
 
 
 def test_models_of_other_inputs_are_one_sentence(tmp_path: Path) -> None:
     export(tmp_path, [node("Identity", "image")], shape=("n", 3))
-    with pytest.raises(ValueError, match="no batch of images") as error:
+    with pytest.raises(ValueError, match="not a batch of images") as error:
         run(describe(tmp_path, output=INVERSE), image())
     one_sentence(error)

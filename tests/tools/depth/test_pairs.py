@@ -16,10 +16,10 @@ from tests.tools.depth.conftest import LEFT, RIGHT, SIDES, Fake, Mono, one_sente
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({}, "no data set that lix knows"),
+        ({}, "not a data set whose images lix knows"),
         ({"left": "left/*/*.png"}, "needs right images"),
         ({"left": "left/*/*.png", "right": "right/**/*.png"}, "wildcards"),
-        ({"left": "middle/*/*.png", "right": "right/*/*.png"}, "No image fits"),
+        ({"left": "middle/*/*.png", "right": "right/*/*.png"}, "No image matches"),
         ({"left": "/left/*/*.png", "right": "/right/*/*.png"}, "not a pattern"),
     ],
 )
@@ -34,7 +34,7 @@ def test_other_wrong_sources_are_one_sentence(pairs: Path) -> None:
     with pytest.raises(FileNotFoundError, match="is missing") as missing:
         make_depth(pairs / "nowhere", Fake(), **SIDES)
     one_sentence(missing)
-    with pytest.raises(ValueError, match="leave --right out") as error:
+    with pytest.raises(ValueError, match="leave out --right") as error:
         make_depth(pairs, Mono(), **SIDES)
     one_sentence(error)
     Image.new("RGB", (8, 6)).save(pairs / "left/drive/1.jpg")

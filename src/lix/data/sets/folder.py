@@ -13,12 +13,12 @@ from torch import Tensor
 
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
-from lix.data.description import read_yaml
+from lix.data.description import Description, Files, read_yaml
 from lix.data.labels import ColourLabels, IdLabels
 from lix.data.modalities import X
 from lix.data.options import XFolders
 from lix.data.patterns import matches, name
-from lix.data.readers import is_missing_allowed, read_text, reading
+from lix.data.readers import IMAGE_SUFFIXES, is_missing_allowed, read_text, reading
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.splits import Split
 from lix.data.x_files import XFiles, XSource
@@ -39,7 +39,8 @@ class Folder(SegDataset):
     more.
 
     Args:
-        root: the YAML file, or a folder that holds it as `lix.yaml`.
+        root: the YAML file, or a folder that holds it as `lix.yaml`. Where nothing is labelled a
+            folder without it will do: its frames are all images in it.
         labelled: see `SegDataset`; without labels the YAML needs no `classes`, `label` and `val`,
             and the frames are the images that the split names.
         split: `train` or `val`.
@@ -64,7 +65,13 @@ class Folder(SegDataset):
         x: XFolders = (),
     ) -> None:
         path = Path(root) / "lix.yaml" if Path(root).is_dir() else Path(root)
-        self.description = read_yaml(path, labelled=labelled)
+        self._is_plain = not labelled and Path(root).is_dir() and not path.is_file()
+        self._x_folders = [folder.resolve() for folder in x if isinstance(folder, Path)]
+        if self._is_plain:
+            images, everything = Path(root), Files(image="**/*")
+            self.description = Description(train=everything, val=everything)
+        else:
+            self.description = read_yaml(path, labelled=labelled)
         self.classes = self.description.names
         self.palette = tuple(self.description.palette) or _colours(len(self.classes))
         self._home = path.parent
@@ -77,10 +84,22 @@ class Folder(SegDataset):
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
         self._files = getattr(self.description, split)
+        if self._is_plain:
+            self._images = self._all_images()
+            return list(self._images)
         self._images = matches(self.root, self._files.image)
         self._labels = _Partners(self.root, self._files.label)
         listed = self._files.list
         return self._listed(self._home / listed) if listed else sorted(self.frames(split))
+
+    def _all_images(self) -> dict[str, Path]:
+        """The images below the root by their relative path, but not those in folders of X."""
+        return {
+            str(path.relative_to(self.root).with_suffix("")): path
+            for path in sorted(self.root.rglob("*"))
+            if path.suffix.lower() in IMAGE_SUFFIXES
+            and not any(path.resolve().is_relative_to(folder) for folder in self._x_folders)
+        }
 
     def frames(self, split: Split | None) -> Collection[str]:
         return self._images

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lix.deploy.export import ExportReport
 
 FACTS = ("network", "classes", "palette", "size", "size_divisor")
-"""Those of the metadata that segmenting needs."""
+"""Keys of the metadata that segmenting needs."""
 
 
 class Onnx(Backend):
@@ -37,12 +37,12 @@ class Onnx(Backend):
 
         Args:
             path: the file.
-            threads: within an operator, on the CPU.
+            threads: number of threads within an operator, on the CPU.
             device: `cpu` leaves the GPU out, `cuda` insists on it.
 
         Raises:
             ModuleNotFoundError: ONNX Runtime is missing.
-            FileNotFoundError: no file.
+            FileNotFoundError: no such file.
             ValueError: a damaged file, one that lix has not written, or a device that is not there.
         """
         require("export", "onnxruntime")
@@ -78,7 +78,7 @@ class Onnx(Backend):
 
 
 def _description(session: Any, path: Path) -> tuple[NetworkSpec, int]:
-    """What the metadata say, and the size divisor."""
+    """The network of the metadata, and the size divisor."""
     stored: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     try:
         facts = {name: json.loads(stored[name]) for name in FACTS}
@@ -88,8 +88,8 @@ def _description(session: Any, path: Path) -> tuple[NetworkSpec, int]:
         _image_to_logits(session)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(
-            f"{path} does not say as files of lix do what it sees and which classes it knows "
-            f"({one_line(error)}); write it with: lix export RUN {path.name}"
+            f"{path} has no metadata of lix on its classes, palette and size ({one_line(error)}); "
+            f"write it with: lix export RUN {path.name}"
         ) from None
     return spec, divisor
 

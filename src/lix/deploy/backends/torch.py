@@ -31,7 +31,7 @@ class Torch(Backend):
         """Write a student's weights and its `NetworkSpec`; `lix.load_network` reads them back.
 
         Returns:
-            A sentence on what was written.
+            A sentence that says what was written.
 
         Raises:
             FileNotFoundError: no checkpoint.
@@ -56,8 +56,8 @@ def torch_student(
     """A student that PyTorch computes.
 
     Args:
-        network: sees RGB alone; put into eval mode and onto the device.
-        spec: its description.
+        network: a network that sees only RGB; put into eval mode and onto the device.
+        spec: description of the network.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
     """
     found = torch.accelerator.current_accelerator(check_available=True)

@@ -1,1 +1,1 @@
-"""What several networks share, and what is done to any network."""
+"""Parts that several networks share, and functions for any network."""

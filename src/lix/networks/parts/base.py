@@ -1,4 +1,4 @@
-"""The contract of every network: what goes in, what comes out, what is known beforehand."""
+"""The base class of all networks: inputs, outputs, and the sizes of their feature maps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SegNetwork(nn.Module):
     """A semantic segmentation network that sees RGB (a student) or RGB and X (a teacher).
 
     Subclasses set the attributes below in `__init__` and implement `_forward`.
-    Images are RGB in [0, 1]; what normalisation a network wants is the network's own business.
+    Images are RGB in [0, 1]; a network normalises them itself.
     """
 
     num_classes: int
@@ -54,7 +54,7 @@ class SegNetwork(nn.Module):
     """Image height and width must be multiples of it."""
     feature_specs: Mapping[str, FeatureSpec]
     default_features: tuple[str, ...]
-    """The maps that feature distillation compares unless told otherwise."""
+    """The maps that feature distillation compares by default."""
     smallest: ClassVar[Mapping[str, Any]] = {}
     """Options of the smallest variant, for machines without a GPU and for tests."""
 
@@ -72,8 +72,8 @@ class SegNetwork(nn.Module):
             Logits (B, K, H, W) and the feature maps asked for.
 
         Raises:
-            ValueError: wrong channels, a size that is no multiple of `size_divisor`, X missing
-                or not wanted, an unknown feature name.
+            ValueError: wrong channels, a size that is not a multiple of `size_divisor`, X that is
+                missing or not expected, an unknown feature name.
             TypeError: `features` is one name.
         """
         if not torch.compiler.is_exporting():
@@ -84,10 +84,6 @@ class SegNetwork(nn.Module):
 
     def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
         """Return the logits at input resolution; offer every map of `feature_specs` to `taps`."""
-        raise NotImplementedError
-
-    def encoder_parameters(self) -> int:
-        """Number of trainable parameters of the encoder(s), the figure the paper reports."""
         raise NotImplementedError
 
     def _check(self, image: Tensor, x: Tensor | None, features: Sequence[str]) -> None:
@@ -105,7 +101,7 @@ class SegNetwork(nn.Module):
         if self.x_channels > 0:
             wanted = (image.shape[0], self.x_channels, height, width)
             if x is None:
-                raise ValueError(f"This {name} needs x of {wanted} beside the image.")
+                raise ValueError(f"This {name} needs x of {wanted} next to the image.")
             if tuple(x.shape) != wanted:
                 raise ValueError(f"This {name} needs x of {wanted}, got {tuple(x.shape)}.")
         if isinstance(features, str):

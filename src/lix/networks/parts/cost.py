@@ -1,4 +1,4 @@
-"""What a network costs, whatever machine it runs on."""
+"""Parameters and MACs of a network; for `lix bench`, results and benchmarks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def parameters(network: SegNetwork) -> int:
 
 
 def macs(network: SegNetwork, height: int, width: int, batch: int = 1) -> int:
-    """Multiplications with additions of a forward pass: convolutions and matrix products alone.
+    """Multiply-accumulate operations of a forward pass, in convolutions and matrix products.
 
     >>> from lix import build_network
     >>> macs(build_network("mfnet", 19), 32, 32)
@@ -28,7 +28,7 @@ def macs(network: SegNetwork, height: int, width: int, batch: int = 1) -> int:
         x = torch.rand(batch, network.x_channels, height, width, device=device)
     was_training = network.training
     network.eval()
-    # The counter knows attention as matrix products alone.
+    # The counter counts attention only where it is computed as matrix products.
     counter = FlopCounterMode(display=False)
     with counter, sdpa_kernel(SDPBackend.MATH), torch.inference_mode():
         network(image, x)

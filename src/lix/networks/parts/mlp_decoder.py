@@ -14,7 +14,7 @@ WIDTH = 256
 
 
 def resize(f: Tensor, size: torch.Size) -> Tensor:
-    """Bilinear, pixel centres kept."""
+    """Resize bilinearly, with aligned pixel centres."""
     return F.interpolate(f, size=size, mode="bilinear", align_corners=False)
 
 

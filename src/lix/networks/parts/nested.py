@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from lix.core.errors import check_choice
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps
 
@@ -40,8 +41,7 @@ class NestedDecoder(nn.Module):
         self, widths: Sequence[int], num_classes: int, *, head: Literal["linear", "official"]
     ) -> None:
         super().__init__()
-        if head not in ("linear", "official"):
-            raise ValueError(f"head must be 'linear' or 'official', got {head!r}.")
+        check_choice("head", head, ("linear", "official"))
         self.levels = len(widths)
         self.nodes, self.ups = nn.ModuleDict(), nn.ModuleDict()
         for j in range(1, self.levels):

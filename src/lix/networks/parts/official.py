@@ -17,16 +17,16 @@ COUNTER = ".num_batches_tracked"
 
 
 class Loaded(NamedTuple):
-    """What became of the parameters and buffers."""
+    """How the parameters and buffers of a network and of a file match."""
 
     matched: tuple[str, ...]
-    """Ours that the file filled."""
+    """Names in the network that the file filled."""
     missing: tuple[str, ...]
-    """Ours that the file does not have: they stay as they were."""
+    """Names in the network that the file lacks: they stay as they were."""
     other_shape: tuple[str, ...]
-    """Ours that the file has in another shape: they stay as they were."""
+    """Names in the network whose shape differs in the file: they stay as they were."""
     unused: tuple[str, ...]
-    """The file's that this network has no place for."""
+    """Names in the file that the network lacks."""
 
     def __str__(self) -> str:
         total = len(self.matched) + len(self.missing) + len(self.other_shape)
@@ -47,14 +47,14 @@ def load_official(network: SegNetwork, path: Path | str) -> Loaded:
 
     Args:
         network: MFNet or SNE-RoadSeg, teacher or student; changed in place.
-        path: local file; it is read as tensors alone.
+        path: local file; only tensors are read from it, never code.
 
     Returns:
-        What matched; print it.
+        The names that matched and that did not; print it.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: another network, a damaged file, or nothing in it that fits.
+        ValueError: another network, a damaged file, or a file in which nothing fits.
     """
     rename = RULES.get(type(network))
     if rename is None:

@@ -1,4 +1,4 @@
-"""A timm backbone that gives its maps, and lets others be added to them while it runs."""
+"""A timm backbone that gives its maps, and adds others to them while it runs."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from lix.core.errors import require, unknown
+from lix.networks.parts.hooks import capture
 from lix.networks.parts.weights import UNREADABLE, fitting, read_weights
 
 
 class TimmStages(nn.Module):
-    """The levels of a timm backbone.
+    """The levels of a timm backbone, for `DuplexNet`.
 
     Args:
         backbone: name of a timm model, with or without a tag of its weights.
-        inputs: channels of the image.
-        weights: file of its weights in timm's names, or None.
+        inputs: channels of the input.
+        weights: file of its weights in timm's names; None: random.
 
     Raises:
         ImportError: timm is not installed.
@@ -50,22 +51,13 @@ class TimmStages(nn.Module):
     def raw(
         self, image: Tensor, added: Sequence[Tensor] | None = None
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return what the levels gave, in the backbone's own layout, and the maps after addition.
-
-        Hooks live for the call alone.
-        """
-        given: list[Tensor] = []
-
-        def hook(_module: nn.Module, _args: Any, output: Tensor) -> Tensor:
-            given.append(output)
-            return output if added is None else output + added[len(given) - 1]
-
-        handles = [self.trunk.get_submodule(p).register_forward_hook(hook) for p in self.places]
-        try:
-            return given, self(image)
-        finally:
-            for handle in handles:
-                handle.remove()
+        """Return the levels' own maps, in the backbone's layout, and the maps after addition."""
+        places = {str(level): place for level, place in enumerate(self.places)}
+        to_add = {str(level): f for level, f in enumerate(added or ())}
+        # MobileNets activate the map of their first level in place after it was given.
+        with capture(self.trunk, places, added=to_add, unchanged=False) as maps:
+            fused = self(image)
+        return list(maps.values()), fused
 
     def nchw(self, level: int, f: Tensor) -> Tensor:
         """A map of this level as (B, C, h, w); some Transformers keep channels last."""
@@ -101,15 +93,15 @@ class TimmStages(nn.Module):
 
     def _load(self, backbone: str, inputs: int, file: Path) -> None:
         """Fill the trunk; timm's cut models spell `stages.0` as `stages_0` or `model.stages.0`."""
-        found = {_flat(name): value for name, value in read_weights(file).items()}
+        stored = {_flat(name): value for name, value in read_weights(file).items()}
         own = {_flat(name.removeprefix("model.")): name for name in self.trunk.state_dict()}
-        wanted = {flat: self.trunk.state_dict()[name] for flat, name in own.items()}
-        for flat, value in wanted.items():
-            given = found.get(flat)
+        required = {flat: self.trunk.state_dict()[name] for flat, name in own.items()}
+        for flat, value in required.items():
+            given = stored.get(flat)
             if inputs != 3 and given is not None and given.shape[1:2] == (3,) != value.shape[1:2]:
                 mean = given.mean(dim=1, keepdim=True)
-                found[flat] = mean.expand(-1, inputs, *mean.shape[2:])
-        chosen = fitting(found, wanted, backbone, file)
+                stored[flat] = mean.expand(-1, inputs, *mean.shape[2:])
+        chosen = fitting(stored, required, backbone, file)
         self.trunk.load_state_dict({own[flat]: value for flat, value in chosen.items()})
 
 
@@ -130,13 +122,13 @@ def _create(backbone: str, inputs: int) -> Any:
     except (*UNREADABLE, AssertionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(
-            f"timm gives no levels of {backbone} ({reason}); choose a hierarchical backbone, such "
-            "as resnet18."
+            f"timm cannot give the levels of {backbone} ({reason}); choose a hierarchical "
+            "backbone, such as resnet18."
         ) from None
 
 
 def _place(trunk: nn.Module, name: str, backbone: str) -> str:
-    """Where timm has put a level's last module."""
+    """Path of a level's last module in the trunk."""
     there = dict(trunk.named_modules())
     for place in (name, f"model.{name}", name.replace(".", "_")):
         if place in there:

@@ -23,14 +23,15 @@ UNREADABLE = (
     pickle.UnpicklingError,
     SafetensorError,
 )
-"""What readers of checkpoints raise where a file is truncated, foreign or no checkpoint."""
+"""Exceptions of readers where a file is truncated, foreign or not a checkpoint."""
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Parameters by name from a `.safetensors` file or a PyTorch checkpoint of tensors alone.
+    """Parameters by name from a `.safetensors` file or a PyTorch checkpoint.
 
-    A checkpoint that holds them under `state_dict` or `model` is unwrapped, and the prefix
-    `module.` of data-parallel training dropped.
+    A checkpoint is read without running code in it. One that holds the parameters under
+    `state_dict` or `model` is unwrapped, and the prefix `module.` of data-parallel training is
+    dropped.
 
     Raises:
         FileNotFoundError: no such file.
@@ -44,12 +45,12 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         stored = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
-        raise ValueError(f"{path} is damaged or no file of weights alone ({reason}).") from None
+        raise ValueError(f"{path} is damaged or not a file of weights ({reason}).") from None
     for key in ("state_dict", "model"):
         if isinstance(stored, Mapping) and isinstance(stored.get(key), Mapping):
             stored = stored[key]
     if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
-        raise ValueError(f"{path} holds no weights by name; save a module's state_dict().")
+        raise ValueError(f"{path} does not hold weights by name; save a module's state_dict().")
     return {name.removeprefix("module."): value for name, value in stored.items()}
 
 
@@ -66,26 +67,31 @@ def load_backbone(trunk: nn.Module, name: str, weights: Path | str) -> None:
         ValueError: weights of another network.
     """
     file = _cached(name) if weights == "imagenet" else Path(weights)
-    found = read_weights(file)
-    wanted = {k: v for k, v in trunk.state_dict().items() if not k.startswith("fc.")}
-    trunk.load_state_dict(fitting(found, wanted, name, file), strict=False)
+    required = {k: v for k, v in trunk.state_dict().items() if not k.startswith("fc.")}
+    trunk.load_state_dict(fitting(read_weights(file), required, name, file), strict=False)
 
 
 def fitting(
-    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], name: str, file: Path
+    stored: Mapping[str, Tensor], required: Mapping[str, Tensor], name: str, file: Path
 ) -> dict[str, Tensor]:
-    """Those of the weights found that are wanted.
+    """Select the weights of a file that a network needs.
+
+    Args:
+        stored: weights of the file by name.
+        required: the network's parameters and buffers by name.
+        name: name of the network in messages.
+        file: the file that messages name.
 
     Raises:
         ValueError: some are missing or of another shape.
     """
-    wrong = [k for k, v in wanted.items() if k not in found or found[k].shape != v.shape]
+    wrong = [k for k, v in required.items() if k not in stored or stored[k].shape != v.shape]
     if wrong:
         raise ValueError(
-            f"{file} holds no weights of {name}: {len(wrong)} of {len(wanted)} parameters are "
-            f"missing or of another shape, such as {wrong[0]}."
+            f"{file} does not hold weights of {name}: {len(wrong)} of {len(required)} parameters "
+            f"are missing or of another shape, such as {wrong[0]}."
         )
-    return {key: found[key] for key in wanted}
+    return {key: stored[key] for key in required}
 
 
 def _cached(name: str) -> Path:

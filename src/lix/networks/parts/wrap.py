@@ -1,10 +1,8 @@
-"""Any `nn.Module` with the face of a `SegNetwork`: its features by name, or by a callable."""
+"""Any `nn.Module` as a `SegNetwork`: its feature maps by name, or by a callable."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,6 +12,7 @@ from torch import Tensor, nn
 from lix.core.errors import unknown
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.hooks import capture, find_submodule
 
 Forward = Callable[[nn.Module, Tensor, Tensor | None], tuple[Any, Mapping[str, Tensor]]]
 
@@ -30,14 +29,14 @@ def wrap(
     select: Mapping[str, Callable[[Any], Tensor]] | None = None,
     probe: tuple[int, int] = (64, 128),
 ) -> SegNetwork:
-    """Make a teacher or student of any module.
+    """Make a teacher or student from any module.
 
     Args:
         module: the network; it stays the same object, its parameters are the wrapper's.
         features: our name → the name of a submodule (`backbone.layer4`), whose output is the map,
             or `NAME:input` for its first input.
         x_channels: channels of X; 0 for a student.
-        size_divisor: of the image's height and width.
+        size_divisor: number of which the image's height and width must be multiples.
         forward: (module, image, x) → (output, maps by name), instead of `features`.
         call: (module, image, x) → output; default `module(image)`, or `module(image, x)`.
         logits: output → logits; default: the tensor itself, its `logits`, `"out"` or first part.
@@ -47,12 +46,12 @@ def wrap(
 
     Returns:
         A `SegNetwork`. Logits smaller than the image are up-sampled bilinearly. Images are RGB in
-        [0, 1]: what the module wants beyond that belongs into `call`.
+        [0, 1]: what the module needs beyond that belongs into `call`.
 
     Raises:
         ValueError: no such submodule, one that is called twice or not at all, or one whose output
-            is no map or is changed in place by a later layer; a module that does not take what it
-            is given; arguments that exclude each other.
+            is not a map or is changed in place by a later layer; a module that does not take its
+            input; arguments that exclude each other.
 
     >>> net = wrap(nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 5, 1)), {"first": "0"})
     >>> net.num_classes, net.feature_specs
@@ -61,23 +60,22 @@ def wrap(
     if size_divisor < 1:
         raise ValueError(f"size_divisor is {size_divisor}; give 1 or more.")
     if forward is None:
-        places, turned = dict(features or {}), dict(select or {})
+        places, select = dict(features or {}), dict(select or {})
         for place in places.values():
-            _submodule(module, place)
-        for name in turned:
+            find_submodule(module, place)
+        for name in select:
             if name not in places:
                 raise ValueError(unknown("feature in select", name, list(places) or ["(none)"]))
-        forward = _Hooked(places, call or _call, turned)
+        forward = _Hooked(places, call or _call, select)
     elif features or call or select:
         raise ValueError(
-            "forward= runs the module and returns its maps; drop features, call and "
-            "select beside it."
+            "forward= runs the module and returns its maps; leave out features, call and select."
         )
     return Wrapped(module, forward, logits or _logits, x_channels, size_divisor, probe)
 
 
 class Wrapped(SegNetwork):
-    """What `wrap` returns."""
+    """A module with the contract of a `SegNetwork`."""
 
     def __init__(
         self,
@@ -97,7 +95,9 @@ class Wrapped(SegNetwork):
         output, maps = self._run(self.module, image, x) if taps.wanted else self._bare(image, x)
         for name in self.feature_specs if taps.wanted else ():
             if name not in maps:
-                raise ValueError(f"forward= returned no map {name!r}; return all maps each time.")
+                raise ValueError(
+                    f"forward= did not return the map {name!r}; return all maps each time."
+                )
             taps(name, maps[name])
         logits = self._logits(output)
         if logits.shape[-2:] == image.shape[-2:]:
@@ -105,17 +105,13 @@ class Wrapped(SegNetwork):
         return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=False)
 
     def _bare(self, image: Tensor, x: Tensor | None) -> tuple[Any, Mapping[str, Tensor]]:
-        """Without hooks where nobody wants a map."""
+        """Run the module without hooks, where no map is asked for."""
         if isinstance(self._run, _Hooked):
             return self._run.call(self.module, image, x), {}
         return self._run(self.module, image, x)
 
     def _get_name(self) -> str:
         return type(self.module).__name__
-
-    def encoder_parameters(self) -> int:
-        """Of the whole module: where its encoder ends is not known."""
-        return sum(p.numel() for p in self.module.parameters())
 
     @torch.no_grad()
     def _measure(self, probe: tuple[int, int]) -> None:
@@ -131,7 +127,9 @@ class Wrapped(SegNetwork):
                 m.training = training
         logits = self._logits(output)
         if not isinstance(logits, Tensor) or logits.ndim != 4:
-            raise ValueError("The output holds no logits (B, K, h, w); say where with logits=.")
+            raise ValueError(
+                "The output does not hold logits (B, K, h, w); say where they are with logits=."
+            )
         self.num_classes = logits.shape[1]
         self.feature_specs = {n: _spec(n, f, height, width) for n, f in maps.items()}
         for name, f in taller.items():
@@ -150,12 +148,12 @@ class Wrapped(SegNetwork):
             given = tuple(image.shape) if x is None else (tuple(image.shape), tuple(x.shape))
             raise ValueError(
                 f"{self._get_name()} does not run on {given} ({reason}); set x_channels, say with "
-                "call= how it is called, or with probe= another size."
+                "call= how it is called, or choose another size with probe=."
             ) from error
 
 
 class _Hooked:
-    """Runs a module with hooks that live for the call alone: copies and exceptions leave none."""
+    """Runs a module and collects the maps of its places."""
 
     def __init__(
         self,
@@ -168,61 +166,9 @@ class _Hooked:
     def __call__(
         self, module: nn.Module, image: Tensor, x: Tensor | None
     ) -> tuple[Any, Mapping[str, Tensor]]:
-        kept: dict[str, list[Tensor]] = {name: [] for name in self.places}
-        versions: list[tuple[str, Tensor, int]] = []
-
-        def keep(name: str, f: Any) -> None:
-            selected = self.select[name](f) if name in self.select else f
-            kept[name].append(selected)
-            if isinstance(selected, Tensor) and not selected.is_inference():
-                versions.append((name, selected, selected._version))
-
-        with self._hooks(module, keep):
+        with capture(module, self.places, select=self.select) as maps:
             output = self.call(module, image, x)
-        for name, found in kept.items():
-            if len(found) != 1:
-                raise ValueError(
-                    f"{self.places[name]!r} is called {len(found)} times in a pass, so it gives no "
-                    f"one map {name!r}; name another submodule, or write forward=."
-                )
-        for name, f, version in versions:
-            if f._version != version:
-                raise ValueError(
-                    f"The map {name!r} of {self.places[name]!r} is changed in place by a later "
-                    "layer (often a ReLU); name that layer or the block around both."
-                )
-        return output, {name: found[0] for name, found in kept.items()}
-
-    @contextmanager
-    def _hooks(self, module: nn.Module, keep: Callable[[str, Any], None]) -> Iterator[None]:
-        handles = []
-        try:
-            for name, place in self.places.items():
-                handles.append(_hook(_submodule(module, place), name, place, keep))
-            yield
-        finally:
-            for handle in handles:
-                handle.remove()
-
-
-def _hook(submodule: nn.Module, name: str, place: str, keep: Callable[[str, Any], None]) -> Any:
-    if place.endswith(":input"):
-        return submodule.register_forward_pre_hook(
-            lambda _, given, named: keep(name, next(iter((*given, *named.values())), None)),
-            with_kwargs=True,
-        )
-    return submodule.register_forward_hook(lambda _, _given, output: keep(name, output))
-
-
-def _submodule(module: nn.Module, place: str) -> nn.Module:
-    path = place.removesuffix(":input")
-    names = [name for name, _ in module.named_modules(remove_duplicate=False) if name]
-    if path not in names:
-        near = difflib.get_close_matches(path, names, n=3)
-        hint = f"; did you mean {', '.join(map(repr, near))}?" if near else ""
-        known = ", ".join(name for name in names if "." not in name)
-        raise ValueError(f"The module has no {path!r}{hint or '.'} Its children are {known}.")
-    return module.get_submodule(path)
+        return output, maps
 
 
 def _spec(name: str, f: object, height: int, width: int) -> FeatureSpec:
@@ -239,8 +185,8 @@ def _spec(name: str, f: object, height: int, width: int) -> FeatureSpec:
 
 def _no_map(name: str, f: Tensor, height: int, width: int) -> ValueError:
     return ValueError(
-        f"The feature {name!r} is {tuple(f.shape)} for an image of {height}x{width}: no map in "
-        "NCHW order; turn it into one with select=."
+        f"The feature {name!r} is {tuple(f.shape)} for an image of {height}x{width}, which is "
+        "not a map in NCHW order; turn it into one with select=."
     )
 
 

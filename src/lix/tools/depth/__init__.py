@@ -1,6 +1,6 @@
-"""Making X where a data set has none: engines that write depth beside the images.
+"""Engines that make depth or disparity for a data set without X.
 
-`make_depth` runs an engine over a folder, `stereo_disparity` is the stereo matcher alone.
+`make_depth` runs an engine over a folder, `stereo_disparity` matches one stereo pair.
 """
 
 from lix.tools.depth.engine import build_engine as build_engine

@@ -1,4 +1,4 @@
-"""Relative inverse or metric depth of single images by a network of Hugging Face's transformers."""
+"""Relative inverse or metric depth of single images by networks of transformers."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class DepthAnything:
 
     Args:
         model: folder of a model, or its name on huggingface.co.
-        download: may fetch a name that is not here yet; without it nothing is fetched.
-        threads: of PyTorch.
+        download: download a model that is not on this machine; otherwise nothing is downloaded.
+        threads: number of threads of PyTorch.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
 
     Raises:
@@ -101,10 +101,12 @@ def _load(model: str, *, download: bool) -> tuple[Any, Any]:
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())
     if Path(model).is_dir():
-        raise ValueError(f"{model} holds no depth model that transformers reads ({reason}).")
+        raise ValueError(f"{model} does not hold a depth model that transformers reads ({reason}).")
     if not download:
         raise ValueError(
-            f"{model} is no folder and was not fetched before; add --download to fetch it from "
+            f"{model} is not a folder and was not downloaded before; add --download to get it from "
             "huggingface.co, or name the folder of a model."
         )
-    raise ValueError(f"{model} cannot be fetched ({reason}); correct the name or the connection.")
+    raise ValueError(
+        f"{model} cannot be downloaded ({reason}); correct the name or the connection."
+    )

@@ -1,4 +1,4 @@
-"""What an engine is, and which there are."""
+"""The contract of engines that make depth, and their names."""
 
 from __future__ import annotations
 
@@ -21,48 +21,48 @@ ENGINES = {
 """Names → classes, which are imported when they are used."""
 
 DISPARITY = XFiles(kind="disparity", scale=1 / 256, invalid=(0,), dtype="uint16")
-"""As KITTI stores it."""
+"""Disparity as KITTI stores it."""
 DEPTH = XFiles(kind="depth", scale=1 / 256, invalid=(0,), dtype="uint16")
-"""Metres, as KITTI stores it."""
+"""Depth in metres as KITTI stores it."""
 INVERSE_DEPTH = XFiles(kind="inverse_depth", scale=1 / 65535, invalid=(0,), dtype="uint16")
-"""Each image has its own scale and shift."""
+"""Inverse depth up to a scale and a shift, which differ between images."""
 STORED = {"disparity": DISPARITY, "depth": DEPTH, "inverse_depth": INVERSE_DEPTH}
-"""How each kind is written; values beyond 65535 are stored as 65535."""
+"""The format in which each kind is written; numbers above 65535 are stored as 65535."""
 
 
 class Engine(Protocol):
-    """Makes X of an image or of a rectified stereo pair."""
+    """A function that makes X of an image or of a rectified stereo pair."""
 
     @property
     def name(self) -> str:
-        """Its key in `ENGINES`."""
+        """Key of the engine in `ENGINES`."""
 
     @property
     def files(self) -> XFiles:
-        """How its values are stored; `kind` is one of `STORED`."""
+        """Format of the engine's values; `kind` is a key of `STORED`."""
 
     @property
     def stereo(self) -> bool:
-        """Whether it needs the right image."""
+        """Whether the engine needs the right image."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What its values depend on, in JSON's types; a folder of X holds those of one setting."""
+        """Settings on which values depend, in JSON's types; a folder of X has one set of them."""
 
     def __call__(
         self, left: NDArray[np.uint8], right: NDArray[np.uint8] | None = None
     ) -> NDArray[np.float32]:
-        """X of the left image.
+        """Make X of the left image.
 
         Args:
             left: (H, W, 3) RGB.
-            right: of the same shape; given to stereo engines alone.
+            right: image of the same shape; only for stereo engines.
 
         Returns:
             (H, W) in pixels, metres or, for inverse depth, any unit; NaN = invalid.
 
         Raises:
-            ValueError: the engine cannot take this image; one sentence that does not name it.
+            ValueError: the engine cannot take this image; the sentence does not name the image.
         """
 
 
@@ -71,10 +71,10 @@ def build_engine(name: str, **options: Any) -> Engine:
 
     Args:
         name: a key of `ENGINES`.
-        options: of its constructor; those that are None are left out.
+        options: options of the engine; None stands for the default.
 
     Raises:
-        ValueError: unknown name or option, one that is missing, or what the engine says of them.
+        ValueError: an unknown name or option, a missing option, or one that the engine refuses.
         ModuleNotFoundError: the extra `depth` is not installed.
 
     >>> build_engine("sgbm", fill=False).files.kind
@@ -93,6 +93,6 @@ def build_engine(name: str, **options: Any) -> Engine:
         if parameter.default is parameter.empty and option not in given:
             raise ValueError(f"The engine {name} needs --{option}; see `lix data depth --help`.")
     if given.get("threads", 1) < 1:
-        raise ValueError(f"An engine runs in 1 thread or more, not {given['threads']}.")
+        raise ValueError(f"threads is {given['threads']}; choose at least 1.")
     built: Engine = engine(**given)
     return built

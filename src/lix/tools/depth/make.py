@@ -1,4 +1,4 @@
-"""An engine over a folder of images → a folder of X that every data set reads."""
+"""Runs an engine over a folder of images and writes a folder of X that every data set reads."""
 
 from __future__ import annotations
 
@@ -16,36 +16,37 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lix.core.errors import DataError
-from lix.core.files import atomic_write, write_text
+from lix.core.files import write_text
 from lix.data.readers import read_array
 from lix.data.x_files import XFiles
+from lix.deploy.image_files import save_png
 from lix.tools.depth.engine import Engine
 from lix.tools.depth.pairs import Pair, choose_patterns, find_pairs
 
-COMPRESSION = 3
-"""Of PNG files: a third of the default's time for a tenth more bytes."""
 LARGEST = 65535
+"""Largest number of a 16-bit file."""
 
 Progress = Callable[[int, int], None]
-"""Called with the number of finished images and that of all."""
+"""Called with the number of finished images, and of all images."""
 
 
 @dataclass(frozen=True)
-class Made:
+class DepthReport:
     """What a run of `make_depth` has done."""
 
     folder: Path
     written: int
-    present: int
-    """Images whose X was there before."""
+    """Number of files that were written."""
+    kept: int
+    """Number of files that were there before."""
     empty: tuple[Path, ...] = ()
     """Images in which the engine found nothing: their X is invalid everywhere."""
 
     def __str__(self) -> str:
-        nothing = f" ({len(self.empty)} hold nothing, first {self.empty[0]})" if self.empty else ""
+        empty = f" ({len(self.empty)} without a value, first {self.empty[0]})" if self.empty else ""
         return (
-            f"{self.folder}: {self.written} files made{nothing}, {self.present} were there; train "
-            f"with data.options.x: [{self.folder}]"
+            f"{self.folder}: {self.written} files written{empty}, {self.kept} kept; train with "
+            f"data.options.x: [{self.folder}]"
         )
 
 
@@ -57,24 +58,23 @@ def make_depth(
     right: str | None = None,
     output: Path | None = None,
     progress: Progress | None = None,
-) -> Made:
+) -> DepthReport:
     """Write X of every image as a 16-bit PNG, and `x.yaml`, which says what the numbers mean.
 
     The folder mirrors the paths of the images below `root`, so that `data.options.x: [FOLDER]`
-    reads it. 0 = invalid. What is there already is kept: a second run goes on where the first
-    ended.
+    reads it. 0 = invalid. Files that exist are kept: a second run continues the first.
 
     Args:
         root: the data set's folder.
         engine: from `lix.tools.depth.build_engine`.
         left: glob pattern of the images, relative to `root`; default: the data set's own.
-        right: that of the right images; a pair is two files for which the wildcards stand for
-            the same text.
-        output: default: `x-ENGINE` in `root`.
-        progress: called after every image, first for those that were there before.
+        right: glob pattern of the right images; a pair is two files for which the wildcards
+            stand for the same text.
+        output: folder to write; default: `x-ENGINE` in `root`.
+        progress: called after every image, first for all files that are kept.
 
     Raises:
-        FileNotFoundError: no root.
+        FileNotFoundError: the root is missing.
         ValueError: patterns that find nothing, a folder with X of other settings, or images that
             cannot be used; the others are done by then.
         OSError: the output cannot be written.
@@ -86,10 +86,10 @@ def make_depth(
     targets = _targets(find_pairs(root, patterns, output), root, output)
     _claim(output, engine)
     remaining = {target: pair for target, pair in targets.items() if not target.is_file()}
-    present = len(targets) - len(remaining)
+    kept = len(targets) - len(remaining)
     failed: dict[Path, str] = {}
     empty: list[Path] = []
-    for done, (target, pair) in enumerate(remaining.items(), start=present):
+    for done, (target, pair) in enumerate(remaining.items(), start=kept):
         if progress is not None:
             progress(done, len(targets))
         try:
@@ -98,18 +98,18 @@ def make_depth(
             failed[pair.left] = str(error)
             continue
         numbers = stored(values, engine.files)
-        _save(numbers, target)
+        save_png(Image.fromarray(numbers), target)
         if not numbers.any():
             empty.append(pair.left)
     if progress is not None:
         progress(len(targets), len(targets))
     if failed:
         raise ValueError(_report(failed, len(targets)))
-    return Made(output, len(remaining), present, tuple(empty))
+    return DepthReport(output, len(remaining), kept, tuple(empty))
 
 
 def stored(values: NDArray[np.float32], files: XFiles) -> NDArray[np.uint16]:
-    """Values as they stand in a file: 0 = invalid, 1 … 65535 = value / `files.scale`.
+    """Values as numbers of a file: 0 = invalid, 1 … 65535 = value / `files.scale`.
 
     Relative inverse depth is stretched over the whole range; depth that is not positive and
     negative disparity are invalid. Values that are too large are stored as 65535.
@@ -125,19 +125,19 @@ def stored(values: NDArray[np.float32], files: XFiles) -> NDArray[np.uint16]:
         valid &= values >= 0
     if not valid.any():
         return np.zeros(values.shape, np.uint16)
-    known = values[valid].astype(np.float64)
+    scaled = values[valid].astype(np.float64)
     if files.kind == "inverse_depth":
-        known -= known.min()
-        known = 1 + known * ((LARGEST - 1) / max(known.max(), 1e-12))
+        scaled -= scaled.min()
+        scaled = 1 + scaled * ((LARGEST - 1) / max(scaled.max(), 1e-12))
     else:
-        known /= files.scale
+        scaled /= files.scale
     numbers = np.zeros(values.shape, np.uint16)
-    numbers[valid] = known.round().clip(1, LARGEST)
+    numbers[valid] = scaled.round().clip(1, LARGEST)
     return numbers
 
 
 def _targets(pairs: list[Pair], root: Path, output: Path) -> dict[Path, Pair]:
-    """File to write → what it is made of."""
+    """The files to write, and the images that each is made from."""
     targets: dict[Path, Pair] = {}
     for pair in pairs:
         target = output / pair.left.relative_to(root).with_suffix(".png")
@@ -151,7 +151,7 @@ def _targets(pairs: list[Pair], root: Path, output: Path) -> dict[Path, Pair]:
 
 
 def _claim(output: Path, engine: Engine) -> None:
-    """Say in the folder what its numbers mean and where they come from.
+    """Write into the folder what its numbers mean and which engine makes them.
 
     Raises:
         ValueError: it holds X of another origin.
@@ -162,53 +162,45 @@ def _claim(output: Path, engine: Engine) -> None:
         _require_same(output, _read_record(origin), record)
     elif description.is_file():
         raise ValueError(
-            f"{output} holds X that lix did not make; choose another folder with --output."
+            f"{output} holds X that lix data depth did not write; choose another folder with "
+            "--output."
         )
-    _write(origin, json.dumps(record, indent=2) + "\n")
+    write_text(origin, json.dumps(record, indent=2) + "\n")
     entries = engine.files.model_dump(mode="json", exclude_defaults=True)
     entries["scale"] = str(Fraction(engine.files.scale).limit_denominator(LARGEST))
-    _write(description, yaml.safe_dump(entries, sort_keys=False, default_flow_style=None))
+    write_text(description, yaml.safe_dump(entries, sort_keys=False, default_flow_style=None))
 
 
 def _read_record(path: Path) -> dict[str, Any]:
     with suppress(ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(found, dict):
-            return found
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(record, dict):
+            return record
     raise ValueError(
-        f"{path} is damaged, so nobody knows what made this folder; choose another one with "
-        "--output."
+        f"{path} is damaged, so the settings of this folder's X are unknown; choose another folder "
+        "with --output."
     )
 
 
-def _require_same(output: Path, found: dict[str, Any], wanted: dict[str, Any]) -> None:
-    wanted = json.loads(json.dumps(wanted))
+def _require_same(output: Path, record: dict[str, Any], settings: dict[str, Any]) -> None:
+    settings = json.loads(json.dumps(settings))
     other = [
-        key if isinstance(found.get(key), dict) else f"{key} {found.get(key)!r}"
-        for key in {**found, **wanted}
-        if found.get(key) != wanted.get(key)
+        key if isinstance(record.get(key), dict) else f"{key} {record.get(key)!r}"
+        for key in {**record, **settings}
+        if record.get(key) != settings.get(key)
     ]
     if other:
         raise ValueError(
-            f"{output} holds X of other settings ({', '.join(other)}); choose another folder with "
-            "--output, or the same settings to go on."
+            f"{output} holds X with other settings ({', '.join(other)}); choose another folder "
+            "with --output, or use the same settings to continue."
         )
-
-
-def _save(numbers: NDArray[np.uint16], path: Path) -> None:
-    with atomic_write(path) as part:
-        Image.fromarray(numbers).save(part, format="PNG", compress_level=COMPRESSION)
-
-
-def _write(path: Path, text: str) -> None:
-    write_text(path, text)
 
 
 def _values(engine: Engine, pair: Pair) -> NDArray[np.float32]:
     """X of one image.
 
     Raises:
-        DataError: a file is missing or damaged, the sizes differ, or the engine refuses.
+        DataError: a file is missing or damaged, the sizes differ, or the engine cannot take it.
     """
     left, right = read_array(pair.left, "RGB"), None
     if pair.right is not None:

@@ -20,7 +20,7 @@ from lix.tools.depth.engine import STORED
 from lix.tools.depth.onnx_description import OnnxDescription, Pixels, View, read_onnx_description
 
 TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64, "uint8": np.uint8}
-"""`tensor(…)` of ONNX Runtime → what is fed."""
+"""Type of an input in ONNX Runtime → type of the array that it takes."""
 
 Size = tuple[int, int]
 """Height and width."""
@@ -31,7 +31,7 @@ class OnnxModel:
 
     Args:
         model: the YAML file that describes it (`OnnxDescription`).
-        threads: of ONNX Runtime.
+        threads: number of threads of ONNX Runtime.
 
     Raises:
         ModuleNotFoundError: ONNX Runtime is missing.
@@ -77,7 +77,7 @@ class OnnxModel:
         return self._restored(_plane(np.asarray(result), self.description), left.shape[:2])
 
     def _scaled(self, image: NDArray[np.uint8]) -> Tensor:
-        """(1, 3, h, w) of 0 … 255, resized or padded for the network."""
+        """The image as (1, 3, h, w) of 0 … 255, resized or padded for the network."""
         batch = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float()
         if self._size is not None:
             return _resized(batch, self._size, antialias=True)
@@ -86,7 +86,7 @@ class OnnxModel:
         return pad(batch, (0, -width % divisor, 0, -height % divisor), mode="replicate")
 
     def _restored(self, plane: Tensor, size: Size) -> NDArray[np.float32]:
-        """The network's (1, 1, h, w) as (H, W) of the image's size, NaN = invalid."""
+        """X of the network, (1, 1, h, w), as (H, W) of the image's size, NaN = invalid."""
         height, width = size
         values = plane * self.description.output.scale
         values = values.where(values.isfinite(), torch.nan)
@@ -101,18 +101,18 @@ class OnnxModel:
         return restored
 
     def _fixed_size(self) -> Size | None:
-        """Height and width that the model itself demands."""
-        for known in self._session.get_inputs():
-            view, _ = self._inputs[known.name]
+        """Fixed height and width of the model's inputs."""
+        for node in self._session.get_inputs():
+            view, _ = self._inputs[node.name]
             axes = (2, 3) if self.description.pixels.layout == "nchw" else (1, 2)
-            height, width = (known.shape[axis] for axis in axes)
+            height, width = (node.shape[axis] for axis in axes)
             if isinstance(height, int) and isinstance(width, int):
                 return height * view.shrink, width * view.shrink
         return None
 
 
 def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple[View, Any]]:
-    """Name of each of the model's inputs → what it sees and its type."""
+    """Name of each input of the model → its view and type."""
     known = {node.name: node for node in session.get_inputs()}
     given: Mapping[str, View]
     if isinstance(description.inputs, dict):
@@ -129,7 +129,7 @@ def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple
         if node.type.removeprefix("tensor(")[:-1] not in TYPES or len(node.shape) != 4:
             raise ValueError(
                 f"{description.model} takes {node.type} of shape {node.shape} as {name}, which is "
-                "no batch of images; export it with (N, 3, H, W) or (N, H, W, 3)."
+                "not a batch of images; export it with (N, 3, H, W) or (N, H, W, 3)."
             )
     return {
         name: (view, TYPES[known[name].type.removeprefix("tensor(")[:-1]])
@@ -151,7 +151,7 @@ def _output_name(session: Any, description: OnnxDescription) -> str:
 
 
 def _input(batch: Tensor, view: View, pixels: Pixels) -> NDArray[np.float32]:
-    """(1, 3, h, w) of 0 … 255 as the network wants it."""
+    """The image, (1, 3, h, w) of 0 … 255, as an input of the network."""
     if view.shrink > 1:
         height, width = batch.shape[-2:]
         batch = _resized(batch, (height // view.shrink, width // view.shrink), antialias=True)
@@ -165,7 +165,7 @@ def _input(batch: Tensor, view: View, pixels: Pixels) -> NDArray[np.float32]:
 
 
 def _plane(result: NDArray[Any], description: OnnxDescription) -> Tensor:
-    """(1, 1, h, w) float32 of the channel that holds X."""
+    """The channel that holds X as (1, 1, h, w) float32."""
     found = result
     if found.ndim == 4:
         found = found[0].transpose(2, 0, 1) if description.pixels.layout == "nhwc" else found[0]
@@ -174,7 +174,7 @@ def _plane(result: NDArray[Any], description: OnnxDescription) -> Tensor:
     channel = description.output.channel
     if found.ndim != 3 or channel >= len(found):
         raise ValueError(
-            f"the model gives {result.shape}, in which there is no channel {channel} of an image; "
+            f"the model gives {result.shape}, which has no channel {channel} of an image; "
             "correct `output` or `layout` in the description."
         )
     return torch.from_numpy(np.array(found[channel], np.float32))[None, None]

@@ -1,4 +1,4 @@
-"""The YAML file by which users describe an ONNX model that makes depth or disparity."""
+"""The YAML file that describes an ONNX model for depth or disparity."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class _Section(BaseModel):
 
 
 class View(_Section):
-    """What an input of the model sees."""
+    """Image that an input of the model takes."""
 
     view: Literal["left", "right"] = "left"
     shrink: PositiveInt = 1
-    """2: half the height and width."""
+    """Factor by which height and width are reduced."""
 
 
 class Pixels(_Section):
@@ -43,18 +43,18 @@ class Pixels(_Section):
 
     order: Literal["rgb", "bgr"] = "rgb"
     layout: Literal["nchw", "nhwc"] = "nchw"
-    """Of inputs and output."""
+    """Layout of inputs and output."""
     scale: Number = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """In the channels' order, as `std`."""
+    """Mean of each channel, in the order of the channels, as for `std`."""
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
 
 
 class Output(_Section):
-    """Which output holds X, and what it means."""
+    """Output that holds X, and its meaning."""
 
     name: int | str = 0
-    """Or its position."""
+    """Name or position of the output."""
     channel: int = Field(default=0, ge=0)
     means: Literal["disparity", "inverse_depth", "depth"]
     scale: Number = 1.0
@@ -62,10 +62,10 @@ class Output(_Section):
 
 
 class OnnxDescription(_Section):
-    """A model that makes depth of one image, or disparity of two."""
+    """A model that makes depth from one image, or disparity from two."""
 
     model: Path
-    """Relative to the YAML file."""
+    """Path of the ONNX file, relative to the YAML file."""
     inputs: Annotated[
         Sequence[Annotated[View, BeforeValidator(_view)]]
         | dict[str, Annotated[View, BeforeValidator(_view)]],
@@ -75,7 +75,7 @@ class OnnxDescription(_Section):
     size: tuple[PositiveInt, PositiveInt] | None = None
     """Height and width that images are resized to; default: the model's own, if it has one."""
     divisor: PositiveInt | None = None
-    """In place of `size`: images are padded at the right and the bottom to multiples of it."""
+    """Instead of `size`: images are padded at the right and the bottom to multiples of it."""
     pixels: Pixels = Pixels()
     output: Output
 
@@ -92,7 +92,7 @@ class OnnxDescription(_Section):
 
     @property
     def views(self) -> tuple[View, ...]:
-        """Of all inputs."""
+        """Views of all inputs."""
         return tuple(self.inputs.values() if isinstance(self.inputs, dict) else self.inputs)
 
 
@@ -100,7 +100,7 @@ def read_onnx_description(path: Path) -> OnnxDescription:
     """Read and check a description; the model's path becomes absolute.
 
     Raises:
-        ValueError: missing or wrong; one sentence that names the entry.
+        ValueError: the file is missing or wrong; the message names the entry.
     """
     if not path.is_file():
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Which images depth is made of."""
+"""The images, or pairs of images, that depth is made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lix.data.sample import SegDataset
 
 
 class Pair(NamedTuple):
-    """An image and, for stereo, its right partner, which may be missing."""
+    """An image and, for stereo, its right image, whose file may be missing."""
 
     left: Path
     right: Path | None
@@ -33,15 +33,15 @@ def choose_patterns(
         ValueError: no data set is recognised, or the patterns do not fit the engine.
     """
     if right is not None and not stereo:
-        raise ValueError("This engine looks at one image alone; leave --right out.")
+        raise ValueError("This engine takes single images; leave out --right.")
     if left is None:
-        known = _known_patterns(root)
-        if known is None:
+        recognised = _known_patterns(root)
+        if recognised is None:
             raise ValueError(
-                f"{root} holds no data set that lix knows the images of; name them with --left"
+                f"{root} is not a data set whose images lix knows; name them with --left"
                 f"{' and --right' if stereo else ''}, as in --left 'images/left/*.jpg'."
             )
-        left, right = known.left, right or known.right
+        left, right = recognised.left, right or recognised.right
     if not stereo:
         return Patterns(left, None)
     if right is None:
@@ -52,37 +52,37 @@ def choose_patterns(
     if wildcards(left) != wildcards(right):
         raise ValueError(
             f"--left {left} and --right {right} differ in their wildcards; a pair is two files for "
-            "which the same wildcards stand for the same text."
+            "which the wildcards match the same text."
         )
     return Patterns(left, right)
 
 
 def find_pairs(root: Path, patterns: Patterns, output: Path) -> list[Pair]:
-    """Images that fit, sorted; folders of X and hidden files are left out.
+    """The images that match, sorted; folders of X and hidden files are left out.
 
     Raises:
-        ValueError: none fits, or a pattern that is not a path below the root.
+        ValueError: no image matches, or a pattern that is not a path below the root.
     """
     expression = regular(patterns.left)
-    without = {output.resolve(), *(path.parent.resolve() for path in root.glob("*/x.yaml"))}
+    left_out = {output.resolve(), *(path.parent.resolve() for path in root.glob("*/x.yaml"))}
     try:
-        fitting = sorted(root.glob(patterns.left))
+        matching = sorted(root.glob(patterns.left))
     except (ValueError, NotImplementedError):
         raise ValueError(
             f"--left {patterns.left!r} is not a pattern; write one relative to {root}, as in "
             "'images/*.jpg'."
         ) from None
     pairs = []
-    for path in fitting:
+    for path in matching:
         name = path.relative_to(root).as_posix()
         found = expression.fullmatch(name)
-        hidden = path.name.startswith(".") or not without.isdisjoint(path.resolve().parents)
+        hidden = path.name.startswith(".") or not left_out.isdisjoint(path.resolve().parents)
         if found is None or hidden or not path.is_file():
             continue
         right = patterns.right and root / insert(patterns.right, found.groups())
         pairs.append(Pair(path, right or None))
     if not pairs:
-        raise ValueError(f"No image fits {root / patterns.left}; correct the root or --left.")
+        raise ValueError(f"No image matches {root / patterns.left}; correct the root or --left.")
     return pairs
 
 

@@ -18,10 +18,10 @@ STEP = 16
 """OpenCV's search ranges are multiples of it; its disparities are in 1/16 pixel."""
 BLUR, BLOCK = 1.5, 7
 STEP_PENALTY, JUMP_PENALTY = 16 * BLOCK**2, 64 * BLOCK**2
-"""P1, of a disparity that differs by one between neighbours, and P2, by more."""
+"""OpenCV's P1 and P2: penalties of disparities that differ by one, or by more, from a neighbour."""
 UNIQUENESS, SPECKLE, SPECKLE_RANGE, GRADIENT_CAP = 5, 100, 2, 31
 TOLERANCE = 1.0
-"""Pixels by which the disparities of both views may differ."""
+"""Largest difference in pixels between the disparities of both views."""
 
 
 class SGBM:
@@ -30,7 +30,7 @@ class SGBM:
     Args:
         max_disparity: see `stereo_disparity`; beyond 256 px files hold 1/64 px instead of 1/256.
         fill: see `stereo_disparity`.
-        threads: of OpenCV.
+        threads: number of threads of OpenCV.
 
     Raises:
         ModuleNotFoundError: OpenCV is missing.
@@ -78,8 +78,8 @@ def stereo_disparity(
     """Disparity of the left image of a rectified pair: x in the left = x in the right + disparity.
 
     Semi-global matching of three directions (Hirschmüller, 2008; OpenCV's `StereoSGBM`) of the
-    blurred grey images, both ways; where the ways differ, nothing is known. The numbers above
-    come from measurements on Procedural Streets (benchmarks/sgbm.py).
+    blurred grey images, in both directions; where these differ, the disparity is invalid. The
+    constants above come from measurements on Procedural Streets (benchmarks/sgbm.py).
 
     Args:
         left, right: (H, W, 3) RGB or (H, W) grey.
@@ -91,7 +91,7 @@ def stereo_disparity(
         (H, W) pixels, NaN = invalid.
 
     Raises:
-        ValueError: the images differ in size or are none, or a range that is not positive.
+        ValueError: the images differ in size or are not images, or a range that is not positive.
         ModuleNotFoundError: OpenCV is missing.
     """
     require("depth", "cv2")
@@ -111,7 +111,7 @@ def stereo_disparity(
 def consistent(
     left: NDArray[np.float32], right: NDArray[np.float32], tolerance: float = TOLERANCE
 ) -> NDArray[np.float32]:
-    """Left disparities that the right view confirms; the others become NaN.
+    """Left disparities that the right view confirms; all others become NaN.
 
     Args:
         left, right: (H, W) disparities of the two views, NaN = invalid.
@@ -121,22 +121,23 @@ def consistent(
     [[nan, 1.0, nan, nan]]
     """
     partner = np.rint(np.arange(left.shape[1]) - np.nan_to_num(left)).astype(np.intp)
-    seen = np.take_along_axis(right, partner.clip(0), axis=1)
-    confirmed = (partner >= 0) & (np.abs(seen - left) <= tolerance)
+    opposite = np.take_along_axis(right, partner.clip(0), axis=1)
+    confirmed = (partner >= 0) & (np.abs(opposite - left) <= tolerance)
     return np.where(confirmed, left, np.float32(np.nan))
 
 
 def fill_holes(disparity: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Fill holes with the background beside them.
+    """Fill holes with the background next to them.
 
-    A hole takes the smaller of the nearest valid disparities left and right of it, because what
-    one camera alone sees lies behind; in a row without any, those above and below.
+    A hole takes the smaller of the nearest valid disparities to its left and right, because a
+    surface that only one camera sees is behind the others; in a row without a valid disparity,
+    the smaller of the nearest ones above and below.
 
     Args:
         disparity: (H, W), NaN = hole.
 
     Returns:
-        (H, W), NaN only if all is.
+        (H, W), NaN only if all disparities are.
 
     >>> fill_holes(np.float32([[np.nan, 5, np.nan, np.nan, 3], [np.nan] * 5])).tolist()
     [[5.0, 5.0, 3.0, 3.0, 3.0], [5.0, 5.0, 3.0, 3.0, 3.0]]
@@ -186,7 +187,7 @@ def _matcher(count: int) -> StereoSGBM:
 
 
 def _prepared(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Blurred grey: noise would look like texture where there is none."""
+    """Grey image, blurred, because noise would look like texture."""
     import cv2
 
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if image.ndim == 3 else image
@@ -198,7 +199,7 @@ def _match(
 ) -> NDArray[np.float32]:
     """Disparity of the left image, NaN = invalid.
 
-    OpenCV skips as many columns at the left border as it tries disparities, so they are added.
+    OpenCV skips as many columns at the left border as it tries disparities, so columns are added.
     """
     left, right = (np.pad(image, ((0, 0), (count, 0)), mode="edge") for image in (left, right))
     matched = np.asarray(matcher.compute(left, right))[:, count:].astype(np.float32) / STEP

@@ -1,0 +1,131 @@
+"""Image files: finding and reading photographs of any kind, drawing and writing results."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
+
+from lix.core.files import atomic_write
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+COMPRESSION = 3
+"""Compression level of PNG files: a third of the default's time for a tenth more bytes."""
+
+FINGERPRINT = "lix"
+"""Key of the text in a PNG file that holds a hash of what it was made of."""
+
+Palette = Sequence[tuple[int, int, int]]
+"""(R, G, B) by train id."""
+
+
+def find_images(folder: Path, without: Path) -> list[Path]:
+    """All images below `folder`, sorted, except hidden ones and those below `without`.
+
+    Raises:
+        ValueError: there is no image.
+    """
+    images = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not path.name.startswith(".")
+        and not path.resolve().is_relative_to(without.resolve())
+    )
+    if not images:
+        raise ValueError(
+            f"{folder} holds no image ({', '.join(s[1:] for s in SUFFIXES)}); name a folder of "
+            "images, an image or a video."
+        )
+    return images
+
+
+def read_bytes(path: Path) -> bytes:
+    """Content of a file.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(
+            f"{path} cannot be read ({error.strerror}); change its permissions or replace it."
+        ) from None
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image file as RGB, upright as its EXIF orientation says.
+
+    Sixteen-bit grey is scaled to eight bits, transparency is dropped.
+
+    Raises:
+        ValueError: the file is not an image or damaged, or its values have no fixed range.
+    """
+    try:
+        with Image.open(path) as file:
+            return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise ValueError(
+            f"{path} is damaged or not an image ({error}); replace the file."
+        ) from None
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it."
+        ) from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    if image.mode == "F":
+        raise ValueError("its numbers are floating point, which have no fixed range")
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image).clip(0, 65535)
+    return Image.fromarray((values / 257.0).round().astype(np.uint8))
+
+
+def label_image(labels: NDArray[np.uint8], palette: Palette) -> Image.Image:
+    """(H, W) train ids as an image of mode P: the values are the ids, shown in their colours.
+
+    The palette always has 256 entries, so that files have eight bits per pixel.
+    """
+    colours = np.zeros((256, 3), np.uint8)
+    colours[: len(palette)] = palette
+    image = Image.fromarray(labels)
+    image.putpalette(colours.tobytes())
+    return image
+
+
+def overlay(image: Image.Image, labels: Image.Image, opacity: float) -> Image.Image:
+    """Blend the colours of a label image over an RGB image of its size.
+
+    Args:
+        image: mode RGB.
+        labels: image of mode P, from `label_image`.
+        opacity: opacity of the colours, in [0, 1].
+    """
+    return Image.blend(image, labels.convert("RGB"), opacity)
+
+
+def save_png(image: Image.Image, path: Path, fingerprint: str | None = None) -> None:
+    """Write a PNG file whole or not at all, with the hash of what it was made of."""
+    text = PngInfo()
+    if fingerprint is not None:
+        text.add_text(FINGERPRINT, fingerprint)
+    with atomic_write(path) as part:
+        image.save(part, format="PNG", compress_level=COMPRESSION, pnginfo=text)
+
+
+def read_fingerprint(path: Path) -> str | None:
+    """The fingerprint of a PNG file that `save_png` has written; None if there is none."""
+    try:
+        with Image.open(path) as file:
+            return file.info.get(FINGERPRINT)
+    except (OSError, SyntaxError, ValueError):
+        return None

@@ -1,0 +1,172 @@
+"""The YAML file of a study: what `lix study` runs, over which data, networks, methods and seeds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+
+from lix.core.errors import unknown
+from lix.core.registry import find, merge
+from lix.runs.recipe import Section, explain_validation
+
+
+def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings of runs, without those that come from the other entries of a study."""
+    for key in ("output", "role", "distill"):
+        if key in settings:
+            raise ValueError(f"a study sets {key} itself; take it out of the settings")
+    return settings
+
+
+Settings = Annotated[dict[str, Any], AfterValidator(_reject_reserved)]
+
+
+def _entry(value: object) -> object:
+    return {"method": value} if isinstance(value, str) else value
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Streets(Section):
+    """Procedural Streets that the study makes for itself where they are missing."""
+
+    images: int = Field(ge=2)
+    val_images: int = Field(ge=1)
+    size: tuple[int, int]
+    seed: int = 0
+    world: str = "town"
+
+
+class NetworkEntry(Section):
+    """A network of a study."""
+
+    name: str = "mfnet"
+    options: dict[str, Any] = {}
+    settings: Settings = {}
+    """Other settings of its runs, as in a recipe."""
+
+
+class Entry(Section):
+    """One row of a table: a method with options."""
+
+    method: str
+    label: str | None = None
+    """Name in tables; default: the method's."""
+    preset: str | None = None
+    options: dict[str, Any] = {}
+    features: tuple[str, ...] = ()
+    teacher_features: tuple[str, ...] = ()
+    settings: Settings = {}
+    """Other settings of the run, as in a recipe."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.label or self.method
+
+
+class Pictures(Section):
+    """Pictures that `lix study figure` draws of frames of the validation split."""
+
+    kind: Literal["predictions", "probability", "worst", "maps"]
+    """What each method predicts (the paper's Fig. 2 and 3); its probability of `of` (Fig. 6); the
+    frames that the last method does worst at (Fig. 7); the loss, β and confidence of logits."""
+    methods: tuple[str, ...] = ()
+    """Rows of the study by label; default: all."""
+    of: str | None = None
+    """Class whose probability is shown."""
+    frames: int = Field(default=4, ge=1)
+
+
+class Study(Section):
+    """The YAML file of a study."""
+
+    base: Annotated[tuple[Path, ...], BeforeValidator(_listed)] = ()
+    """Files beside this one whose entries it takes over; later ones win, its own most of all."""
+    name: str = Field(pattern=r"^\w[^/\\]*$")
+    """Name of its folder."""
+    title: str = ""
+    settings: Settings = {}
+    """What all runs share, as in a recipe of `lix train`."""
+    data: dict[str, dict[str, Any]]
+    """Label → the section `data` of its runs."""
+    streets: dict[str, Streets] = {}
+    """Folder → the Procedural Streets to make there."""
+    networks: dict[str, NetworkEntry]
+    """Label → the section `network` of its runs, with other settings."""
+    methods: tuple[Annotated[Entry, BeforeValidator(_entry)], ...] = ()
+    """Rows of students; `none` is the undistilled one."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    teacher: Settings = {}
+    """Other settings of the teachers, as in a recipe."""
+    average_last: int = Field(default=5, ge=1)
+    """Evaluations at the end of a run whose mean is its result."""
+    paper: Literal["I", "II", "III"] | None = None
+    """Table of the paper with the same set-up, shown beside the results."""
+    cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None
+    """Test each student on the other data too, on the classes that both have: those with the
+    `same` name, or common class → names."""
+    sweep: str | None = None
+    """Option whose values are the horizontal axis of a figure."""
+    pictures: tuple[Pictures, ...] = ()
+    """Pictures of predictions to draw."""
+
+    @classmethod
+    def load(cls, path: Path) -> Study:
+        """Read a study.
+
+        Raises:
+            FileNotFoundError: no such file.
+            ValueError: a wrong entry; one sentence that names it.
+        """
+        try:
+            study = cls.model_validate(_entries(path))
+        except ValidationError as error:
+            raise ValueError(f"{path}: {explain_validation(error, cls)}") from None
+        rows = {"teacher", *(entry.name for entry in study.methods)}
+        for name in [name for shown in study.pictures for name in shown.methods]:
+            if name not in rows:
+                raise ValueError(f"{path}: {unknown('row of the study', name, sorted(rows))}")
+        labels = ["teacher", *(entry.name for entry in study.methods)]
+        for label in labels:
+            if labels.count(label) > 1:
+                raise ValueError(f"{path}: two rows are called {label!r}; give one a label.")
+        for entry in study.methods:
+            find("methods", entry.method)
+        return study
+
+
+def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a study's file says, over what its bases say; `null` takes out what a base names."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing; name a study such as recipes/study/table1-small.yaml."
+        )
+    if path in above:
+        raise ValueError(f"{path} is its own base; take it out of `base`.")
+    try:
+        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from None
+    if not isinstance(own, dict):
+        raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
+            f"{path} holds no entries; write `name: …` and so on, a line each."
+        )
+    found: dict[str, Any] = {}
+    bases = own.get("base") or []
+    if not isinstance(bases, str | list):
+        raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
+            f"{path}: base names files, as in `base: [base/small.yaml]`."
+        )
+    for base in [bases] if isinstance(bases, str) else bases:
+        found = merge(found, _entries(path.parent / str(base), (*above, path)))
+    found = merge(found, own)
+    for key in ("data", "networks", "streets"):
+        if isinstance(found.get(key), dict):
+            found[key] = {label: entry for label, entry in found[key].items() if entry is not None}
+    return found

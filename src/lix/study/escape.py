@@ -1,0 +1,70 @@
+"""The user's text (labels, names, titles) in Markdown, LaTeX, figures and file names.
+
+HTML is escaped by Jinja, CSV by pandas; consoles print with `markup=False`.
+"""
+
+from __future__ import annotations
+
+import re
+
+LATEX = {
+    "\\": r"\textbackslash{}",
+    "±": r"$\pm$",
+    "→": r"$\to$",
+    "×": r"$\times$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "[": "{[}",  # after the end of a row it would begin an argument
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{char: rf"\{char}" for char in "%_&#${}"},
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "λ": r"$\lambda$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
+    "Ω": r"$\Omega$",
+    "ω": r"$\omega$",
+}
+
+
+def markdown(text: str) -> str:
+    r"""Text as a cell or a heading of Markdown.
+
+    >>> print(markdown("a|b <i>"))
+    a\|b &lt;i>
+    """
+    text = re.sub(r"([\\|*`\[])", r"\\\1", _one_line(text))
+    return re.sub("<(?=[a-zA-Z/!])", "&lt;", text)
+
+
+def latex(text: str) -> str:
+    r"""Text as LaTeX sets it.
+
+    >>> print(latex("50 % of a_b & β"))
+    50 \% of a\_b \& $\beta$
+    """
+    return "".join(LATEX.get(char, char) for char in _one_line(text))
+
+
+def figure_text(text: str) -> str:
+    r"""Text as Matplotlib draws it, without its formulas.
+
+    >>> print(figure_text("5 $"))
+    5 \$
+    """
+    return text.replace("$", r"\$")
+
+
+def file_name(text: str) -> str:
+    """Text as a part of a file's name.
+
+    >>> file_name("../my data")
+    '.._my data'
+    """
+    return re.sub(r'[/\\:*?"<>|\x00-\x1f]', "_", text)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

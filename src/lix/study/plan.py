@@ -1,0 +1,208 @@
+"""A study → its runs: data × network × method × seed, each named by the hash of its settings."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import sys
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from lix.core.registry import entries, find, merge
+from lix.runs.folder import RunFolder
+from lix.runs.history import epochs_done
+from lix.runs.recipe import Recipe, explain_validation
+from lix.study.definition import Study
+from lix.study.escape import file_name
+from lix.study.records import CROSS
+
+IRRELEVANT_TO_RESULT = {"strategy", "workers", "threads", "accelerator"}
+"""Training settings that do not change a result, so that they do not make another run."""
+
+DEFAULTS = 1
+"""Raise it where a default of `Recipe` changes: a run is named by what differs from them, so that a
+new setting leaves the old names."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training."""
+
+    name: str
+    recipe: Recipe
+    needs: str | None = None
+    """Name of the job that must be finished first."""
+    packed: bool = False
+    """Whether its record is in a study's packed file."""
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where the training puts its files."""
+        return RunFolder(self.recipe.output)
+
+    @property
+    def finished(self) -> bool:
+        return self.packed or self.folder.finished
+
+    @property
+    def usable(self) -> bool:
+        """Whether others can learn from it: a result that was kept without weights cannot."""
+        return self.folder.usable
+
+    @property
+    def epochs_done(self) -> int:
+        return epochs_done(self.folder.history)
+
+    def command(self) -> list[str]:
+        """`lix train` or `lix distill` with the job's recipe, resuming what there is."""
+        self.folder.path.mkdir(parents=True, exist_ok=True)
+        if not self.folder.last.is_file():  # else the folder's own recipe goes on
+            self.recipe.absolute().save(self.folder.recipe)
+        command = "distill" if self.recipe.distill else "train"
+        recipe = str(self.folder.recipe.absolute())
+        return [sys.executable, "-m", "lix", command, "-r", recipe, "--resume"]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables of the training's process, added to those of its machine."""
+        return {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run of a study."""
+
+    data: str
+    network: str
+    method: str
+    """Label of its row; `teacher` for teachers."""
+    seed: int
+    job: Job
+
+    def cross_key(self, study: Study, data: str) -> str:
+        """Key of its scores on other data, made of the data and the common classes."""
+        text = json.dumps([study.data[data], study.cross], sort_keys=True, default=str)
+        key = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{file_name(data)}-{key}"
+
+    def cross_file(self, study: Study, data: str) -> Path:
+        """Where its scores on other data are kept."""
+        return self.job.recipe.output / CROSS.format(self.cross_key(study, data))
+
+
+def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[PlannedRun]:
+    """All runs, teachers first, each in a folder named by the hash of its settings.
+
+    Runs with the same settings are one run, so that studies in one folder share them.
+
+    Args:
+        study: what to run.
+        output: folder of all runs.
+        packed: names of the runs that are done and whose folders may be gone.
+
+    Raises:
+        ValueError: settings that are no recipe.
+    """
+    runs: list[PlannedRun] = []
+    teachers: dict[tuple[str, str], Job] = {}
+    for data, network in product(study.data, study.networks):
+        base = _base(study, data, network)
+        recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
+        job = _job(recipe, output, None, packed)
+        teachers[data, network] = job
+        runs.append(PlannedRun(data, network, "teacher", recipe.training.seed, job))
+    for seed, data, network, entry in product(
+        study.seeds, study.data, study.networks, study.methods
+    ):
+        base = _base(study, data, network)
+        settings = merge(merge(base, entry.settings), {"training": {"seed": seed}})
+        teacher = teachers[data, network] if entry.method != "none" else None
+        if teacher is not None:
+            chosen = entry.model_dump(
+                include={"method", "preset", "options", "features", "teacher_features"}
+            )
+            settings["distill"] = chosen | {"teacher": str(teacher.recipe.output)}
+        job = _job(_recipe(settings), output, teacher, packed)
+        runs.append(PlannedRun(data, network, entry.name, seed, job))
+    return runs
+
+
+def _base(study: Study, data: str, network: str) -> dict[str, Any]:
+    """The settings of all runs with these data and this network."""
+    chosen = study.networks[network]
+    section = chosen.model_dump(include={"name", "options"}, exclude_defaults=True)
+    return merge(
+        merge(study.settings, chosen.settings), {"data": study.data[data], "network": section}
+    )
+
+
+def _recipe(settings: Mapping[str, Any]) -> Recipe:
+    try:
+        return Recipe.model_validate(settings)
+    except ValidationError as error:
+        raise ValueError(
+            f"The study's settings are no recipe: {explain_validation(error)}"
+        ) from None
+
+
+def _job(recipe: Recipe, output: Path, teacher: Job | None, packed: Container[str]) -> Job:
+    name = run_name(recipe, teacher)
+    placed = recipe.model_copy(update={"output": output / "runs" / name})
+    return Job(name, placed, needs=teacher.name if teacher else None, packed=name in packed)
+
+
+def _resolved_options(
+    method: str, preset: str | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All options of a method, so that another default makes another run."""
+    cls: Any = find("methods", method).load()
+    parameters = inspect.signature(cls).parameters.values()
+    found = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    found = merge(merge(found, cls.presets.get(preset, {})), options)
+    parts = entries("methods")
+    return {
+        k: _resolved_options(k, None, v or {})
+        if k in parts and isinstance(v, Mapping | None)
+        else v
+        for k, v in found.items()
+    }
+
+
+def _described(path: Path) -> object:
+    """What a description of data says; a wrong one is the training's to refuse."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+
+
+def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
+    """Hash of all settings that a result depends on; the teacher counts by its own.
+
+    >>> run_name(Recipe()) == run_name(Recipe(output="elsewhere"))
+    True
+    """
+    kept = recipe.model_dump(
+        mode="json",
+        exclude={"output": True, "training": IRRELEVANT_TO_RESULT, "data": {"cache"}},
+        exclude_defaults=True,
+    )
+    kept = {section: chosen for section, chosen in kept.items() if chosen != {}}
+    kept["defaults"] = DEFAULTS
+    if recipe.data.root is not None and recipe.data.root.is_file():
+        kept["data"]["described"] = _described(recipe.data.root)
+    if recipe.distill and teacher is not None:
+        distill = recipe.distill
+        kept["distill"]["teacher"] = teacher.name
+        kept["distill"]["options"] = _resolved_options(
+            distill.method, distill.preset, distill.options
+        )
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

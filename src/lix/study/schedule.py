@@ -1,0 +1,249 @@
+"""`lix study run`: trains what is not finished of a study, here or on a cluster."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+import torch
+from rich.console import Console
+
+from lix.core.files import is_locked
+from lix.core.types import FeatureSpec
+from lix.methods import build_method
+from lix.methods.parts.base import FeaturePair
+from lix.streets import StreetPlan, write_streets
+from lix.study.cross import check_across, evaluate_across
+from lix.study.definition import Study
+from lix.study.plan import Job, PlannedRun, plan
+from lix.study.processes import GpuPool, Process, start_here, visible_gpus
+from lix.study.progress import StudyProgress
+from lix.study.records import read_packed
+
+POLL_SECONDS = 0.5
+
+Shard = tuple[int, int]
+"""Which part of how many, from 1."""
+
+
+def run_study(
+    study: Study,
+    output: Path,
+    *,
+    workers: int = 1,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    shard: Shard = (1, 1),
+    console: Console | None = None,
+) -> dict[str, str]:
+    """Run what is not finished of a study; failed runs are recorded and do not stop the others.
+
+    Args:
+        study: what to run.
+        output: folder of all runs; studies may share it, and equal runs are then one.
+        workers: trainings at a time on this machine, spread over its GPUs.
+        engine: `local`, or `ray` for a Ray cluster that sees the same files.
+        address: of an existing Ray cluster; default: a local one.
+        shard: run the i-th of n parts alone; a part waits for teachers that another one trains.
+        console: where progress goes; default stderr.
+
+    Returns:
+        Sentences about the runs that failed, by run name.
+
+    Raises:
+        ValueError: settings that are no recipe, a shard out of range, or data to be crossed that
+            have no classes in common.
+        ModuleNotFoundError: Ray is missing.
+        KeyboardInterrupt: interrupted; the same call goes on.
+    """
+    console = console or Console(stderr=True, soft_wrap=True)
+    names = {run.job.name for run in plan(study, output)}
+    packed, _ = read_packed(output, study.name, names)
+    runs = plan(study, output, packed)
+    jobs = list({run.job.name: run.job for run in runs}.values())
+    check_options(runs)
+    part, parts = shard
+    if not 1 <= part <= parts:
+        raise ValueError(f"Invalid shard {part}/{parts}: i of i/n must be from 1 to n.")
+    _make_streets(study, console, workers)
+    if study.cross is not None:
+        check_across(study)
+    start: Callable[[Job], Process] = GpuPool(visible_gpus())
+    if engine == "ray":
+        from lix.study.on_ray import connect
+
+        start, workers = connect(address, console, jobs)
+    mine = {job.name for job in jobs[part - 1 :: parts]}
+    failed = run_jobs(
+        jobs,
+        workers=workers,
+        progress=StudyProgress(runs, console),
+        mine=mine,
+        start=start,
+    )
+    if study.cross is not None:
+        torch.set_num_threads(1)
+        evaluate_across(study, [run for run in runs if run.job.name in mine], console, packed)
+    return failed
+
+
+def _make_streets(study: Study, console: Console, workers: int) -> None:
+    """Write the Procedural Streets that a study asks for, where they are missing."""
+    for folder, streets in study.streets.items():
+        console.print(f"Procedural Streets in {folder}")
+        images = streets.images + streets.val_images
+        wanted = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
+        write_streets(Path(folder), wanted, cameras=(0,), workers=workers)
+
+
+def check_options(runs: Sequence[PlannedRun]) -> None:
+    """Build every method once, so that no run fails after hours for a wrong option.
+
+    Raises:
+        ValueError: a preset or an option that a method does not take.
+    """
+    pair = FeaturePair(FeatureSpec(4, 8), FeatureSpec(6, 8))
+    for distill in (run.job.recipe.distill for run in runs):
+        if distill is not None:
+            build_method(distill.method, [pair], 5, preset=distill.preset, **distill.options)
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    workers: int,
+    progress: StudyProgress,
+    mine: Container[str] | None = None,
+    start: Callable[[Job], Process] = start_here,
+) -> dict[str, str]:
+    """Run all jobs that are not finished, `workers` at a time, in order where `needs` allows.
+
+    A job that fails does not stop the others; why it failed is written into its `error.txt`.
+
+    Args:
+        jobs: what is to be done.
+        workers: so many at a time.
+        progress: shows how far they are.
+        mine: names of the jobs to run here; the others are waited for where they are needed, as
+            are those that another study trains.
+        start: how a job is started.
+
+    Returns:
+        Sentences about the jobs that failed, by name.
+
+    Raises:
+        KeyboardInterrupt: interrupted; the trainings that run are stopped and can be resumed.
+    """
+    own = [job for job in jobs if mine is None or job.name in mine]
+    running: dict[str, Process] = {}
+    failed: dict[str, str] = {}
+    ended: set[str] = set()
+    others, started = [job for job in jobs if job not in own], time.time()
+
+    with progress, _stoppable():
+        try:
+            while True:
+                done = ended | _done(jobs) - running.keys()
+                waiting = [job for job in own if job.name not in done | failed.keys()]
+                if not waiting:
+                    break
+                ready = (job for job in waiting if job.name not in running and _free(job, done))
+                for job in islice(ready, workers - len(running)):
+                    running[job.name] = start(job)
+                progress.show(running)
+                if not running:
+                    progress.waits({_obstacle(job, done) for job in waiting})
+                time.sleep(POLL_SECONDS)
+                lost = _failed(others, started, failed)
+                for job, failure in _endings(own, running, failed, lost):
+                    progress.ended(job, failure)
+                    if failure is None:
+                        ended.add(job.name)
+                    else:
+                        failed[job.name] = failure
+        finally:
+            _stop(running.values())
+    return failed
+
+
+def _free(job: Job, done: Collection[str]) -> bool:
+    """Whether its teacher is there and no other study trains it."""
+    return (job.needs is None or job.needs in done) and not is_locked(job.recipe.output)
+
+
+def _endings(
+    jobs: Sequence[Job],
+    running: dict[str, Process],
+    failed: Container[str],
+    lost: Container[str | None],
+) -> Iterator[tuple[Job, str | None]]:
+    """Take what ended out of `running`; with a sentence where it failed or cannot start."""
+    for job in jobs:
+        if job.name in running and (code := running[job.name].poll()) is not None:
+            del running[job.name]
+            if not is_locked(job.recipe.output):
+                yield job, _failure(job, code)
+        elif job.name not in failed and job.needs in lost:
+            yield job, f"{job.name} needs {job.needs}, which failed."
+
+
+def _obstacle(job: Job, done: Collection[str]) -> str:
+    """Name of what a job that is not free waits for."""
+    return job.name if job.needs is None or job.needs in done else job.needs
+
+
+def _failed(others: Sequence[Job], started: float, failed: Collection[str]) -> set[str]:
+    """Names of the jobs that failed here, or since the start where others run them."""
+    notes = {job.name: job.folder.error for job in others}
+    new = {n for n, note in notes.items() if note.is_file() and note.stat().st_mtime > started}
+    return new | set(failed)
+
+
+def _stop(processes: Collection[Process]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, which clusters send before they kill, end this like Ctrl-C."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _done(jobs: Sequence[Job]) -> set[str]:
+    """Names of the jobs that have ended; a teacher whose students have not must have weights."""
+    taught = {job.needs for job in jobs if not job.finished}
+    return {job.name for job in jobs if (job.usable if job.name in taught else job.finished)}
+
+
+def _failure(job: Job, code: int) -> str | None:
+    """Why a job that ended has failed; kept in its folder until it succeeds."""
+    note = job.folder.error
+    if code == 0 and job.finished:
+        note.unlink(missing_ok=True)
+        return None
+    log = job.folder.log
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    last = " ".join(text.strip().splitlines()[-1:])
+    sentence = f"The training {job.name!r} failed: {last or f'exit code {code}'} (see {log})."
+    note.write_text(sentence + "\n", encoding="utf-8")
+    return sentence

@@ -1,0 +1,93 @@
+"""What is watched of unlabelled frames: does the teacher know them, does the student follow it?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+FOREIGN = 0.75
+"""A warning is given where the teacher's confidence on unlabelled frames is below this share of its
+confidence on labelled ones."""
+
+
+class DriveStatistics:
+    """What the teacher and the student think of labelled and of unlabelled frames, over an epoch.
+
+    Args:
+        classes: names by train id.
+    """
+
+    KINDS = ("labelled", "unlabelled")
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = classes
+        self._sums: dict[str, Tensor] = {}
+
+    def reset(self) -> None:
+        """Start a new epoch."""
+        self._sums = {}
+
+    @torch.no_grad()
+    def update(self, teacher: Tensor, student: Tensor, valid: Tensor, labelled: Tensor) -> None:
+        """Add a batch.
+
+        Args:
+            teacher, student: (B, K, H, W) logits.
+            valid: (B, H, W), true inside the image.
+            labelled: (B,), true for frames with labels.
+        """
+        highest, classes = teacher.float().softmax(dim=1).max(dim=1)
+        agreed = classes == student.argmax(dim=1)
+        for kind, frames in zip(self.KINDS, (labelled, ~labelled), strict=True):
+            mask = valid & frames.view(-1, 1, 1)
+            sums = {
+                "pixels": mask.sum(),
+                "confidence": (highest * mask).sum(),
+                "agreement": (agreed & mask).sum(),
+                "classes": torch.bincount(classes[mask], minlength=len(self.classes)),
+            }
+            for name, value in sums.items():
+                key = f"{name}_{kind}"
+                self._sums[key] = self._sums.get(key, torch.zeros_like(value)) + value
+
+    def means(self) -> dict[str, Tensor]:
+        """Mean confidence of the teacher, agreement of the student and class shares, by name."""
+        means: dict[str, Tensor] = {}
+        for kind in self.KINDS if self._sums else ():
+            pixels = self._sums[f"pixels_{kind}"].clamp(min=1)
+            for name in ("confidence", "agreement"):
+                means[f"{name}_{kind}"] = self._sums[f"{name}_{kind}"] / pixels
+            shares = self._sums[f"classes_{kind}"] / pixels
+            means |= {
+                f"teacher_{kind}_{name}": share
+                for name, share in zip(self.classes, shares, strict=True)
+            }
+        return means
+
+
+def diagnose_drive(epoch_means: Mapping[str, float]) -> dict[str, str]:
+    """What is wrong with unlabelled frames, from `DriveStatistics`' means: topic → a sentence."""
+    problems: dict[str, str] = {}
+    here, there = (epoch_means.get(f"confidence_{kind}") for kind in DriveStatistics.KINDS)
+    if here is not None and there is not None and there < FOREIGN * here:
+        problems["foreign_drive"] = (
+            f"the unlabelled frames look foreign to the teacher: its mean confidence is "
+            f"{100 * there:.0f} % there and {100 * here:.0f} % on labelled frames; check that X is "
+            "stored in the same units, or train a teacher that has seen more."
+        )
+    prefix = "teacher_unlabelled_"
+    missing = [
+        name.removeprefix(prefix)
+        for name, share in epoch_means.items()
+        if name.startswith(prefix)
+        and share == 0
+        and epoch_means[name.replace(prefix, "teacher_labelled_", 1)] > 0
+    ]
+    if missing:
+        problems["missing_classes"] = (
+            f"the teacher finds no {', '.join(missing)} in the unlabelled frames, so they teach "
+            "nothing about it; that is right only if there is none."
+        )
+    return problems

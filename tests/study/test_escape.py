@@ -1,0 +1,92 @@
+"""Labels and titles are the user's: no table, page or console takes them for its own code."""
+
+from __future__ import annotations
+
+import csv
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lix.study.details import class_table, cost_table
+from lix.study.page import write_page
+from lix.study.plan import plan
+from lix.study.plots import write_figures
+from lix.study.progress import StudyProgress
+from lix.study.results import Results, load_results
+from lix.study.tables import write_tables
+from tests.study.conftest import STUDY
+
+EVIL = 'a|b <img src="x" onerror="f()"> $x_1 [red]r[/] & 5 % **q**, \\\n{{ y }}'
+
+
+@pytest.fixture
+def results(output: Path) -> Results:
+    """The study by hand, in which the user named everything badly."""
+    none, kd, at = STUDY.methods
+    changes = {
+        "title": EVIL,
+        "data": {f"../{EVIL}": STUDY.data["streets"]},
+        "networks": {EVIL: STUDY.networks["mfnet"]},
+        "methods": (none, kd.model_copy(update={"label": EVIL}), at),
+    }
+    return load_results(STUDY.model_copy(update=changes), output)
+
+
+def test_markdown_has_the_same_columns_and_no_tags(results: Results, tmp_path: Path) -> None:
+    text = write_tables(results, tmp_path)
+    for part in (text, class_table(results.runs), cost_table(results.runs)):
+        rows = [line for line in part.splitlines() if line.startswith("|")]
+        columns = [len(re.findall(r"(?<!\\)\|", row)) for row in rows]
+        assert len(rows) > 3 - ("class" in rows[0])
+        assert len(set(columns)) == 1
+        assert "<img" not in part
+
+
+def test_latex_has_no_commands_of_the_user(results: Results, tmp_path: Path) -> None:
+    write_tables(results, tmp_path)
+    text = (tmp_path / "table.tex").read_text()
+    assert r"\$x\_1 {[}red]r{[}/] \& 5 \% **q**, \textbackslash{} \{\{ y \}\}" in text
+    code = [line for line in text.splitlines() if not line.startswith("%")]
+    assert {line.count(" & ") for line in code if line.endswith(r" \\")} == {9}
+
+
+def test_csv_holds_the_text_as_it_is(results: Results, tmp_path: Path) -> None:
+    write_tables(results, tmp_path)
+    for name in ("table.csv", "results.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            assert EVIL in {row["method"] for row in csv.DictReader(file)}
+
+
+def test_a_page_has_no_tags_of_the_user(results: Results, tmp_path: Path) -> None:
+    write_page(results, tmp_path / "report.html")
+    images: list[str] = []
+
+    class Page(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            images.extend(dict(attrs).get("src") or "" for _ in [tag] if tag == "img")
+
+    Page().feed((tmp_path / "report.html").read_text())
+    assert len(images) == 2
+    assert all(address.startswith("data:") for address in images)
+
+
+def test_figures_are_drawn_into_their_folder(results: Results, tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "figures"
+    files = write_figures(results, folder)
+    assert len(files) == 4
+    assert set(folder.iterdir()) == set(files)
+    svg = (folder / next(f.name for f in files if f.suffix == ".svg")).read_text()
+    assert "<img" not in svg
+
+
+def test_a_console_shows_the_text_as_it_is(results: Results, output: Path) -> None:
+    text = StringIO()
+    runs = plan(results.study, output)
+    progress = StudyProgress(runs, Console(file=text, width=1000))
+    for run in runs:
+        progress.ended(run.job, None)
+    assert "[red]r[/]" in text.getvalue()
