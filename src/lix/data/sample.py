@@ -82,7 +82,11 @@ class SegDataset(ABC):
     """RGB by train id, for pictures."""
     labels: Labels
     """Reader of the label files."""
-    fixes: ClassVar[Fixes]
+    fixes: ClassVar[Fixes] = Fixes(
+        root="set data.root to the folder of the data set",
+        image="correct data.root, or restore the images",
+        label="restore the labels in {root}",
+    )
     left_files: ClassVar[str | None] = None
     """Glob pattern of the RGB images below the root, for `lix data depth`."""
     right_files: ClassVar[str | None] = None

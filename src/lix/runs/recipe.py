@@ -69,7 +69,8 @@ class Data(Section):
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
     """Height and width that the network sees."""
     x: Annotated[str, AfterValidator(_encoding)] = "log"
-    """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`."""
+    """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`;
+    docs/data.md names the other estimators of normals."""
     cache: Path | None = None
     """Folder for decoded images at `size`, filled as they are read: later epochs are faster."""
     skip_damaged: bool = False

@@ -116,13 +116,6 @@ def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) ->
     assert torch.equal(plain(x)[0, 1:], torch.from_numpy((DISPARITY[1:] - 1.0) / 256).float())
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, bool])
-def test_disparity_that_lost_its_16_bits(root: Path, dtype: type) -> None:
-    save(root / "disparity/train" / f"{TRAIN[0]}_disparity.png", DISPARITY.astype(dtype))
-    with pytest.raises(ValueError, match=r"disparity\.png holds (uint8|bool), not uint16; .*\.$"):
-        read(Cityscapes(root), 0, with_x=True)
-
-
 @pytest.mark.parametrize("shrink", [1, 2], ids=["full size", "half size"])
 def test_intrinsics(tmp_path: Path, shrink: int) -> None:
     root = write(tmp_path, (1024 // shrink, 2048 // shrink))

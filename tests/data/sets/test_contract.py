@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from lix.core.errors import DataError
 from lix.core.registry import entries, find, option_names
 from lix.data import build_dataset
 from lix.data.cache import Cache
@@ -212,6 +213,40 @@ def test_parts_of_another_size_are_named(made: Made, part: str, tmp_path: Path) 
     what = "label" if part == "image" else "X"
     with one_sentence(rf"{image.name}: the {what} is \d+x\d+ but the image is"):
         read(data, 0, with_x=True)
+
+
+def test_x_that_lost_its_16_bits_is_refused(made: Made) -> None:
+    data = made.open()
+    files = [getattr(source, "files", None) for source in data.x_sources]
+    if not any(f and f.dtype for f in files):
+        pytest.skip("brings no X of 16 bits")
+    path = own_x(data)[0]
+    with Image.open(path) as file:
+        array = np.array(file)
+    for dtype in (np.uint8, bool):
+        save(path, array.astype(dtype))
+        assert read(data, 0, with_x=False).x == ()
+        with one_sentence(rf"{path.name} holds {np.dtype(dtype)}, not uint16"):
+            read(data, 0, with_x=True)
+
+
+def test_labels_that_are_not_classes_carry_kind_and_values(made: Made) -> None:
+    data = made.open()
+    path = data.label_path(data.ids[0])
+    if path.suffix == ".json":
+        pytest.skip("keeps its labels in tables")
+    with Image.open(path) as file:
+        array = np.full_like(file, 77)
+    save(path, array)
+    with pytest.raises(DataError, match=rf"{path.name} has .*; .*\.$") as caught:
+        data.read_target(data.ids[0])
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert error.path == path
+    assert (error.kind, error.values) in [
+        ("label values", (77,)),
+        ("label values", ((77, 77, 77),)),
+        ("label range", ()),
+    ]
 
 
 def test_an_unknown_split_names_the_choices(made: Made) -> None:

@@ -106,12 +106,6 @@ def test_split_covers_all(root: Path) -> None:
     assert sorted(train + val) == IDS
 
 
-def test_disparity_that_lost_its_16_bits(root: Path, lists: Path) -> None:
-    save(root / "training/disp_occ_0" / f"{IDS[0]}.png", disparity(SIZES[0]).astype(np.uint8))
-    with pytest.raises(ValueError, match=r"000000_10\.png holds uint8, not uint16; [^\n]*\.$"):
-        read(KITTI(root, lists=lists), 0, with_x=True)
-
-
 @pytest.mark.parametrize(
     ("value", "cause"), [(255, "the label 255, .* 0 to 33"), (34, "counting from 1")]
 )

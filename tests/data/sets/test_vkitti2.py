@@ -186,19 +186,6 @@ def test_colour_of_another_version_is_named(root: Path) -> None:
         read(VKITTI2(root, lists="all"), 0, with_x=False)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [np.ones(SIZE, np.uint8), np.ones((*SIZE, 3), np.uint8), np.ones(SIZE, bool)],
-    ids=["8 bits", "colour", "1 bit"],
-)
-def test_depth_that_lost_its_16_bits(root: Path, wrong: NDArray[Any]) -> None:
-    save(root / "Scene01/clone/frames/depth/Camera_0/depth_00000.png", wrong)
-    data = VKITTI2(root, lists="all")
-    assert data.read(data.ids[0], with_x=False).x == ()
-    with pytest.raises(ValueError, match=r"depth_00000\.png holds .*uint8|bool"):
-        data.read(data.ids[0], with_x=True)
-
-
 @pytest.mark.parametrize(("size", "known"), [(OFFICIAL_SIZE, True), (SIZE, False)])
 def test_official_camera_where_no_file_says(
     tmp_path: Path, size: tuple[int, int], known: bool

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -19,16 +17,7 @@ from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
 from lix.data.options import XFolders
 from lix.data.sample import Fixes, SegDataset
-from lix.data.sets.parts.nuimages_tables import (
-    METADATA,
-    Drawing,
-    Frame,
-    damaged,
-    draw,
-    drawings,
-    key_frames,
-    rows,
-)
+from lix.data.sets.parts.nuimages_tables import METADATA, Tables
 from lix.data.splits import Split, hashed
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -125,7 +114,6 @@ class NuImages(SegDataset):
         colours = CLASSES | ({"background": (0, 0, 0)} if background == "class" else {})
         self.classes, self.palette = tuple(colours), tuple(colours.values())
         self._background = np.uint8(len(CLASSES) if background == "class" else IGNORE_INDEX)
-        self._frames: dict[str, Frame] = {}
         super().__init__(root, labelled, split=split, lists=lists, x=x)
 
     @classmethod
@@ -134,7 +122,7 @@ class NuImages(SegDataset):
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
         ids = super().select(split, lists)
-        self._frames = {name: self._frames[name] for name in ids}
+        self._tables.keep(ids)
         return ids
 
     def frames(self, split: Split | None) -> Collection[str]:
@@ -144,17 +132,17 @@ class NuImages(SegDataset):
         elif split is None and not self._version:
             present = [name for name in SPLIT_TABLES.values() if (self.root / name).is_dir()]
             tables = present or tables
-        self._frames = {k: v for name in tables for k, v in key_frames(self.root / name).items()}
-        names = sorted(self._frames)
+        self._tables = Tables([self.root / name for name in tables], tuple(CLASSES))
+        names = sorted(self._tables.frames)
         if self._subset:
             return _paper_draw(names, split)
         return self.part(names, split, 0.3) if self._version else names
 
     def image_path(self, frame: str) -> Path:
-        return self.root / self._frames[frame].file
+        return self.root / self._tables.frames[frame].file
 
     def label_path(self, frame: str) -> Path:
-        return self._frames[frame].tables / "object_ann.json"
+        return self._tables.frames[frame].tables / "object_ann.json"
 
     def require_labels(self) -> None:
         """The tables of labels are large, and read with the first label that is not kept."""
@@ -167,8 +155,7 @@ class NuImages(SegDataset):
         if kept is not None and kept.is_file():
             ids = MASKS.read(kept)
         else:
-            row = self._frames[frame]
-            ids = draw(row, self._drawings.get(row.token, ()), self.label_path(frame))
+            ids = self._tables.target(frame)
             if kept is not None:
                 with atomic_write(kept) as part:
                     Image.fromarray(ids).save(part)
@@ -178,33 +165,7 @@ class NuImages(SegDataset):
         return Path(name).name.partition("__")[0]  # the log, which all cameras record
 
     def intrinsics(self, frame: str) -> Tensor | None:
-        row = self._frames[frame]
-        try:
-            return torch.tensor(self._cameras[row.camera], dtype=torch.float32).view(3, 3)
-        except (KeyError, RuntimeError, TypeError, ValueError):
-            fault = f"has no camera_intrinsic for {row.file}"
-            raise damaged(row.tables / "calibrated_sensor.json", fault) from None
-
-    @property
-    def _tables(self) -> set[Path]:
-        return {frame.tables for frame in self._frames.values()}
-
-    @cached_property
-    def _drawings(self) -> Mapping[str, Sequence[Drawing]]:
-        tokens = {frame.token for frame in self._frames.values()}
-        return {
-            k: v
-            for folder in self._tables
-            for k, v in drawings(folder, tuple(CLASSES), tokens).items()
-        }
-
-    @cached_property
-    def _cameras(self) -> Mapping[str, Any]:
-        return {
-            row["token"]: row["camera_intrinsic"]
-            for folder in self._tables
-            for row in rows(folder / "calibrated_sensor.json", "token", "camera_intrinsic")
-        }
+        return self._tables.camera(frame)
 
     def _mask_path(self, frame: str) -> Path | None:
         return None if self._masks is None else Path(self._masks) / f"{frame}.png"
