@@ -50,6 +50,9 @@ class Batches(L.LightningDataModule):
         """
         training, batch_size = self.recipe.training, self.recipe.optim.batch_size
         sampler = EpochSampler(len(self.train), training.seed, *self._rank_and_world())
+        if self.trainer:
+            # Worker processes read ahead before Lightning sets the epoch of a resumed run.
+            sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         if len(sampler) < batch_size:
             raise ValueError(
                 f"{len(self.train)} training images do not fill a batch of {batch_size} on "
