@@ -43,23 +43,28 @@ USER_ERRORS = (ValueError, OSError, ArithmeticError, ImportError, RuntimeError, 
 def demo(
     *,
     output: Path = Path("runs/demo"),
-    images: int = 320,
-    val_images: int = 100,
-    epochs: int = 10,
+    labelled: int = 160,
+    unlabelled: int = 480,
+    tested: int = 100,
+    epochs: int = 30,
     seed: int = 0,
 ) -> None:
-    """Make street images, train teacher, plain student, KD and LIX, and write a report.
+    """Learn a place that nobody labelled: make streets, train four networks, write a report.
+
+    The teacher (RGB and depth), a plain student and a LIX student have labels of a town; another
+    LIX student also has an unlabelled drive on a highway. All are tested on the highway.
 
     Args:
         output: folder of all results; a second call reuses them.
-        images: number of training images.
-        val_images: number of validation images.
-        epochs: number of epochs of each of the four trainings.
+        labelled: number of labelled streets of the town.
+        unlabelled: number of streets of the highway that nobody labels.
+        tested: number of other streets of the highway, to test on.
+        epochs: number of passes over the labelled streets in each of the four trainings.
         seed: seed of images and trainings.
     """
-    from lix.study.demo import run_demo
+    from lix.study.demo import DemoSize, run_demo
 
-    run_demo(output, images=images, val_images=val_images, epochs=epochs, seed=seed)
+    run_demo(output, DemoSize(labelled, unlabelled, tested, epochs), seed=seed)
 
 
 @app.command(name="list")

@@ -74,7 +74,10 @@ def evaluate(
 
     if recipe is None and RunFolder.of(checkpoint).recipe.is_file():
         recipe = RunFolder.of(checkpoint).recipe
-    chosen = _merged(recipe, {"data": _given(data)}).data
+    given = _given(data)
+    if "root" in given:
+        given.setdefault("val_root", None)
+    chosen = _merged(recipe, {"data": given}).data
     evaluate_checkpoint(checkpoint, chosen, split=split, common=common, output=output)
 
 

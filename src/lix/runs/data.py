@@ -22,10 +22,11 @@ def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDatas
     Raises:
         ValueError: the recipe names no root, or what the data set raises.
     """
-    if data.root is None:
+    root = data.val_root if split == "val" and data.val_root else data.root
+    if root is None:
         raise ValueError("Set data.root to the folder of the data set.")
     options = merge(data.options, data.train if split == "train" else data.val)
-    return build_dataset(data.name, data.root, labelled, split=split, **options)
+    return build_dataset(data.name, root, labelled, split=split, **options)
 
 
 def evenly_spaced(total: int, count: int) -> list[int]:

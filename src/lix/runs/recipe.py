@@ -66,6 +66,8 @@ class Data(Section):
     """Which loader: see `lix list datasets`."""
     root: Path | None = None
     """Its folder, or the YAML file that describes your own."""
+    val_root: Path | None = None
+    """Folder of the validation frames, where they are of another place; default: `root`."""
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
     """Height and width that the network sees."""
     x: Annotated[str, AfterValidator(_encoding)] = "log"
@@ -131,7 +133,7 @@ class Training(Section):
     """Epochs without a better validation mIoU after which training stops."""
     keep: Literal["auto", "best", "last"] = "auto"
     """Which epoch's weights the run ends with: the best on validation frames or the last; `auto`:
-    the best, but the last where unlabelled frames are of another place than the labelled ones."""
+    the best, but the last where unlabelled or validation frames are of another place."""
     evaluate_every: int = Field(default=1, ge=1)
     """Epochs from one validation to the next; `epochs` must be a multiple of it."""
     seed: int = Field(default=0, ge=0)
@@ -238,12 +240,13 @@ class Recipe(Settings):
     def keeps_best(self) -> bool:
         """Whether validation frames choose the epoch.
 
-        They must not where the unlabelled frames come from elsewhere: a student that is best at
-        home is not the best there.
+        They must not where unlabelled or validation frames come from elsewhere: a student that is
+        best at home is not the best there, and labels of the new place may not choose.
         """
         if self.training.keep != "auto":
             return self.training.keep == "best"
-        return all(drive.root == self.data.root for drive in self.unlabelled.sources)
+        places = {drive.root for drive in self.unlabelled.sources} | {self.data.val_root}
+        return places <= {None, self.data.root}
 
     @model_validator(mode="after")
     def _evaluates_the_last_epoch(self) -> Recipe:
@@ -262,6 +265,7 @@ class Recipe(Settings):
         data = self.data.model_copy(
             update={
                 "root": root.absolute() if root else None,
+                "val_root": self.data.val_root.absolute() if self.data.val_root else None,
                 "cache": cache.absolute() if cache else None,
                 **{key: absolute_options(self.data.name, getattr(self.data, key)) for key in own},
             }

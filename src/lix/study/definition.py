@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from lix.core.errors import unknown
 from lix.core.registry import find, merge
@@ -61,8 +61,23 @@ class Entry(Section):
     options: dict[str, Any] = {}
     features: tuple[str, ...] = ()
     teacher_features: tuple[str, ...] = ()
+    unlabelled: bool = False
+    """Whether the study's unlabelled frames join its batches."""
+    teacher: Literal["rgb-x", "rgb", "truth"] = "rgb-x"
+    """Who teaches: the study's teacher, the plain student of the same seed (self-training), or on
+    unlabelled frames their true labels (the ceiling)."""
     settings: Settings = {}
     """Other settings of the run, as in a recipe."""
+
+    @model_validator(mode="after")
+    def _has_a_teacher(self) -> Entry:
+        if self.teacher == "truth" and not (self.unlabelled and self.method == "none"):
+            raise ValueError(
+                "a row taught by the truth has `method: none` and `unlabelled: true`; correct it"
+            )
+        if self.unlabelled and self.method == "none" and self.teacher != "truth":
+            raise ValueError("unlabelled frames teach nothing without a method; name one")
+        return self
 
     @property
     def name(self) -> str:
@@ -104,6 +119,8 @@ class Study(Section):
     seeds: tuple[int, ...] = (0, 1, 2)
     teacher: Settings = {}
     """Other settings of the teachers, as in a recipe."""
+    unlabelled: dict[str, dict[str, Any]] = {}
+    """Label of data → the section `unlabelled` of those of its rows that ask for it."""
     average_last: int = Field(default=5, ge=1)
     """Number of evaluations at the end of a run whose mean is its result."""
     paper: Literal["I", "II", "III"] | None = None
@@ -138,7 +155,29 @@ class Study(Section):
                 raise ValueError(f"{path}: two rows are called {label!r}; give one a label.")
         for entry in study.methods:
             find("methods", entry.method)
+        _check_sources(study, path)
         return study
+
+
+def _check_sources(study: Study, path: Path) -> None:
+    """Check that rows find their unlabelled frames and their RGB teacher.
+
+    Raises:
+        ValueError: something is missing.
+    """
+    for entry in study.methods:
+        if entry.unlabelled and (missing := study.data.keys() - study.unlabelled.keys()):
+            raise ValueError(
+                f"{path}: {entry.name} asks for unlabelled frames; name those of "
+                f"{', '.join(sorted(missing))} under `unlabelled`."
+            )
+        if entry.teacher == "rgb" and not any(
+            other.method == "none" and other.teacher != "truth" and not other.settings
+            for other in study.methods
+        ):
+            raise ValueError(
+                f"{path}: {entry.name} learns from the plain student; add the row `none`."
+            )
 
 
 def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""`lix demo`: the whole job on street images that it makes, and a report: a study of one seed."""
+"""`lix demo`: few labels at home, an unlabelled drive through a new place, four networks there."""
 
 from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -22,12 +22,28 @@ from lix.study.records import read_folder
 from lix.study.results import CompletedRun, Results, write_tidy
 from lix.study.schedule import run_jobs
 
-SIZE = (48, 160)
-RENDERED = (96, 320)
+SIZE = (32, 96)
+RENDERED = (64, 192)
+HOME, PLACE = "town", "highway"
+STUDENT, LABELS, DRIVE = "student", "lix", "lix-drive"
 
 
-def run_demo(output: Path, *, images: int, val_images: int, epochs: int, seed: int = 0) -> Results:
-    """Make streets, train teacher, plain student, KD and LIX, evaluate, predict, report.
+@dataclass(frozen=True)
+class DemoSize:
+    """How large the demo is."""
+
+    labelled: int = 160
+    """Number of labelled streets of the town."""
+    unlabelled: int = 480
+    """Number of streets of the highway that nobody labels."""
+    tested: int = 100
+    """Number of other streets of the highway, whose labels only score the networks."""
+    epochs: int = 30
+    """Passes over the labelled streets."""
+
+
+def run_demo(output: Path, size: DemoSize = DemoSize(), *, seed: int = 0) -> Results:
+    """Make streets, train four networks, score them in the new place, predict, report.
 
     Writes `results.csv`, `report.html`, `predictions/`, the data and a folder for each run into
     `output`; what is there already is reused.
@@ -39,12 +55,13 @@ def run_demo(output: Path, *, images: int, val_images: int, epochs: int, seed: i
     output = output.absolute()
     started = time.perf_counter()
     workers = max(1, min(4, os.cpu_count() or 1))
-    streets = output / "data"
-    console.print(f"1/4 street images in {streets}", markup=False)
-    streets_of = StreetPlan(images + val_images, RENDERED, seed, val_images=val_images)
-    write_streets(streets, streets_of, cameras=(0,), workers=workers)
-    console.print(f"2/4 four trainings of {epochs} epochs, {min(workers, 2)} at a time")
-    study = demo_study(streets, epochs=epochs, seed=seed)
+    console.print(
+        f"1/4 {size.labelled} labelled streets of a town, {size.unlabelled} unlabelled ones of a "
+        f"highway, {size.tested} others of it to test on"
+    )
+    _make_streets(output / "data", size, seed, workers)
+    console.print(f"2/4 four trainings of {size.epochs} epochs, {min(workers, 2)} at a time")
+    study = demo_study(output / "data", epochs=size.epochs, seed=seed)
     runs = demo_runs(study, output)
     _check_reusable(runs)
     jobs = [run.job for run in runs]
@@ -53,35 +70,71 @@ def run_demo(output: Path, *, images: int, val_images: int, epochs: int, seed: i
         raise ValueError(next(iter(failed.values())))
     completed = [CompletedRun(run, read_folder(run.job.folder.path)) for run in runs]
     results = Results(study, completed, planned=len(runs), damaged={})
-    console.print("3/4 predictions of the LIX student, from RGB alone")
-    for image in _first_validation_images(streets, 8):
-        predict(output / "lix", image, output / "predictions", confidence=True)
+    console.print("3/4 predictions of the student that knows the drive, from RGB only")
+    for image in _first_test_images(output / "data" / "test", 8):
+        predict(output / DRIVE, image, output / "predictions", confidence=True)
     console.print("4/4 report")
     write_tidy(results, output / "results.csv")
-    write_page(results, output / "report.html")
+    write_page(results, output / "report.html", headline=headline(results))
     _print_scores(results, console)
     minutes = (time.perf_counter() - started) / 60
+    console.print(headline(results))
     console.print(f"{minutes:.1f} minutes; open {output / 'report.html'}", markup=False)
     return results
 
 
-def demo_study(streets: Path, *, epochs: int, seed: int) -> Study:
-    """The four trainings, equal but for what the student learns from."""
+def _make_streets(root: Path, size: DemoSize, seed: int, workers: int) -> None:
+    """The town's labelled streets, and two sets of the highway's: the drive and the test."""
+    for folder, world, training, validation in (
+        ("town", HOME, size.labelled, 1),
+        ("drive", PLACE, size.unlabelled - 1, 1),  # all are used where labels are not
+        ("test", PLACE, 1, size.tested),
+    ):
+        first = seed + 100_000 * ("town", "drive", "test").index(folder)
+        streets = StreetPlan(training + validation, RENDERED, first, world, validation)
+        write_streets(root / folder, streets, cameras=(0,), workers=workers)
+
+
+def demo_study(data: Path, *, epochs: int, seed: int) -> Study:
+    """The four trainings, equal but for what the network sees and learns from."""
+    place = {"name": "vkitti2", "root": data / "town", "val_root": data / "test", "size": SIZE}
     return Study.model_validate(
         {
             "name": "demo",
-            "title": "lix demo",
+            "title": "lix demo: a place that nobody labelled",
             "settings": {
                 "optim": {"name": "adamw", "lr": 3e-3, "schedule": "poly"},
                 "augment": {"scale": (0.9, 1.25), "photometric": 0.2},
-                "training": {"epochs": epochs, "seed": seed, "accelerator": "cpu"},
+                "training": {
+                    "epochs": epochs,
+                    "seed": seed,
+                    "accelerator": "cpu",
+                    "channels_last": True,
+                    "evaluate_every": epochs,
+                },
             },
-            "data": {"streets": {"name": "vkitti2", "root": streets, "size": SIZE}},
+            "data": {PLACE: place},
+            "unlabelled": {PLACE: {"root": data / "drive"}},
             "networks": {"mfnet": {}},
-            "methods": [{"method": "none", "label": "student"}, "kd", "lix"],
+            "methods": [
+                {"method": "none", "label": STUDENT},
+                {"method": "lix", "label": LABELS},
+                {"method": "lix", "label": DRIVE, "unlabelled": True},
+            ],
             "seeds": [seed],
             "average_last": 1,
         }
+    )
+
+
+def headline(results: Results) -> str:
+    """The sentence that matters."""
+    scores = {one.planned.method: 100 * one.final("mIoU", 1) for one in results.runs}
+    return (
+        f"In a place that nobody labelled, the student that learned from one unlabelled drive "
+        f"there has {scores[DRIVE]:.1f} % mIoU with a camera alone; trained on the labels from "
+        f"elsewhere it has {scores[STUDENT]:.1f} %, and the teacher, which also sees depth, "
+        f"{scores['teacher']:.1f} %."
     )
 
 
@@ -107,7 +160,7 @@ def _check_reusable(runs: list[PlannedRun]) -> None:
             )
 
 
-def _first_validation_images(streets: Path, count: int) -> list[Path]:
+def _first_test_images(streets: Path, count: int) -> list[Path]:
     ids = (streets / "val.txt").read_text(encoding="utf-8").split()[:count]
     frames = [frame.split("/") for frame in ids]
     return [

@@ -25,7 +25,7 @@ PICTURES = 6
 """Frames shown, spread evenly over the validation split."""
 
 
-def write_page(results: Results, path: Path) -> None:
+def write_page(results: Results, path: Path, *, headline: str = "") -> None:
     """Write tables that sort, figures, scores by class, pictures with a slider, costs, settings.
 
     The file needs no network: styles, script and pictures are inside. Pictures are left out where
@@ -34,6 +34,7 @@ def write_page(results: Results, path: Path) -> None:
     Args:
         results: what the page is about.
         path: the HTML file.
+        headline: a sentence shown above all.
     """
     environment = Environment(
         loader=PackageLoader("lix.study"), autoescape=True, undefined=StrictUndefined
@@ -42,6 +43,7 @@ def write_page(results: Results, path: Path) -> None:
     environment.tests["bold"] = lambda text: isinstance(text, Bold)
     page = environment.get_template("study.html").render(
         title=results.study.title or results.study.name,
+        headline=headline,
         note=note(results),
         parts=[_part(group) for group in result_groups(results)],
         across=cross_cells(results.study, crossed(results)),

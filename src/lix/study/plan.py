@@ -123,14 +123,20 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
     for seed, data, network, entry in product(
         study.seeds, study.data, study.networks, study.methods
     ):
-        base = _base(study, data, network)
-        settings = merge(merge(base, entry.settings), {"training": {"seed": seed}})
-        teacher = teachers[data, network] if entry.method != "none" else None
-        if teacher is not None:
+        base, seeded = _base(study, data, network), {"training": {"seed": seed}}
+        settings = merge(merge(base, entry.settings), seeded)
+        teacher = None
+        if entry.method != "none":
+            teacher = teachers[data, network]
+            if entry.teacher == "rgb":
+                teacher = _job(_recipe(merge(base, seeded)), output, None, packed)
             chosen = entry.model_dump(
                 include={"method", "preset", "options", "features", "teacher_features"}
             )
             settings["distill"] = chosen | {"teacher": str(teacher.recipe.output)}
+        if entry.unlabelled:
+            truth = {"truth": True} if entry.teacher == "truth" else {}
+            settings = merge(settings, {"unlabelled": study.unlabelled[data] | truth})
         job = _job(_recipe(settings), output, teacher, packed)
         runs.append(PlannedRun(data, network, entry.name, seed, job))
     return runs
@@ -200,6 +206,9 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     settings["defaults"] = DEFAULTS
     if recipe.data.root is not None and recipe.data.root.is_file():
         settings["data"]["described"] = _described(recipe.data.root)
+    for number, drive in enumerate(recipe.unlabelled.sources):
+        if drive.root is not None and drive.root.is_file():
+            settings[f"drive {number}"] = _described(drive.root)
     if recipe.distill and teacher is not None:
         distill = recipe.distill
         settings["distill"]["teacher"] = teacher.name

@@ -207,7 +207,7 @@ class Row:
     network: str
     method: str
     kind: str
-    """`teacher`, `none`, `logit`, `feature` or `both`."""
+    """`teacher`, `ceiling`, `none`, `logit`, `feature` or `both`."""
     scores: dict[str, Score]
     seconds_per_step: float
 
@@ -226,7 +226,7 @@ def summarise(results: Results) -> list[Row]:
 
     return [
         Row(
-            *(*key, _kind(group[0].record.method)),
+            *(*key, _kind(group[0])),
             {
                 metric: Score({f.planned.seed: f.final(metric, study.average_last) for f in group})
                 for metric in METRICS
@@ -237,8 +237,10 @@ def summarise(results: Results) -> list[Row]:
     ]
 
 
-def _kind(method: str) -> str:
-    if method == "teacher":
+def _kind(one: CompletedRun) -> str:
+    if one.planned.method == "teacher":
         return "teacher"
-    kind: str = find("methods", method).load().kind
+    if one.record.recipe.unlabelled.truth:
+        return "ceiling"
+    kind: str = find("methods", one.record.method).load().kind
     return kind

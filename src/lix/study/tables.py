@@ -13,11 +13,14 @@ from lix.core.files import write_text
 from lix.evaluation.metrics import METRICS
 from lix.study import escape
 from lix.study.cross import cross_cells, crossed
+from lix.study.definition import Study
 from lix.study.details import Bold, class_table, cost_table, markdown_table
 from lix.study.results import CompletedRun, Results, Row, Score, summarise, write_tidy
 
 ALPHA = 0.05
 ENOUGH_SEEDS = 3
+BOUNDS = ("teacher", "ceiling")
+"""Kinds of rows that methods are measured by and do not compete with."""
 HEADER = (
     *("method", "kind", *(f"{metric} %" for metric in METRICS)),
     *("recovered %", "p student", "p best other", "ms a step"),
@@ -42,8 +45,9 @@ class ResultGroup:
     ) -> None:
         self.rows, self.runs, self.paper = rows, runs, paper
         self.data, self.network = rows[0].data, rows[0].network
-        self.teacher, self.student = (
-            next((row for row in rows if row.kind == kind), None) for kind in ("teacher", "none")
+        self.teacher, self.ceiling, self.student = (
+            next((row for row in rows if row.kind == kind), None)
+            for kind in ("teacher", "ceiling", "none")
         )
 
     @property
@@ -62,7 +66,9 @@ class ResultGroup:
         for metric in METRICS:
             text = str(row.scores[metric])
             cells[f"{metric} %"] = Bold(text) if self.is_best(row, metric) else text
-        cells["recovered %"] = self._recovered(row)
+        cells["recovered %"] = self._recovered(row, self.teacher)
+        if self.ceiling is not None:
+            cells["of reachable %"] = self._recovered(row, self.ceiling)
         cells["p student"] = _p(row, self.student)
         cells["p best other"] = _p(row, self.best_other(row, "mIoU"))
         cells["ms a step"] = f"{1000 * row.seconds_per_step:.0f}"
@@ -73,27 +79,22 @@ class ResultGroup:
 
     def best_other(self, row: Row, metric: str) -> Row | None:
         """The best other student, the plain one not counted."""
-        others = [o for o in self.rows if o not in (row, self.student) and o.kind != "teacher"]
+        others = [o for o in self.rows if o not in (row, self.student) and o.kind not in BOUNDS]
         return max(others, key=lambda other: other.scores[metric].mean, default=None)
 
     def is_best(self, row: Row, metric: str) -> bool:
         """Whether a student is better than all others, by enough seeds and significantly."""
         score = row.scores[metric]
-        if row.kind == "teacher" or len(score.values) < ENOUGH_SEEDS:
+        if row.kind in BOUNDS or len(score.values) < ENOUGH_SEEDS:
             return False
-        others = [o.scores[metric] for o in self.rows if o is not row and o.kind != "teacher"]
+        others = [o.scores[metric] for o in self.rows if o is not row and o.kind not in BOUNDS]
         return bool(others) and all(_beats(score, other) for other in others)
 
-    def _recovered(self, row: Row) -> str:
-        """Share of the gap between teacher and plain student that a method closes."""
-        if (
-            self.teacher is None
-            or self.student is None
-            or row.kind == "teacher"
-            or row is self.student
-        ):
+    def _recovered(self, row: Row, bound: Row | None) -> str:
+        """Share of the gap between the plain student and a bound that a method closes."""
+        if bound is None or self.student is None or row.kind in BOUNDS or row is self.student:
             return ""
-        top, base = (r.scores["mIoU"].mean for r in (self.teacher, self.student))
+        top, base = (r.scores["mIoU"].mean for r in (bound, self.student))
         if top <= base:
             return "no gap"
         return f"{100 * (row.scores['mIoU'].mean - base) / (top - base):.1f}"
@@ -211,7 +212,8 @@ def note(results: Results) -> str:
     text = (
         f"Mean of the last {study.average_last} evaluations of a run, then over seeds "
         f"({', '.join(map(str, study.seeds))}; teachers have one), ± half the 95 % interval. "
-        "Recovered: share of the gap between teacher and plain student (mIoU). p: paired t-tests "
+        "Recovered: share of the gap between teacher and plain student (mIoU). "
+        f"{_about_ceiling(study)}p: paired t-tests "
         "of mIoU over seeds, against the plain student and against the best other method, not "
         f"corrected for their number. Bold: better than all other students, p < {ALPHA}, at least "
         f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {results.planned} "
@@ -220,13 +222,22 @@ def note(results: Results) -> str:
     return f"{text} {results.damage}".strip()
 
 
+def _about_ceiling(study: Study) -> str:
+    if all(entry.teacher != "truth" for entry in study.methods):
+        return ""
+    return (
+        "Of reachable: share of the gap between the plain student and the same network taught by "
+        "true labels of the unlabelled frames too. "
+    )
+
+
 def _beats(score: Score, other: Score) -> bool:
     p = score.p_value(other)
     return score.mean > other.mean and p is not None and p < ALPHA
 
 
 def _p(row: Row, other: Row | None) -> str:
-    if other is None or other is row or row.kind == "teacher":
+    if other is None or other is row or row.kind in BOUNDS:
         return ""
     return row.scores["mIoU"].p_text(other.scores["mIoU"])
 

@@ -68,7 +68,8 @@ def _as_data(recipe: Recipe, drive: Drive) -> Data:
     name, options = drive.name or recipe.data.name, drive.options
     if recipe.unlabelled.truth:
         options = merge(find("datasets", name).load().every_frame, options)
-    changes = {"name": name, "root": drive.root, "options": options, "train": {}, "val": {}}
+    changes = {"name": name, "root": drive.root, "options": options}
+    changes |= {"val_root": None, "train": {}, "val": {}}
     return recipe.data.model_copy(update=changes)
 
 
