@@ -35,7 +35,7 @@ def _listed(value: object) -> object:
 class Streets(Section):
     """Procedural Streets that the study makes where they are missing."""
 
-    images: int = Field(ge=2)
+    images: int = Field(ge=1)
     val_images: int = Field(ge=1)
     size: tuple[int, int]
     seed: int = 0
