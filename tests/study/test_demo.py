@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import csv
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Data, Recipe
-from lix.study.demo import demo_runs, demo_study, run_demo
+from lix.study.demo import DemoSize, demo_runs, demo_study, run_demo
 from lix.study.plan import Job, PlannedRun
 from lix.study.progress import StudyProgress
 from lix.study.records import read_folder
@@ -21,13 +23,14 @@ from lix.study.schedule import run_jobs
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = {"images": 16, "val_images": 6, "epochs": 1}
+SIZE = DemoSize(labelled=16, unlabelled=12, tested=6, epochs=1)
+RUNS = ["teacher", "student", "lix", "lix-drive"]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("demo")
-    run_demo(output, **SETTINGS)
+    run_demo(output, SIZE)
     return output
 
 
@@ -35,7 +38,7 @@ def test_results_are_tidy_and_those_of_the_runs(demo: Path) -> None:
     with (demo / "results.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
-    assert [*dict.fromkeys(row["method"] for row in rows)] == ["teacher", "student", "kd", "lix"]
+    assert [*dict.fromkeys(row["method"] for row in rows)] == RUNS
     final = {
         r["metric"]: float(r["value"]) for r in rows if (r["method"], r["epoch"]) == ("lix", "")
     }
@@ -67,9 +70,9 @@ def test_report_is_self_contained_and_complete(demo: Path) -> None:
     assert page.addresses
     assert all(address.startswith("data:image/") for address in page.addresses)
     assert not re.search(r"<link\b|@import|url\(", source)
-    for wanted in ("teacher", "student", "kd", "lix", "TrafficSign", "IoU by class"):
+    for wanted in (*RUNS, "TrafficSign", "IoU by class", "In a place that nobody labelled"):
         assert wanted in page.text
-    for picture in ("RGB", "depth", "truth", "teacher", "student", "kd", "lix"):
+    for picture in ("RGB", "depth", "truth", *RUNS):
         assert (
             f"&#34;{picture}&#34;: &#34;data:image/png" in source
             or f'"{picture}": "data:' in source
@@ -80,13 +83,21 @@ def test_report_is_self_contained_and_complete(demo: Path) -> None:
     assert shown in page.text
 
 
-def test_the_demo_has_the_settings_of_its_recipe() -> None:
-    recipe = Recipe.load(Path(__file__).parents[2] / "recipes" / "streets.yaml")
-    runs = demo_runs(demo_study(Path("data/streets"), epochs=10, seed=0), Path("runs"))
-    assert [run.job.recipe.output.name for run in runs] == ["teacher", "student", "kd", "lix"]
-    for job in (run.job for run in runs):
+def test_the_students_differ_only_in_what_they_learn_from() -> None:
+    study = demo_study(Path("data"), epochs=10, seed=0)
+    runs = {run.method: run.job.recipe for run in demo_runs(study, Path("runs"))}
+    assert list(runs) == RUNS
+    for recipe in runs.values():
         for section in ("data", "network", "optim", "augment", "training"):
-            assert getattr(job.recipe, section) == getattr(recipe, section)
+            assert getattr(recipe, section) == getattr(runs["teacher"], section)
+        assert not recipe.keeps_best, "no label of the new place may choose an epoch"
+    assert [name for name, recipe in runs.items() if recipe.unlabelled.is_used] == ["lix-drive"]
+    assert runs["lix"].distill == runs["lix-drive"].distill
+
+
+def test_pictures_show_the_four_side_by_side(demo: Path) -> None:
+    with Image.open(demo / "pictures.png") as picture:
+        assert picture.width > picture.height > 100
 
 
 def test_predictions_are_there(demo: Path) -> None:
@@ -96,13 +107,13 @@ def test_predictions_are_there(demo: Path) -> None:
 def test_second_run_reuses_what_exists(demo: Path) -> None:
     kept = [*demo.glob("*/checkpoints/*.ckpt"), *demo.glob("data/**/rgb_*.jpg")]
     before = {path: path.stat().st_mtime_ns for path in kept}
-    run_demo(demo, **SETTINGS)
+    run_demo(demo, SIZE)
     assert {path: path.stat().st_mtime_ns for path in kept} == before
 
 
 def test_other_settings_in_the_same_folder_are_refused(demo: Path) -> None:
     with pytest.raises(ValueError, match="other settings; choose another --output"):
-        run_demo(demo, **{**SETTINGS, "epochs": 2})
+        run_demo(demo, replace(SIZE, epochs=2))
 
 
 def test_failed_training_names_its_log(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def demo(
     labelled: int = 160,
     unlabelled: int = 480,
     tested: int = 100,
-    epochs: int = 30,
+    epochs: int = 24,
     seed: int = 0,
 ) -> None:
     """Learn a place that nobody labelled: make streets, train four networks, write a report.

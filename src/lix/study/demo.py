@@ -10,12 +10,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from lix.core.files import atomic_write
 from lix.deploy.predict import predict
 from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Recipe
 from lix.streets import StreetPlan, write_streets
-from lix.study.definition import Study
+from lix.study.definition import Pictures, Study
 from lix.study.page import write_page
+from lix.study.pictures import draw
 from lix.study.plan import PlannedRun, plan
 from lix.study.progress import StudyProgress
 from lix.study.records import read_folder
@@ -38,15 +40,15 @@ class DemoSize:
     """Number of streets of the highway that nobody labels."""
     tested: int = 100
     """Number of other streets of the highway, whose labels only score the networks."""
-    epochs: int = 30
+    epochs: int = 24
     """Passes over the labelled streets."""
 
 
 def run_demo(output: Path, size: DemoSize = DemoSize(), *, seed: int = 0) -> Results:
     """Make streets, train four networks, score them in the new place, predict, report.
 
-    Writes `results.csv`, `report.html`, `predictions/`, the data and a folder for each run into
-    `output`; what is there already is reused.
+    Writes `results.csv`, `report.html`, `pictures.png`, `predictions/`, the data and a folder for
+    each run into `output`; what is there already is reused.
 
     Raises:
         ValueError: a training failed, or `output` holds runs with other settings.
@@ -75,6 +77,9 @@ def run_demo(output: Path, size: DemoSize = DemoSize(), *, seed: int = 0) -> Res
         predict(output / DRIVE, image, output / "predictions", confidence=True)
     console.print("4/4 report")
     write_tidy(results, output / "results.csv")
+    records = {one.planned.method: one.record for one in completed}
+    with atomic_write(output / "pictures.png") as unfinished:
+        draw(Pictures(kind="predictions", frames=4), records).savefig(unfinished, format="png")
     write_page(results, output / "report.html", headline=headline(results))
     _print_scores(results, console)
     minutes = (time.perf_counter() - started) / 60
