@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
+from PIL import Image
 
 from lix.core.registry import entries
+from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.recipe import Recipe
+from lix.streets import StreetPlan, write_streets
 from tests.cli.test_cli import lix
 
 ROOT = Path(__file__).parent.parent
@@ -19,10 +24,11 @@ SMALLER = {
     "train": ["--training.epochs", "1", "--data.size", "32", "64", "--optim.batch-size", "4"],
 }
 SMALLER["distill"] = SMALLER["train"]
+FASTER = ["--training.epochs", "1", "--optim.batch-size", "4"]
 
 
-def block(language: str) -> str:
-    return re.search(rf"```{language}\n(.*?)```", README, re.DOTALL)[1]
+def block(language: str, text: str = README) -> str:
+    return re.search(rf"```{language}\n(.*?)```", text, re.DOTALL)[1]
 
 
 @pytest.mark.slow
@@ -36,6 +42,63 @@ def test_commands_run_one_after_the_other(tmp_path: Path, monkeypatch: pytest.Mo
         assert lix(command, *rest, *SMALLER.get(command, [])) == 0, line
     assert (tmp_path / "student.onnx").is_file()
     assert list((tmp_path / "predictions").glob("*_confidence.png"))
+
+
+UNLABELLED = (ROOT / "docs" / "unlabelled.md").read_text(encoding="utf-8")
+
+
+def _labelled_folder(streets: Path, folder: Path, split: str) -> None:
+    """Streets as a user's own images: rgb, label and depth in folders and a YAML."""
+    dataset = VKITTI2(streets, split=split)
+    for number, frame in enumerate(dataset.ids):
+        paths = dataset.image_path(frame), dataset.x_sources[0].path(frame)
+        for kind, path in zip(("rgb", "depth"), paths, strict=True):
+            target = folder / kind / f"{number:03}{path.suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+        (folder / "label").mkdir(exist_ok=True)
+        Image.fromarray(dataset.read_target(frame)).save(folder / "label" / f"{number:03}.png")
+    files = {"image": "rgb/*.jpg", "label": "label/*.png", "x": "depth/*.png"}
+    description = {
+        "root": folder.name,
+        "classes": list(dataset.classes),
+        "x": {"kind": "depth", "unit": "cm"},
+        "files": files,
+        **{part: f"{folder.name}-{part}.txt" for part in ("train", "val")},
+    }
+    names = [f"{number:03}" for number in range(len(dataset))]
+    for part, listed in (("train", names[:-4]), ("val", names[-4:])):
+        (folder.parent / f"{folder.name}-{part}.txt").write_text("\n".join(listed))
+    text = yaml.safe_dump(description)
+    (folder.parent / f"{folder.name}.yaml").write_text(text, encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_the_ten_commands_for_a_drive_run_as_written(
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _labelled_folder(streets, tmp_path / "my", "train")
+    _labelled_folder(streets, tmp_path / "place", "val")
+    write_streets(tmp_path / "new", StreetPlan(6, (48, 96), 500, "highway", 1), cameras=(0,))
+    _labelled_folder(tmp_path / "new", tmp_path / "drive", "train")
+    shutil.rmtree(tmp_path / "drive" / "label")
+    (tmp_path / "drive" / "depth" / "x.yaml").write_text("{kind: depth, unit: cm}")
+    shutil.copytree(tmp_path / "place" / "rgb", tmp_path / "photos")
+    commands = block("bash", UNLABELLED).strip().splitlines()
+    assert len(commands) == 10
+    for line in commands:
+        program, command, *rest = shlex.split(line.replace("288 512", "32 64"))
+        smaller = FASTER if command in ("train", "distill") else []
+        assert program == "lix"
+        assert lix(command, *rest, *smaller) == 0, line
+    assert (tmp_path / "student.onnx").is_file()
+
+
+def test_the_loop_for_unlabelled_images_runs() -> None:
+    scope: dict[str, object] = {}
+    exec(block("python", UNLABELLED), scope)
+    assert scope["loss"].isfinite()
 
 
 def test_python_api_runs() -> None:
@@ -71,7 +134,10 @@ def test_every_method_has_a_card() -> None:
     [
         "README.md",
         "CONTRIBUTING.md",
-        *(f"docs/{n}" for n in ("paper.md", "methods.md", "data.md", "your-model.md")),
+        *(
+            f"docs/{n}"
+            for n in ("paper.md", "methods.md", "data.md", "your-model.md", "unlabelled.md")
+        ),
     ],
 )
 def test_links_and_named_files_exist(document: str) -> None:
