@@ -94,6 +94,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
         "data": {
             "name": "vkitti2",
             "root": None,
+            "val_root": None,
             "size": [384, 1248],
             "x": "log",
             "cache": None,
@@ -220,3 +221,57 @@ def test_a_wrong_option_is_found_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Unknown option of kd 'nonsense'"):
         run_study(study(methods=methods), tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+ROLES = [
+    "none",
+    {"method": "kd", "label": "self", "teacher": "rgb", "unlabelled": True},
+    {"method": "dwld", "label": "drive", "unlabelled": True},
+    {"method": "none", "label": "ceiling", "teacher": "truth", "unlabelled": True},
+]
+DRIVES = {"a": {"root": "data/drive-a"}, "b": {"root": "data/drive-b"}}
+
+
+def test_rows_may_learn_from_a_drive_and_name_who_teaches() -> None:
+    runs = {
+        (run.data, run.method, run.seed): run.job
+        for run in plan(study(methods=ROLES, unlabelled=DRIVES), Path("out"))
+    }
+    drive, own = runs["b", "drive", 1], runs["b", "self", 1]
+    assert drive.recipe.unlabelled.root == own.recipe.unlabelled.root == Path("data/drive-b")
+    assert drive.needs == runs["b", "teacher", 0].name
+    assert own.needs == runs["b", "none", 1].name, "the plain student of the same seed"
+    ceiling = runs["b", "ceiling", 1]
+    assert ceiling.needs is None
+    assert ceiling.recipe.distill is None
+    assert ceiling.recipe.unlabelled.truth
+    assert not runs["b", "none", 1].recipe.unlabelled.is_used
+    assert len({job.name for job in runs.values()}) == len(runs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"unlabelled": {"a": {"root": "x"}}}, "name those of b under `unlabelled`"),
+        ({"methods": ROLES[1:]}, "self learns from the plain student; add the row `none`"),
+    ],
+)
+def test_sources_that_are_missing_are_named(
+    changes: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(ENTRIES | {"methods": ROLES, "unlabelled": DRIVES} | changes))
+    with pytest.raises(ValueError, match=words):
+        Study.load(path)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ({"method": "kd", "teacher": "truth", "unlabelled": True}, "taught by the truth has"),
+        ({"method": "none", "unlabelled": True}, "teach nothing without a method"),
+    ],
+)
+def test_rows_that_cannot_be_are_refused(entry: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        study(methods=[entry], unlabelled=DRIVES)

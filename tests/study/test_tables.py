@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lix.evaluation.metrics import METRICS
 from lix.study.details import Bold
 from lix.study.results import Row, Score, load_results, summarise
 from lix.study.tables import ENOUGH_SEEDS, ResultGroup, paper_value, result_groups, write_tables
@@ -61,6 +62,28 @@ def test_bold_is_better_than_every_other_student() -> None:
     rows = [row("KD", 0.60, 0.61, 0.59), row("AT", 0.55, 0.562, 0.54), row("SP", 0.45, 0.62, 0.47)]
     assert ResultGroup(rows[:2]).is_best(rows[0], "mIoU")
     assert not ResultGroup(rows).is_best(rows[0], "mIoU")  # cannot be told from SP, which has less
+
+
+def test_the_share_of_the_reachable_gap_needs_a_ceiling() -> None:
+    def row(method: str, kind: str, value: float) -> Row:
+        return Row("a", "b", method, kind, {m: Score({0: value}) for m in METRICS}, 0.1)
+
+    rows = [
+        row("teacher", "teacher", 0.7),
+        row("none", "none", 0.4),
+        row("drive", "logit", 0.55),
+        row("ceiling", "ceiling", 0.6),
+    ]
+    cells = {one.method: ResultGroup(rows).cells(one) for one in rows}
+    assert {name: c["of reachable %"] for name, c in cells.items()} == {
+        "teacher": "",
+        "none": "",
+        "drive": "75.0",
+        "ceiling": "",
+    }
+    assert cells["drive"]["recovered %"] == "50.0"
+    assert ResultGroup(rows).best_other(rows[1], "mIoU") is rows[2], "a bound does not compete"
+    assert "of reachable %" not in ResultGroup(rows[:3]).cells(rows[2])
 
 
 def test_files_hold_the_tables_and_all_numbers(output: Path) -> None:
