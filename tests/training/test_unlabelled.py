@@ -164,6 +164,25 @@ def test_labels_of_the_drive_are_the_ceiling(
     }
 
 
+@pytest.mark.parametrize("method", ["ft", "maskd"])
+def test_the_teacher_stage_sees_the_drive_too(
+    method: str, streets: Path, teacher: Path, drive: Path, tmp_path: Path
+) -> None:
+    distill = {"method": method, "teacher": teacher, "options": {"passes": 1}}
+    stages = []
+    for number in range(2):
+        more = settings(teacher, drive, distill=distill, training={"epochs": 1})
+        more["unlabelled"]["min_confidence"] = float(number)  # the stage takes all pixels
+        run, told = train(streets, tmp_path / f"run{number}", **more)
+        assert "teacher stage, epoch 1/1" in told
+        stages.append(torch.load(RunFolder(run).teacher_stage, weights_only=True)["part"])
+    assert all(torch.equal(stages[0][key], stages[1][key]) for key in stages[0])
+    more = {"distill": distill, "training": {"epochs": 1}}
+    run, _ = train(streets, tmp_path / "labels", **more)
+    labels = torch.load(RunFolder(run).teacher_stage, weights_only=True)["part"]
+    assert any(not torch.equal(labels[key], stages[0][key]) for key in labels)
+
+
 METHODS = [name for name in entries("methods") if name != "none"]
 
 

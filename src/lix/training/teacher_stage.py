@@ -59,7 +59,7 @@ def _epoch(
     console: Console,
 ) -> Iterator[Batch]:
     """The training batches of an epoch on a device, random only by seed and epoch."""
-    loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+    loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
     torch.manual_seed(derived_seed(seed, epoch))
     for batch in track(
         loader,
@@ -69,7 +69,8 @@ def _epoch(
         disable=not console.is_terminal,
     ):
         x = batch["x"].to(device) if "x" in batch else None
-        yield batch["image"].to(device), x, batch["target"].to(device)
+        valid = (batch["valid"].to(device),) if "valid" in batch else ()
+        yield (batch["image"].to(device), x, batch["target"].to(device), *valid)
 
 
 def _save(stage: TeacherStage, path: Path) -> None:

@@ -112,8 +112,8 @@ class Method(nn.Module):
 
         Args:
             teacher: the frozen teacher.
-            batches: (image, X or None, target); a list or a loader, since several epochs pass over
-                it.
+            batches: (image, X or None, target) or, with unlabelled images, a fourth tensor, the
+                `valid` of `pseudo_target`; a list or a loader, since several epochs pass over it.
             features: names of the teacher's maps, in the order of `pairs`; default: the last of
                 `teacher.default_features`.
 

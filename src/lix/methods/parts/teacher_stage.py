@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from lix.core.types import SegOutput
+from lix.methods.parts.pseudo import pseudo_target
 from lix.networks.parts.base import SegNetwork
 
-Batch = tuple[Tensor, Tensor | None, Tensor]
-"""Image, X (None for an RGB teacher) and target."""
+Batch = tuple[Tensor, Tensor | None, Tensor] | tuple[Tensor, Tensor | None, Tensor, Tensor]
+"""Image, X (None for an RGB teacher), target and, where frames are unlabelled, the `valid` of
+`pseudo_target`."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ class TeacherStage:
 
         Args:
             teacher: the frozen teacher.
-            batches: (image, X or None, target).
+            batches: (image, X or None, target), or with `valid` as fourth.
             features: names of the teacher's maps that the loss sees.
 
         Raises:
@@ -56,9 +58,11 @@ class TeacherStage:
         return sum(losses) / len(losses)
 
     def _step(self, teacher: SegNetwork, batch: Batch, features: Sequence[str]) -> float:
-        image, x, target = batch
+        image, x, target, *valid = batch
         with torch.no_grad():
             output = teacher(image, x, features=features)
+        if valid:
+            target = pseudo_target(target, output.logits, valid[0])
         loss = self.loss(output, target)
         if not loss.isfinite():
             raise ArithmeticError(
