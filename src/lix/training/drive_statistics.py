@@ -31,20 +31,24 @@ class DriveStatistics:
 
     @torch.no_grad()
     def update(self, teacher: Tensor, student: Tensor, valid: Tensor, labelled: Tensor) -> None:
-        """Add a batch.
+        """Add a batch; every second row and column of it.
 
         Args:
             teacher, student: (B, K, H, W) logits.
             valid: (B, H, W), true inside the image.
             labelled: (B,), true for frames with labels.
         """
-        highest, classes = teacher.float().softmax(dim=1).max(dim=1)
-        agreed = classes == student.argmax(dim=1)
+        # A quarter of the pixels says as much, and max and amax are far faster than argmax.
+        teacher, student = teacher[..., ::2, ::2].float(), student[..., ::2, ::2]
+        valid = valid[..., ::2, ::2]
+        logits, classes = teacher.max(dim=1)
+        confidence = (logits - teacher.logsumexp(dim=1)).exp()
+        agreed = student.gather(1, classes.unsqueeze(1)).squeeze(1) == student.amax(dim=1)
         for kind, frames in zip(self.KINDS, (labelled, ~labelled), strict=True):
             mask = valid & frames.view(-1, 1, 1)
             sums = {
                 "pixels": mask.sum(),
-                "confidence": (highest * mask).sum(),
+                "confidence": (confidence * mask).sum(),
                 "agreement": (agreed & mask).sum(),
                 "classes": torch.bincount(classes[mask], minlength=len(self.classes)),
             }
