@@ -84,7 +84,7 @@ def likely_cause(wrong: Collection[int], expected: Collection[int]) -> str:
         (set(wrong) == {0}, "0 mostly is background or unlabelled"),
         (set(wrong) == {len(classes)}, "one too many looks like counting from 1, or ignored"),
         (stretched, f"multiples of {step} look like labels stretched to be visible; divide them"),
-        (len(wrong) > 20, "so many look like a picture, a lossy JPEG or a resized label"),
+        (len(wrong) > 20, "that many values look like a picture, a lossy JPEG or a resized label"),
     )
     return next((f"{cause}: " for fits, cause in causes if fits), "")
 

@@ -1,4 +1,4 @@
-"""From a sample to a network's input: geometry shared by all parts, colours by the image alone."""
+"""From a sample to a network's input: geometry for all parts, colours only for the image."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def contrast_loss(
     the number of positions.
 
     Args:
-        fs, ft: (B, C, H, W); sizes that are no multiple of `patch` are padded with positions that
-            do not count.
+        fs, ft: (B, C, H, W); sizes that are not a multiple of `patch` are padded with positions
+            that do not count.
         groups: M, a divisor of C.
         patch: side of a patch.
         temperature: τ.

@@ -104,7 +104,7 @@ def cka(x: Tensor, y: Tensor) -> Tensor:
         x, y: (B, C, N) with the same C.
 
     Returns:
-        (B,) in [0, 1]; 0, with gradient 0, where all channels of x or of y are alike.
+        (B,) in [0, 1]; 0, with gradient 0, where all channels of x or of y are the same.
 
     Raises:
         ValueError: channel counts differ.

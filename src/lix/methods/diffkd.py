@@ -178,7 +178,7 @@ class DiffKD(FeatureMethod):
     """Distils maps that a diffusion model, trained alongside on the teacher's, has denoised.
 
     Args:
-        weight: factor of the distillation loss beside the cross-entropy; the losses of denoiser
+        weight: factor of the distillation loss; the losses of denoiser
             and auto-encoder, which do not teach the student, have weight 1.
         hidden: channels D of the space of comparison; default: half the teacher's, from 8 to the
             official 1024.

@@ -37,7 +37,7 @@ def ft_loss(factor_s: Tensor, factor_t: Tensor, *, valid: Tensor | None = None) 
     Source: Kim et al., NeurIPS 2018; Jangho-Kim/Factor-Transfer-pytorch. RepDistiller's
     FactorTransfer squares and averages the channels first: another loss.
     """
-    check_maps(factor_s, factor_t, valid, alike=True)
+    check_maps(factor_s, factor_t, valid, same_shape=True)
     s, t = (
         l2_normalize(zero_outside(f, valid).flatten(1)).view_as(f)
         for f in (factor_s, factor_t.detach())

@@ -53,7 +53,7 @@ def maskd_loss(fs: Tensor, ft: Tensor, masks: Tensor) -> Tensor:
     Source: Huang et al., ICLR 2023; hunto/MasKD `segmentation/losses/maskd.py`. The mask enters
     squared, its sum once, as there.
     """
-    check_maps(fs, ft, alike=True)
+    check_maps(fs, ft, same_shape=True)
     check_maps(masks, ft)
     squared = masks.flatten(2).square() @ (fs - ft.detach()).square().flatten(2).mT
     return 0.5 * (squared / (masks.flatten(2).sum(dim=2, keepdim=True) + 1e-5)).mean()

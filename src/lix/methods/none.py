@@ -11,7 +11,7 @@ from lix.methods.parts.base import FeaturePair, Method
 
 
 class NoDistillation(Method):
-    """No distillation: the student learns from the labels alone."""
+    """No distillation: the student learns only from the labels."""
 
     kind = "none"
 

@@ -1,4 +1,4 @@
-"""SP: samples that are alike for the teacher are alike for the student (Tung and Mori, 2019)."""
+"""SP: samples similar for the teacher become so for the student (Tung and Mori, ICCV 2019)."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def vid_loss(mean: Tensor, ft: Tensor, log_scale: Tensor, *, valid: Tensor | Non
 
     Source: Ahn et al., CVPR 2019; HobbitLong/RepDistiller `VID.py`.
     """
-    check_maps(mean, ft, valid, alike=True)
+    check_maps(mean, ft, valid, same_shape=True)
     variance = (F.softplus(log_scale) + EPS).view(1, -1, 1, 1)
     nll = 0.5 * ((mean - ft.detach()).square() / variance + variance.log())
     return nll.mean() if valid is None else masked_mean(nll.mean(dim=1), valid)

@@ -42,7 +42,7 @@ class NetworkSpec:
         return build_network(self.name, len(self.classes), self.x_channels, **self.options)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain types alone, so that the checkpoint loads with `weights_only`."""
+        """Only plain types, so that the checkpoint loads with `weights_only`."""
         return asdict(self)
 
     @classmethod

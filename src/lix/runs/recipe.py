@@ -65,7 +65,7 @@ class Data(Section):
     name: str = "vkitti2"
     """Which loader: see `lix list datasets`."""
     root: Path | None = None
-    """Its folder, or the YAML file that describes your own."""
+    """Folder of the data set, or the YAML file that describes your own."""
     val_root: Path | None = None
     """Folder of the validation frames, where they are of another place; default: `root`."""
     size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
@@ -165,7 +165,7 @@ class Drive(Section):
     name: str | None = None
     """Which loader: see `lix list datasets`; default: `data.name`."""
     root: Path | None = None
-    """Its folder, or a YAML file that describes your own; no label is looked for."""
+    """Folder of the frames, or a YAML file that describes them; no label is looked for."""
     options: Options = {}
     """Options of the loader, such as `x`, the folder of its depth."""
 
@@ -174,7 +174,7 @@ class Unlabelled(Drive):
     """Unlabelled frames that join every batch, with the teacher's classes in place of labels."""
 
     drives: tuple[Drive, ...] = ()
-    """Further sources; all their frames are drawn alike."""
+    """Further sources; all frames are drawn with equal probability."""
     batch_size: int | None = Field(default=None, ge=1)
     """Unlabelled images per step and process; default: `optim.batch_size`."""
     weight: float = Field(default=1.0, gt=0)

@@ -137,7 +137,7 @@ def headline(results: Results) -> str:
     scores = {one.planned.method: 100 * one.final("mIoU", 1) for one in results.runs}
     return (
         f"In a place that nobody labelled, the student that learned from one unlabelled drive "
-        f"there has {scores[DRIVE]:.1f} % mIoU with a camera alone; trained on the labels from "
+        f"there has {scores[DRIVE]:.1f} % mIoU with only a camera; trained on the labels from "
         f"elsewhere it has {scores[STUDENT]:.1f} %, and the teacher, which also sees depth, "
         f"{scores['teacher']:.1f} %."
     )

@@ -156,7 +156,7 @@ class Score:
     """A metric of a method over seeds."""
 
     values: dict[int, float]
-    """By seed, a share in [0, 1]."""
+    """Share in [0, 1] by seed."""
 
     @property
     def mean(self) -> float:

@@ -188,7 +188,7 @@ def _method(
 def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Method:
     """The distillation method of a finished run, as trained."""
     if recipe.distill is None:
-        raise ValueError(f"{recipe.output} is no distillation.")
+        raise ValueError(f"{recipe.output} is not a distillation.")
     method, _ = _method(recipe.distill, network, teacher)
     stored = torch.load(RunFolder(recipe.output).best, map_location="cpu", weights_only=True)[
         "state_dict"

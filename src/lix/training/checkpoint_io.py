@@ -1,4 +1,4 @@
-"""Whole checkpoints: written beside the older one, read back, and only then in its place."""
+"""Whole checkpoints: written next to the older one, read back, and only then put in its place."""
 
 from __future__ import annotations
 

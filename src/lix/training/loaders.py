@@ -21,7 +21,7 @@ def derived_seed(*numbers: int) -> int:
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """Draws (epoch, index) in an order that depends on seed and epoch alone.
+    """Draws (epoch, index) in an order that depends only on seed and epoch.
 
     Each rank takes every `world`-th index; what does not fill a step on all ranks is left out.
     Lightning calls `set_epoch`, also after a resume.

@@ -70,7 +70,7 @@ class MixedSet(Dataset[dict[str, Any]]):
 
     Args:
         labelled: the labelled frames.
-        drives: the others, drawn alike.
+        drives: the others, drawn with equal probability.
     """
 
     def __init__(self, labelled: TrainingSet, drives: Sequence[TrainingSet]) -> None:

@@ -50,7 +50,7 @@ class SegModule(L.LightningModule):
     Args:
         network: what is trained.
         spec: written into every checkpoint.
-        method: its parameters are trained beside the network's.
+        method: its parameters are trained together with the network's.
         teacher: frozen; None without distillation.
         features: names of the student's and of the teacher's maps that the method compares.
         unlabelled: how frames without labels count; without a method they are learnt from by

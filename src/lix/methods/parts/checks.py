@@ -68,18 +68,20 @@ def check_labels(target: Tensor, num_classes: int, ignore_index: int = IGNORE_IN
     return valid
 
 
-def check_maps(fs: Tensor, ft: Tensor, valid: Tensor | None = None, *, alike: bool = False) -> None:
+def check_maps(
+    fs: Tensor, ft: Tensor, valid: Tensor | None = None, *, same_shape: bool = False
+) -> None:
     """Raise a ValueError unless two maps can be compared.
 
     Args:
         fs, ft: must be (B, C, H, W) with one B.
         valid: must be (B, h, w), h and w the smaller of the maps' sizes.
-        alike: the maps must have one shape.
+        same_shape: the maps must have one shape.
     """
     shapes = f"{tuple(fs.shape)} and {tuple(ft.shape)}"
     if fs.ndim != 4 or ft.ndim != 4 or len(fs) != len(ft):
         raise ValueError(f"Maps must be (B, C, H, W) with one B, got {shapes}.")
-    if alike and fs.shape != ft.shape:
+    if same_shape and fs.shape != ft.shape:
         raise ValueError(f"The maps must have one shape, got {shapes}.")
     positions = (len(fs), *(min(s, t) for s, t in zip(fs.shape[2:], ft.shape[2:], strict=True)))
     if valid is not None and (tuple(valid.shape) != positions or valid.is_floating_point()):

@@ -38,7 +38,7 @@ def check(
         output: folder for the page, outside of the data.
         name: name of the loader; None: the one that recognises the path.
         options: options of the loader.
-        own: split → options for it alone.
+        own: split → options only for it.
         images: number of frames of each split to read; None: all.
         console: where the summary goes; default stdout.
         progress: called with the number of frames read and of all.

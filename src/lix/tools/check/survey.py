@@ -52,7 +52,7 @@ class Survey:
     missing_x: dict[str, list[str]] = field(default_factory=dict)
     """Split → sentences about files of X that are missing."""
     faults: dict[tuple[str, str], FaultGroup] = field(default_factory=dict)
-    """By part and kind."""
+    """Groups of faults by part and kind."""
     copies: dict[tuple[str, str], Group] = field(default_factory=dict)
     """Images that are the same, by the splits of the original and the copy."""
     seconds: float = 0.0

@@ -12,7 +12,7 @@ FAULTS = [
     Fault(
         "one-value",
         "error",
-        r"^train \(val alike\): Each of the 5 label images has one value alone \(road\)",
+        r"^train \(val alike\): Each of the 5 label images has only one value \(road\)",
         every("label", set_to(0)),
         also=("absent",),
     ),

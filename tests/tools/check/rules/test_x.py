@@ -144,13 +144,11 @@ FAULTS = [
         every("x", inverted),
         {"x": {"kind": "disparity", "scale": 1 / 65536}},
     ),
-    Fault(
-        "x-constant", "error", r"holds one value alone, 9 in the first", every("x", set_to(9000))
-    ),
+    Fault("x-constant", "error", r"holds only one value, 9 in the first", every("x", set_to(9000))),
     Fault(
         "x-constant-files",
         "warning",
-        r"^train: The depth has one value alone in 1 of 5 files \(first traina_0\)",
+        r"^train: The depth has only one value in 1 of 5 files \(first traina_0\)",
         first("x", set_to(9000)),
     ),
     Fault(

@@ -56,7 +56,7 @@ def _one_class(split: SplitStatistics, classes: tuple[str, ...]) -> Iterator[Fin
         yield Finding(
             "error",
             "one-value",
-            f"Each of the {split.labels} label images has one value alone "
+            f"Each of the {split.labels} label images has only one value "
             f"({', '.join(classes[i] for i in present)}), as if the regions had not been exported; "
             "export the labels again, as one class index a pixel.",
             where,

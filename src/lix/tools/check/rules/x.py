@@ -51,7 +51,7 @@ def x_rules(x: XStatistics, width: int) -> Iterator[Finding]:
         yield Finding(
             "error",
             "x-constant",
-            f"Each file of the {x.kind} holds one value alone, {number(x.low)} in the first, so a "
+            f"Each file of the {x.kind} holds only one value, {number(x.low)} in the first, so a "
             "teacher learns nothing from it; make the files again.",
             frames=tuple(x.constant.first),
         )
@@ -85,7 +85,7 @@ def _valid_pixels(x: XStatistics) -> Iterator[Finding]:
         yield Finding(
             "warning",
             "x-constant-files",
-            f"The {x.kind} has one value alone in {x.constant.count} of "
+            f"The {x.kind} has only one value in {x.constant.count} of "
             f"{counted(x.files, 'file')} (first {x.constant.names}); make them again, or leave "
             "these frames out.",
             frames=tuple(x.constant.first),
