@@ -46,7 +46,9 @@ dist: $(READY)
 	for built in dist/*.whl dist/*.tar.gz; do \
 		$(PYTHON) -m venv --clear $(VENV)-dist && \
 		$(VENV)-dist/bin/python -m pip install --quiet -c constraints.txt $$built && \
-		(cd dist && ../$(VENV)-dist/bin/lix --version && ../$(VENV)-dist/bin/lix list methods) || exit; \
+		(cd dist && for words in --version "list methods" "list networks" "list datasets" cite; do \
+			../$(VENV)-dist/bin/lix $$words || exit; \
+		done) || exit; \
 	done
 
 # The tests with the oldest versions that pyproject.toml allows; what these warn of each other is not ours.

@@ -31,10 +31,12 @@ from lix.training.module import SegModule, feature_pairs
 
 STEPS, BATCH, CLASSES, SIZE = 20, 4, 5, (16, 24)
 WEIGHTED = "none, weighted"
+DRIVE = "dwld, unlabelled"
 METHODS = {name: entry.load() for name, entry in entries("methods").items()}
 PER_PIXEL = [
     "none",
     WEIGHTED,
+    DRIVE,
     *(n for n, cls in METHODS.items() if cls.kind == "logit" and cls.per_pixel),
 ]
 
@@ -68,7 +70,7 @@ class Losses(nn.Module):
         torch.manual_seed(0)
         student, teacher = Plain(0), Plain(1)
         max_class_weight = 3.0 if method == WEIGHTED else 1.0
-        method = method.removesuffix(", weighted")
+        method = method.partition(",")[0]
         cls: Any = METHODS[method]
         names = student.default_features if cls.kind in ("feature", "both") else ()
         names = names[-1:] if cls.default_pairs == "last" else names
@@ -84,6 +86,15 @@ class Losses(nn.Module):
 
     def forward(self, given: dict[str, Tensor]) -> Tensor:
         return torch.stack(list(self.module.losses(given).values())).sum()
+
+
+def mixed(labelled: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A batch whose second half nobody labelled; its last image is half padding."""
+    target, known = labelled["target"].clone(), torch.arange(BATCH) < BATCH // 2
+    valid = target != IGNORE_INDEX
+    valid[-1, :, 12:] = False
+    target[~known] = IGNORE_INDEX
+    return labelled | {"target": target, "valid": valid, "labelled": known}
 
 
 def batch(step: int) -> dict[str, Tensor]:
@@ -105,7 +116,8 @@ def curve(method: str, rank: int, world: int) -> list[float]:
     optimizer = torch.optim.SGD((p for p in losses.parameters() if p.requires_grad), lr=0.05)
     found = []
     for step in range(STEPS if method in PER_PIXEL else 3):
-        mine = {key: value[rank::world] for key, value in batch(step).items()}
+        whole = mixed(batch(step)) if method == DRIVE else batch(step)
+        mine = {key: value[rank::world] for key, value in whole.items()}
         torch.manual_seed(step)
         loss = trained(mine)
         optimizer.zero_grad()
@@ -123,7 +135,7 @@ def work(rank: int, world: int, output: str) -> None:
     if world > 1:
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[2]}
         dist.init_process_group("gloo", rank=rank, world_size=world)
-    curves = {method: curve(method, rank, world) for method in [*METHODS, WEIGHTED]}
+    curves = {method: curve(method, rank, world) for method in [*METHODS, WEIGHTED, DRIVE]}
     if rank == 0:
         Path(f"{output}.{world}").write_text(json.dumps(curves))
     if world > 1:

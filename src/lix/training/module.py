@@ -57,6 +57,8 @@ class SegModule(L.LightningModule):
             cross-entropy with the teacher's classes.
     """
 
+    teacher: SegNetwork | None
+
     def __init__(
         self,
         network: SegNetwork,
@@ -79,12 +81,8 @@ class SegModule(L.LightningModule):
         self.unlabelled = unlabelled or Unlabelled()
         self.drive_statistics = DriveStatistics(spec.classes)
         self.confusion = confusion_matrix(network.num_classes)
-        self._outside = {"teacher": teacher.eval().requires_grad_(False) if teacher else None}
-
-    @property
-    def teacher(self) -> SegNetwork | None:
-        """The frozen teacher."""
-        return self._outside["teacher"]
+        frozen = teacher.eval().requires_grad_(False) if teacher else None
+        object.__setattr__(self, "teacher", frozen)  # not a submodule, see above
 
     def on_fit_start(self) -> None:
         if self.teacher is not None:

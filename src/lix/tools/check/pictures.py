@@ -76,7 +76,7 @@ def overlay(
     palette: tuple[tuple[int, int, int], ...],
     rgb: Picture | None,
 ) -> Picture:
-    """Labels in their colours over the image, ignored pixels dark; no image if sizes differ."""
+    """Labels in their colours over the image, ignored pixels dark; without it if sizes differ."""
     table = np.zeros((256, 3), np.uint8)
     table[: len(palette)] = palette
     coloured = table[target]
