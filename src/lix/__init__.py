@@ -10,6 +10,11 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lix.api import distill as distill
+    from lix.api import evaluate as evaluate
+    from lix.api import export as export
+    from lix.api import load_student as load_student
+    from lix.api import train as train
     from lix.core.types import FeatureSpec as FeatureSpec
     from lix.core.types import SegOutput as SegOutput
     from lix.data import build_dataset as build_dataset
@@ -30,9 +35,14 @@ _EXPORTS = {
     "build_dataset": "lix.data",
     "build_method": "lix.methods",
     "build_network": "lix.networks",
+    "distill": "lix.api",
+    "evaluate": "lix.api",
+    "export": "lix.api",
     "load_network": "lix.runs.checkpoint",
     "load_official": "lix.networks.parts.official",
+    "load_student": "lix.api",
     "pair": "lix.methods.parts.pairing",
+    "train": "lix.api",
     "wrap": "lix.networks.parts.wrap",
 }
 

@@ -7,6 +7,7 @@ import logging
 import math
 import shutil
 import warnings
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
@@ -39,7 +40,14 @@ RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that a resume may change; a schedule depends on the epochs too."""
 
 
-def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None) -> Path:
+def fit(
+    recipe: Recipe,
+    *,
+    resume: bool = False,
+    console: Console | None = None,
+    callbacks: Sequence[L.Callback] = (),
+    logger: Logger | None = None,
+) -> Path:
     """Train what the recipe says and evaluate its best checkpoint.
 
     Writes into `recipe.output`: `recipe.yaml`, `history.csv`, `checkpoints/best.ckpt` and
@@ -49,6 +57,8 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         recipe: all settings.
         resume: continue from `last.ckpt`; a finished run is left as it is.
         console: where progress goes; default stderr.
+        callbacks: the user's own, next to those of lix.
+        logger: the user's own, in place of TensorBoard.
 
     Returns:
         The run folder.
@@ -81,16 +91,21 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
         checkpoint = last_whole(run, console) if resume else None
         if first:
             recipe.save(run.recipe)
-        _train(recipe, module, batches, checkpoint, console)
+        trainer = _trainer(recipe, module, console, callbacks, logger)
+        _train(trainer, recipe, module, batches, checkpoint, console)
     return run.path
 
 
 def _train(
-    recipe: Recipe, module: SegModule, batches: Batches, checkpoint: Path | None, console: Console
+    trainer: L.Trainer,
+    recipe: Recipe,
+    module: SegModule,
+    batches: Batches,
+    checkpoint: Path | None,
+    console: Console,
 ) -> None:
     """Train from the start or from a checkpoint, and write the result."""
     run = RunFolder(recipe.output)
-    trainer = _trainer(recipe, module, console)
     if checkpoint is None:
         run_teacher_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
     try:
@@ -138,7 +153,13 @@ def _fixed(recipe: Recipe) -> dict[str, Any]:
     return flat
 
 
-def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
+def _trainer(
+    recipe: Recipe,
+    module: SegModule,
+    console: Console,
+    more_callbacks: Sequence[L.Callback],
+    logger: Logger | None,
+) -> L.Trainer:
     training, run = recipe.training, RunFolder(recipe.output)
     checkpoints = {
         "dirpath": run.checkpoints,
@@ -166,9 +187,9 @@ def _trainer(recipe: Recipe, module: SegModule, console: Console) -> L.Trainer:
         max_epochs=training.epochs,
         check_val_every_n_epoch=training.evaluate_every,
         accumulate_grad_batches=recipe.optim.accumulate,
-        callbacks=callbacks,
+        callbacks=[*callbacks, *more_callbacks],
         plugins=[WholeCheckpoints()],
-        logger=TensorBoardLogger(run.path, name="", version="tensorboard"),
+        logger=logger or TensorBoardLogger(run.path, name="", version="tensorboard"),
         enable_progress_bar=console.is_terminal,
         enable_model_summary=False,
         use_distributed_sampler=False,

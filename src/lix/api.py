@@ -1,0 +1,209 @@
+"""The commands as functions: `lix.train(...)` does what `lix train` does, with the same names.
+
+Settings are given by section, as in a recipe:
+`lix.train(data={"root": "data/streets"}, training={"epochs": 40}, output="runs/student")`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from pydantic import ValidationError
+from rich.console import Console
+
+from lix.core.registry import merge
+from lix.deploy.backend import AUTO, backend, backend_of
+from lix.deploy.predictor import Predictor
+from lix.deploy.student import Size
+from lix.evaluation.metrics import METRICS, Scores
+from lix.evaluation.report import evaluate_checkpoint
+from lix.networks.parts.base import SegNetwork
+from lix.runs.checkpoint import load_network
+from lix.runs.folder import RunFolder
+from lix.runs.recipe import Recipe, explain_validation
+from lix.training.fit import fit
+
+Settings = Recipe | Mapping[str, Any] | str | Path | None
+"""A recipe, its sections, or a YAML file of them."""
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run."""
+
+    path: Path
+    """Its folder."""
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """Metrics on the validation frames by name, such as `mIoU`, in [0, 1]."""
+        result = json.loads(RunFolder(self.path).result.read_text(encoding="utf-8"))
+        return {name: result[name] for name in METRICS}
+
+    @cached_property
+    def network(self) -> SegNetwork:
+        """The trained network, in evaluation mode, on the CPU."""
+        return load_network(self.path)[0]
+
+
+def train(
+    recipe: Settings = None,
+    *,
+    role: Literal["teacher", "student"] | None = None,
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | None = None,
+    console: Console | None = None,
+    **settings: Any,
+) -> TrainedRun:
+    """Train a teacher (RGB and X) or a plain student (RGB only) from labels: `lix train`.
+
+    Args:
+        recipe: settings; those named here win over it.
+        role: what the network sees; default: what the recipe says, else student.
+        resume: continue an interrupted run.
+        callbacks: Lightning's, next to those of lix.
+        logger: Lightning's, in place of TensorBoard.
+        console: where progress goes; default: standard error.
+        settings: `output` and the sections `data`, `network`, `optim`, `augment`, `training` and
+            `unlabelled`, each a mapping.
+
+    Raises:
+        ValueError, FileNotFoundError: settings or data are wrong.
+    """
+    given = settings | ({"role": role} if role else {}) | {"distill": None}
+    whole = _merged(recipe, given)
+    return TrainedRun(
+        fit(whole, resume=resume, console=console, callbacks=callbacks, logger=logger)
+    )
+
+
+def distill(
+    recipe: Settings = None,
+    *,
+    method: str | None = None,
+    teacher: str | Path | None = None,
+    preset: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    features: Sequence[str] = (),
+    teacher_features: Sequence[str] = (),
+    resume: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: Logger | None = None,
+    console: Console | None = None,
+    **settings: Any,
+) -> TrainedRun:
+    """Train an RGB-only student from labels and from what a teacher knows: `lix distill`.
+
+    Args:
+        recipe: settings; those named here win over it.
+        method: see `lix list methods`; default: what the recipe says, else `lix`.
+        teacher: its run folder or checkpoint.
+        preset: named options of the method.
+        options: options of the method.
+        features, teacher_features: names of the maps that are compared, in the same order.
+        resume, callbacks, logger, console, settings: as in `train`.
+
+    Raises:
+        ValueError, FileNotFoundError: settings, data or teacher are wrong.
+    """
+    chosen = {
+        "method": method,
+        "teacher": teacher,
+        "preset": preset,
+        "options": options,
+        "features": features,
+        "teacher_features": teacher_features,
+    }
+    given = {name: value for name, value in chosen.items() if value not in (None, ())}
+    whole = _merged(recipe, settings | {"distill": given, "role": "student"})
+    return TrainedRun(
+        fit(whole, resume=resume, console=console, callbacks=callbacks, logger=logger)
+    )
+
+
+def evaluate(
+    checkpoint: str | Path,
+    *,
+    split: Literal["train", "val"] = "val",
+    data: Mapping[str, Any] | None = None,
+    common: bool = False,
+    output: str | Path | None = None,
+    console: Console | None = None,
+) -> Scores:
+    """Score a network on a data set: `lix eval`.
+
+    Args:
+        checkpoint: run folder or checkpoint.
+        split: which part of the data set.
+        data: settings of the data; those that are not given are the run's.
+        common: on another data set, score the classes that the network and the data both name.
+        output: JSON file for the scores and the confusion matrix.
+        console: where the table goes; default: nowhere.
+
+    Raises:
+        ValueError, FileNotFoundError: the checkpoint or the data are wrong.
+    """
+    saved = RunFolder.of(checkpoint).recipe
+    changes = dict(data or {})
+    if "root" in changes:
+        changes.setdefault("val_root", None)
+    chosen = _merged(saved if saved.is_file() else None, {"data": changes}).data
+    return evaluate_checkpoint(
+        Path(checkpoint),
+        chosen,
+        split=split,
+        common=common,
+        output=Path(output) if output else None,
+        console=console or Console(quiet=True),
+    )
+
+
+def load_student(
+    checkpoint: str | Path,
+    *,
+    size: Size = "train",
+    engine: str = AUTO,
+    threads: int = 1,
+    device: str | torch.device | None = None,
+) -> Predictor:
+    """Open a student to predict pictures; see `lix.deploy.predictor.Predictor`."""
+    return Predictor(checkpoint, size=size, engine=engine, threads=threads, device=device)
+
+
+def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:
+    """Export a student to ONNX, verified against PyTorch, or to safetensors: `lix export`.
+
+    Args:
+        checkpoint: run folder, .ckpt or .safetensors file.
+        output: file to write, .onnx or .safetensors.
+
+    Raises:
+        ValueError: a teacher, or a damaged file.
+    """
+    output = Path(output)
+    (backend_of(output) or backend("onnx")).write(Path(checkpoint), output)
+    return output
+
+
+def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
+    """The settings of a recipe and of the call, which win.
+
+    Raises:
+        ValueError: a wrong entry; one sentence that names it.
+    """
+    if isinstance(recipe, str | Path):
+        return Recipe.load(Path(recipe), **changes)
+    given = recipe.model_dump(exclude_unset=True) if isinstance(recipe, Recipe) else recipe or {}
+    try:
+        return Recipe.model_validate(merge(given, changes))
+    except ValidationError as error:
+        raise ValueError(explain_validation(error)) from None

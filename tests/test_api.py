@@ -1,0 +1,138 @@
+"""The commands as functions: the same names, settings and results."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import CSVLogger
+from PIL import Image
+from rich.console import Console
+
+import lix
+from lix.cli import train as commands
+from lix.runs.recipe import Distillation, Recipe
+from tests.test_readme import ROOT, block
+
+pytestmark = pytest.mark.slow
+QUIET = Console(quiet=True)
+SMALL: dict[str, Any] = {
+    "data": {"size": [32, 64]},
+    "optim": {"batch_size": 4},
+    "training": {"epochs": 1, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def teacher(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("api") / "teacher"
+    data = {"root": str(streets), "size": [32, 64]}
+    settings = SMALL | {"data": data}
+    return lix.train(settings, role="teacher", output=str(output), console=QUIET).path
+
+
+class Count(Callback):
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.steps += 1
+
+
+@pytest.fixture(scope="module")
+def student(teacher: Path, streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("api") / "student"
+    counted = Count()
+    run = lix.distill(
+        teacher / "recipe.yaml",
+        method="kd",
+        teacher=str(teacher),
+        options={"temperature": 2.0},
+        output=output,
+        callbacks=[counted],
+        logger=CSVLogger(output, name="csv"),
+        console=QUIET,
+    )
+    assert counted.steps == 4
+    assert list(output.glob("csv/**/metrics.csv")), "the user's logger"
+    assert 0 <= run.scores["mIoU"] <= 1
+    assert run.network.x_channels == 0
+    saved = Recipe.load(output / "recipe.yaml")
+    assert saved.role == "student"
+    assert saved.distill is not None
+    assert (saved.distill.method, saved.distill.options) == ("kd", {"temperature": 2.0})
+    assert saved.data.root == streets
+    return run.path
+
+
+def test_names_are_those_of_the_commands() -> None:
+    own = set(inspect.signature(lix.distill).parameters)
+    assert set(Distillation.model_fields) <= own
+    options = set(inspect.signature(commands.evaluate).parameters) - {"recipe"}
+    assert options <= set(inspect.signature(lix.evaluate).parameters)
+
+
+def test_a_wrong_entry_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"optim\.lr.*got -1"):
+        lix.train(optim={"lr": -1}, output=tmp_path)
+    with pytest.raises(ValueError, match="Did you mean 'training'"):
+        lix.train(traning={}, output=tmp_path)
+
+
+def test_evaluate_gives_the_scores_of_the_run(student: Path) -> None:
+    scores = lix.evaluate(student)
+    assert scores.mIoU == pytest.approx(lix.api.TrainedRun(student).scores["mIoU"], abs=1e-6)
+
+
+def test_pictures_of_every_kind_give_the_same_labels(student: Path, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 70, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)
+    predictor = lix.load_student(str(student))
+    pictures = [tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(pixels), pixels]
+    found = predictor.predict([*pictures, tensor, tensor / 255])
+    assert len(found) == 6
+    assert all(np.array_equal(one.labels, found[0].labels) for one in found)
+    assert found[0].labels.shape == found[0].confidence.shape == (40, 70)
+    assert found[0].overlay().size == (70, 40)
+    legend = found[0].legend()
+    assert set(legend) == {predictor.classes[i] for i in np.unique(found[0].labels)}
+
+
+@pytest.mark.parametrize(
+    ("picture", "words"),
+    [
+        (np.zeros((4, 5), np.uint8), r"\(H, W, 3\) uint8"),
+        (torch.zeros(1, 3, 4, 5), "pass a batch as a list"),
+        (torch.full((3, 4, 5), 2.0), r"lie in \[0, 1\]"),
+        ("missing.png", "missing.png"),
+    ],
+)
+def test_other_pictures_are_one_sentence(picture: Any, words: str, student: Path) -> None:
+    with pytest.raises((ValueError, OSError), match=words):
+        lix.load_student(student).predict(picture)
+
+
+def test_an_exported_student_predicts_the_same(student: Path, tmp_path: Path) -> None:
+    path = lix.export(student, tmp_path / "student.onnx")
+    pixels = np.random.default_rng(1).integers(0, 255, (32, 64, 3), dtype=np.uint8)
+    both = [lix.load_student(one).predict(pixels).labels for one in (student, path)]
+    assert (both[0] == both[1]).mean() > 0.999
+
+
+def test_the_page_runs_as_written(
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    shutil.copytree(streets, tmp_path / "data" / "streets")
+    text = block("python", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"))
+    exec(text.replace("(96, 320)", "(32, 64)").replace('"epochs": 10', '"epochs": 1'), {})
+    assert (tmp_path / "overlay.png").is_file()
+    assert (tmp_path / "student.onnx").is_file()
