@@ -15,7 +15,7 @@ from lix.methods.parts.base import Method
 from lix.methods.parts.pairing import pair
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
-from lix.runs.checkpoint import NetworkSpec, load_network
+from lix.runs.checkpoint import NetworkSpec, load_network, read_stored
 from lix.runs.damaged import open_readable
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
@@ -190,9 +190,11 @@ def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Met
     if recipe.distill is None:
         raise ValueError(f"{recipe.output} is no distillation.")
     method, _ = _method(recipe.distill, network, teacher)
-    stored = torch.load(RunFolder(recipe.output).best, map_location="cpu", weights_only=True)[
-        "state_dict"
-    ]
-    own = {k.removeprefix("method."): v for k, v in stored.items() if k.startswith("method.")}
+    best = RunFolder(recipe.output).best
+    stored = read_stored(best)
+    stored.verify(best)
+    own = {
+        k.removeprefix("method."): v for k, v in stored.tensors.items() if k.startswith("method.")
+    }
     method.load_state_dict(own)
     return method.eval()

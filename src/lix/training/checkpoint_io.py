@@ -13,7 +13,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
 from lix.core.files import atomic_write, fsync
-from lix.runs.checkpoint import KEY
+from lix.runs.checkpoint import CHECKSUM, KEY, checksum
 from lix.runs.folder import RunFolder
 
 
@@ -29,6 +29,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             OSError: the disk is full or wrote something else; the older file is untouched.
         """
         buffer = io.BytesIO()
+        if KEY in checkpoint:
+            sums = {CHECKSUM: checksum(checkpoint[KEY], checkpoint["state_dict"])}
+            checkpoint = checkpoint | sums
         torch.save(checkpoint, buffer)
         meant = buffer.getbuffer()
         with atomic_write(Path(path)) as part:
@@ -46,14 +49,19 @@ def _digest(content: bytes | memoryview) -> bytes:
 
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint of a training has all its parts, with the checksums they were given."""
+    stored = read_whole(path)
+    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
+
+
+def read_whole(path: Path, device: str | torch.device = "cpu") -> Any:
+    """What `torch.save` has written; None unless every part has the checksum it was given."""
     try:
         with zipfile.ZipFile(path) as parts:
             if parts.testzip() is not None:
-                return False
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+                return None
+        return torch.load(path, map_location=device, weights_only=True)
     except Exception:  # noqa: BLE001 - damage may look like anything
-        return False
-    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
+        return None
 
 
 def last_whole(run: RunFolder, console: Console) -> Path | None:
