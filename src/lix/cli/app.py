@@ -16,7 +16,7 @@ from lix.cli.deploy import bench, export, predict
 from lix.cli.study import study_app
 from lix.cli.train import distill, evaluate, train
 from lix.core.errors import explain
-from lix.core.registry import entries, find
+from lix.core.registry import entries, find, safe_path
 from lix.runs.recipe import explain_validation
 
 app = App(
@@ -96,7 +96,9 @@ def launch(
     """
     if allow_code:
         os.environ["LIX_ALLOW_CODE"] = "1"
+    if os.environ.get("LIX_ALLOW_CODE"):
         sys.path.insert(0, str(Path.cwd()))
+    os.environ.update(safe_path())
     app([_hyphens(token) for token in tokens], exit_on_error=False, print_error=False)
 
 
