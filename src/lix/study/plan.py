@@ -12,11 +12,11 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 import lix
 from lix.core.registry import entries, find, merge, safe_path
+from lix.core.yaml_files import load_yaml
 from lix.runs.folder import RunFolder
 from lix.runs.history import epochs_done
 from lix.runs.recipe import Recipe, explain_validation
@@ -184,8 +184,8 @@ def _resolved_options(
 def _described(path: Path) -> object:
     """The entries of a description of data; the training refuses a wrong one."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return load_yaml(path)
+    except (OSError, ValueError):
         return None
 
 

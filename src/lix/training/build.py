@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from lix.core.console import warn
 from lix.core.registry import find
 from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
@@ -93,9 +94,10 @@ def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset
     train = open_readable(recipe.data, "train", with_x=with_x, console=console)
     val = open_readable(recipe.data, "val", with_x=with_x, console=console)
     if shared := len(set(train.ids) & set(val.ids)):
-        console.print(
-            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
-            "are the same images, the scores mean nothing."
+        warn(
+            console,
+            f"{shared} frames have one id in training and validation; if they are the same "
+            "images, the scores mean nothing.",
         )
     return train, val
 

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
+from lix.core.console import warn
 from lix.core.files import atomic_write, fsync
 from lix.runs.checkpoint import CHECKSUM, KEY, checksum
 from lix.runs.folder import RunFolder
@@ -78,10 +79,7 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
     for path in found:
         if is_whole(path):
             if path != found[0]:
-                console.print(
-                    f"[yellow]warning:[/] {found[0]} is damaged or foreign; going on from the "
-                    "best one."
-                )
+                warn(console, f"{found[0]} is damaged or foreign; going on from the best one.")
             return path
     if found:
         raise ValueError(

@@ -16,8 +16,10 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from lix.core.console import plain
 from lix.core.files import atomic_write, folder_lock, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
@@ -63,9 +65,11 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     run = RunFolder(recipe.output)
     first = rank_zero_only.rank == 0
     if first and _is_done(run, recipe, resume=resume):
-        console.print(f"{run} is finished already; its result is in {run.result}.")
+        console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
     _quieten()
+    if recipe.training.accelerator == "gpu" and not torch.accelerator.is_available():
+        raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
     torch.set_num_threads(recipe.training.threads)
     module, batches = build(recipe, console)
     if recipe.distill and module.teacher is not None:
@@ -75,7 +79,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
             accelerator=recipe.training.accelerator,
         )
         console.print(
-            f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %"
+            plain(f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %")
         )
     with folder_lock(run.path) if first else nullcontext():
         checkpoint = last_whole(run, console) if resume else None
@@ -90,7 +94,11 @@ def _train(
 ) -> None:
     """Train from the start or from a checkpoint, and write the result."""
     run = RunFolder(recipe.output)
-    trainer = _trainer(recipe, module, console)
+    try:
+        trainer = _trainer(recipe, module, console)
+    except MisconfigurationException as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"This machine or setting does not allow it: {reason}") from None
     if checkpoint is None:
         run_teacher_stage(module, batches, trainer.strategy.root_device, run.teacher_stage, console)
     try:
@@ -226,7 +234,8 @@ def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: C
     }
     write_text(run.result, json.dumps(stored, indent=1))
     kept = "the best epoch on validation frames" if recipe.keeps_best else "the last epoch"
-    console.print(f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}")
+    sentence = f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}"
+    console.print(plain(sentence))
 
 
 def _quieten() -> None:
