@@ -70,7 +70,8 @@ def progress_bar() -> Progress:
     """A progress bar on the standard error, which leaves the output to what is asked for."""
     from rich.progress import Progress  # late: it takes a while
 
-    return Progress(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def say(text: object) -> None:

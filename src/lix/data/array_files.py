@@ -49,8 +49,6 @@ def _array_bytes(file: IO[bytes]) -> int:
         size = math.prod(shape) * dtype.itemsize
     except Exception as error:  # noqa: BLE001 - NumPy runs Python's parser over the header
         raise ValueError(f"its header is damaged: {type(error).__name__}") from None
-    if dtype.kind not in "biuf" or dtype.itemsize > 8:
-        raise ValueError(f"it holds {dtype}, which lix does not read")
     if min(shape, default=0) < 0:
         raise ValueError("its header is damaged: a negative size")
     if size > MAX_BYTES:
