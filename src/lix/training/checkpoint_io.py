@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lix.core.console import warn
 from lix.core.files import atomic_write, fsync
 from lix.runs.checkpoint import CHECKSUM, KEY, checksum
 from lix.runs.folder import RunFolder
+from lix.runs.identity import RUN_ID, run_id
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -32,7 +34,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         buffer = io.BytesIO()
         if KEY in checkpoint:
             sums = {CHECKSUM: checksum(checkpoint[KEY], checkpoint["state_dict"])}
-            checkpoint = checkpoint | sums
+            checkpoint = checkpoint | sums | {RUN_ID: run_id(RunFolder.of(path))}
         torch.save(checkpoint, buffer)
         meant = buffer.getbuffer()
         with atomic_write(Path(path)) as part:
@@ -71,11 +73,12 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
     Removes what a kill left half written.
 
     Raises:
-        ValueError: there are checkpoints and all are damaged.
+        ValueError: there are checkpoints and all are damaged, or one is of another run.
     """
     for part in run.checkpoints.glob(f".*{run.last.suffix}"):
         part.unlink()
     found = [path for path in (run.last, run.best) if path.is_file()]
+    _require_own(run, found)
     for path in found:
         if is_whole(path):
             if path != found[0]:
@@ -87,3 +90,19 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
             f"delete {run.checkpoints} to train anew."
         )
     return None
+
+
+def stored_id(checkpoint: Path | None) -> str | None:
+    """The id of the run that wrote a checkpoint; None where it holds none."""
+    stored = None if checkpoint is None else read_whole(checkpoint)
+    return stored.get(RUN_ID) if isinstance(stored, dict) else None
+
+
+def _require_own(run: RunFolder, checkpoints: Sequence[Path]) -> None:
+    own = run_id(run)
+    for path in checkpoints:
+        if own and (stored_id(path) or own) != own:
+            raise ValueError(
+                f"{path} was written by another run than {run}; put its own back, or choose "
+                "another --output."
+            )

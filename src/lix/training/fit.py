@@ -27,12 +27,13 @@ from lix.runs.checkpoint import load_network
 from lix.runs.data import evaluation_loader
 from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
+from lix.runs.identity import identify
 from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
-from lix.training.checkpoint_io import WholeCheckpoints, last_whole
+from lix.training.checkpoint_io import WholeCheckpoints, last_whole, stored_id
 from lix.training.drive_statistics import diagnose_drive
 from lix.training.module import SegModule
 from lix.training.teacher_stage import run_teacher_stage
@@ -84,6 +85,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     with folder_lock(run.path) if first else nullcontext():
         checkpoint = last_whole(run, console) if resume else None
         if first:
+            identify(run, batches.parts, stored_id(checkpoint))
             recipe.save(run.recipe)
         _train(recipe, module, batches, checkpoint, console)
     return run.path
