@@ -28,6 +28,7 @@ def predict(
     *,
     output: Path = Path("predictions"),
     size: str = "train",
+    tile: str | None = None,
     confidence: bool = False,
     engine: Engine = "auto",
     threads: int = 1,
@@ -41,6 +42,8 @@ def predict(
         source: image, folder or video.
         output: folder for overlays and label images.
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
+        tile: HEIGHTxWIDTH of overlapping windows that the network sees of a picture at its own
+            size: for a network trained on crops, or a picture too large for the memory.
         confidence: also write a map of the highest class probability.
         threads: number of threads of the network on the CPU.
     """
@@ -53,6 +56,7 @@ def predict(
             source,
             output,
             size="train" if size == "train" else "native" if size == "native" else parse_size(size),
+            tile=None if tile is None else parse_size(tile),
             confidence=confidence,
             engine=engine,
             threads=threads,
