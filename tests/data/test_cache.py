@@ -15,6 +15,7 @@ import torch
 import yaml
 from PIL import Image
 
+from lix.core.errors import DataError
 from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.data.sample import Sample, SegDataset
@@ -63,19 +64,31 @@ def same(a: Sample, b: Sample) -> bool:
 
 @pytest.mark.parametrize("with_x", [False, True])
 def test_gives_the_resized_sample_and_reads_files_once(
-    root: Path, tmp_path: Path, with_x: bool
+    root: Path, tmp_path: Path, with_x: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = opened(root)
     expected = [resize(data.read(data.ids[i], with_x=with_x), SIZE) for i in range(3)]
     cache = Cache(data, tmp_path / "cache", SIZE)
     assert all(same(cache.read(cache.ids[i], with_x=with_x), expected[i]) for i in range(3))
     again = pickle.loads(pickle.dumps(Cache(opened(root), tmp_path / "cache", SIZE)))
-    for path in root.rglob("*.jpg"):
-        seen = path.stat()
-        path.write_bytes(bytes(seen.st_size))  # another picture of the same size and time
-        os.utime(path, ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    monkeypatch.setattr(type(again.dataset), "read", None)
     assert all(same(again.read(again.ids[i], with_x=with_x), expected[i]) for i in range(3))
     assert len(again) == 3
+
+
+@pytest.mark.parametrize("name", ["*.jpg", "depth_*.png"])
+def test_another_file_of_equal_size_and_time_is_noticed(
+    root: Path, tmp_path: Path, name: str
+) -> None:
+    cache = Cache(opened(root), tmp_path / "cache", SIZE)
+    cache.read(cache.ids[0], with_x=True)
+    for path in root.rglob(name):
+        before = path.stat()
+        path.write_bytes(bytes(before.st_size))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    again = Cache(opened(root), tmp_path / "cache", SIZE)
+    with pytest.raises(DataError, match="cannot be read"):
+        again.read(again.ids[0], with_x=True)
 
 
 def test_a_student_opens_no_file_of_x(root: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from lix.deploy import images
 from lix.deploy.predict import predict
@@ -170,6 +171,29 @@ def test_a_changed_image_or_result_is_done_again(predicted, photo, tmp_path):
     Image.new("RGB", (20, 30)).save(tmp_path / "out/a_label.png")
     (tmp_path / "out/bb_label.png").write_text("damaged")
     assert predicted() == {"a", "bb"}
+    assert predicted() == set()
+
+
+@pytest.mark.parametrize("kind", ["label", "overlay"])
+def test_a_result_that_was_cut_or_altered_is_done_again(predicted, tmp_path, kind):
+    path = tmp_path / f"out/a_{kind}.png"
+    whole = path.read_bytes()
+    for place in range(0, len(whole), max(1, len(whole) // 12)):
+        for content in (
+            whole[:place],
+            whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :],
+        ):
+            path.write_bytes(content)
+            assert predicted() == {"a"}
+            assert path.read_bytes() == whole
+    with Image.open(path) as image:
+        image.load()
+        changed = image.copy()
+        changed.putpixel((3, 3), 3 if image.mode == "P" else (1, 2, 3))
+        text = PngInfo()
+        text.add_text("lix", image.text["lix"])
+    changed.save(path, pnginfo=text)
+    assert predicted() == {"a"}
     assert predicted() == set()
 
 

@@ -124,7 +124,7 @@ def test_damaged_file_is_one_sentence(tmp_path, content):
 def test_file_cut_short_is_one_sentence(exported, tmp_path):
     content = exported.read_bytes()
     (tmp_path / "a.onnx").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"is not a model that ONNX Runtime .*; export it again"):
+    with pytest.raises(ValueError, match=r"cannot be used .*; export it again"):
         open_student(tmp_path / "a.onnx")
 
 
@@ -176,3 +176,51 @@ def test_missing_extra_is_one_sentence(exported, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "lix\[export\]"'):
         open_student(exported)
+
+
+def test_no_flipped_bit_is_used(exported, tmp_path):
+    whole = exported.read_bytes()
+    for place in range(5, len(whole), len(whole) // 60):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        (tmp_path / "a.onnx").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.onnx .*(lix_checksum|has no metadata)"):
+            open_student(tmp_path / "a.onnx")
+
+
+def changed(exported, path, change):
+    """The file without its checksum, as of another tool, with one tensor changed."""
+    model = onnx.load(exported)
+    kept = [(p.key, p.value) for p in model.metadata_props if p.key != "lix_checksum"]
+    model.ClearField("metadata_props")
+    for key, value in kept:
+        model.metadata_props.add(key=key, value=value)
+    change(max(model.graph.initializer, key=lambda tensor: len(tensor.raw_data)))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_a_file_without_checksum_is_opened(exported, tmp_path):
+    open_student(changed(exported, tmp_path / "a.onnx", lambda tensor: None))
+
+
+def test_weights_in_another_file_are_refused(exported, tmp_path):
+    def move(tensor):
+        (tmp_path / "weights.bin").write_bytes(tensor.raw_data)
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights.bin")
+
+    with pytest.raises(ValueError, match="its weights are in another file"):
+        open_student(changed(exported, tmp_path / "a.onnx", move))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(exported, tmp_path, value):
+    def spoil(tensor):
+        values = np.frombuffer(tensor.raw_data, np.float32).copy()
+        values[3] = value
+        tensor.raw_data = values.tobytes()
+
+    with pytest.raises(ValueError, match="weights are NaN or infinite"):
+        open_student(changed(exported, tmp_path / "a.onnx", spoil))

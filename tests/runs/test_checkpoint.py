@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from lix import load_network
-from lix.runs.checkpoint import NetworkSpec
+from lix.deploy.backends.torch import Torch
+from lix.runs.checkpoint import CHECKSUM, NetworkSpec, read_stored
+from lix.training.checkpoint_io import WholeCheckpoints
 
 SPEC = NetworkSpec("mfnet", ("road", "car"), ((1, 2, 3), (4, 5, 6)), (32, 48), options={})
 
@@ -63,3 +67,102 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     torch.save(stored, path)
     with pytest.raises(ValueError, match="damaged or no checkpoint of lix"):
         load_network(path)
+
+
+def write_as_training(path: Path) -> None:
+    """A checkpoint as a training writes it."""
+    save(path)
+    stored = torch.load(path) | {"loops": {}}
+    path.unlink()
+    WholeCheckpoints().save_checkpoint(stored, path)
+
+
+def write_as_export(path: Path) -> None:
+    write_as_training(path.with_suffix(".ckpt"))
+    Torch().write(path.with_suffix(".ckpt"), path)
+
+
+FORMATS = {"a.ckpt": write_as_training, "a.safetensors": write_as_export}
+
+
+@pytest.mark.parametrize(("name", "write"), FORMATS.items())
+def test_no_flipped_bit_of_a_weight_or_class_is_used(
+    tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    path = tmp_path / name
+    write(path)
+    load_network(path)
+    assert read_stored(path).checksum is not None
+    whole = path.read_bytes()
+    weights = read_stored(path).weights[_largest(path)]
+    places = [whole.index(weights.numpy().tobytes()) + 10, whole.index(b"road") + 1]
+    for place in places:
+        for bit in range(8):
+            content = bytearray(whole)
+            content[place] ^= 1 << bit
+            path.write_bytes(content)
+            with pytest.raises(ValueError, match=f"{name} is damaged or no checkpoint of lix"):
+                load_network(path)
+
+
+def _largest(path: Path) -> str:
+    weights = read_stored(path).weights
+    return max(weights, key=lambda name: weights[name].numel())
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("which", ["weight", "running_var"])
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path, value: float, which: str) -> None:
+    path = tmp_path / "a.ckpt"
+    save(path)
+    stored = torch.load(path)
+    assert CHECKSUM not in stored, "it is another tool's file"
+    name = next(name for name in stored["state_dict"] if name.endswith(which))
+    stored["state_dict"][name].view(-1)[0] = value
+    torch.save(stored, path)
+    with pytest.raises(ValueError, match=f"{name.removeprefix('network.')} are NaN or infinite"):
+        load_network(path)
+
+
+WRONG: list[dict[str, Any]] = [
+    {"classes": "ab"},
+    {"classes": [1, 2]},
+    {"classes": ["c"] * 1000},
+    {"classes": ["road"]},
+    {"palette": [(1, 2, 3)]},
+    {"palette": [(999, -2, 3)] * 2},
+    {"size": [0, 0]},
+    {"size": [10**6, 10**6]},
+    {"size": [48]},
+    {"size": "ab"},
+    {"size": [48.5, 160.0]},
+    {"name": None},
+    {"name": ["mfnet"]},
+    {"name": "../x"},
+    {"options": [1]},
+    {"options": None},
+    {"options": {1: 2}},
+    {"options": {"base": 10**9}},
+    {"x_channels": -1},
+    {"x_channels": 10**9},
+    {"nonsense": 1},
+]
+
+
+@pytest.mark.parametrize("change", WRONG, ids=str)
+def test_a_wrong_description_is_one_sentence(tmp_path: Path, change: dict[str, Any]) -> None:
+    path = tmp_path / "a.ckpt"
+    save(path)
+    stored = torch.load(path)
+    stored["lix"] |= change
+    torch.save(stored, path)
+    with pytest.raises(ValueError, match=str(path)) as error:
+        load_network(path)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("stored", [[1], {"lix": [1], "state_dict": {}}, {"lix": {}}, 7], ids=str)
+def test_other_contents_are_one_sentence(tmp_path: Path, stored: object) -> None:
+    torch.save(stored, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="damaged or no checkpoint of lix"):
+        load_network(tmp_path / "a.ckpt")

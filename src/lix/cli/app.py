@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,8 +16,9 @@ from lix.cli.data import data_app
 from lix.cli.deploy import bench, export, predict
 from lix.cli.study import study_app
 from lix.cli.train import distill, evaluate, train
+from lix.core.console import prepare_streams, printable
 from lix.core.errors import explain
-from lix.core.registry import entries, find
+from lix.core.registry import entries, find, safe_path
 from lix.runs.recipe import explain_validation
 
 app = App(
@@ -101,7 +103,9 @@ def launch(
     """
     if allow_code:
         os.environ["LIX_ALLOW_CODE"] = "1"
+    if os.environ.get("LIX_ALLOW_CODE"):
         sys.path.insert(0, str(Path.cwd()))
+    os.environ.update(safe_path())
     app([_hyphens(token) for token in tokens], exit_on_error=False, print_error=False)
 
 
@@ -115,14 +119,17 @@ def _hyphens(token: str) -> str:
 
 def main() -> None:
     """Run the command line; a user's error is one sentence and exit code 1 or 2."""
+    prepare_streams()
     try:
         app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # a full disk is an error of the command, not of Python's end
     except CycloptsError as error:
         cause = error.__cause__ or error.__context__
         sentence = explain_validation(cause) if isinstance(cause, ValidationError) else str(error)
         _fail(sentence, 2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         sys.exit(141)
     except USER_ERRORS as error:
         if os.environ.get("LIX_DEBUG"):
@@ -136,5 +143,17 @@ def main() -> None:
 
 
 def _fail(sentence: str, code: int) -> None:
-    print(f"lix: {sentence}", file=sys.stderr)
+    with suppress(OSError):  # where the standard error is closed or full
+        print(f"lix: {printable(sentence)}", file=sys.stderr, flush=True)
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _close_stdout()
     sys.exit(code)
+
+
+def _close_stdout() -> None:
+    """Drop what cannot be written, which Python would try again at its end."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

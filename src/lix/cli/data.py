@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from lix.cli.arguments import parse_size
+from lix.core.console import label, progress_bar, say
 from lix.runs.recipe import Data
 
 data_app = App(name="data", help="Make, check and split data sets.")
@@ -35,12 +36,10 @@ def streets(
         world: palette, density and camera: `town` or `highway`.
         workers: number of processes.
     """
-    from rich.progress import Progress
-
     from lix.streets import StreetPlan, write_streets
 
     plan = StreetPlan(images, parse_size(size), seed, world, val_images)
-    with Progress(transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task("streets", total=images)
         write_streets(
             output,
@@ -48,7 +47,7 @@ def streets(
             workers=workers,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
-    print(f"{output}: {images} streets; train with --data.name vkitti2 --data.root {output}")
+    say(f"{output}: {images} streets; train with --data.name vkitti2 --data.root {output}")
 
 
 @data_app.command
@@ -79,14 +78,12 @@ def depth(
         fill: let sgbm fill holes with the background next to them (on).
         threads: number of threads of the engine.
     """
-    from rich.progress import Progress
-
     from lix.tools.depth import build_engine, make_depth
 
     options = {"model": model, "download": download or None, "threads": threads}
     chosen_engine = build_engine(engine, max_disparity=max_disparity, fill=fill, **options)
-    with Progress(transient=True) as bars:
-        task = bars.add_task(engine, total=None)
+    with progress_bar() as bars:
+        task = bars.add_task(label(engine), total=None)
         report = make_depth(
             root,
             chosen_engine,
@@ -95,7 +92,7 @@ def depth(
             output=output,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
-    print(report)
+    say(report)
 
 
 @data_app.command
@@ -175,13 +172,13 @@ def split(
     write_lists(output, *parts, force=force)
     for part, frames in zip(("train", "val"), parts, strict=True):
         drives = len({sequence(frame) for frame in frames})
-        print(
+        say(
             f"{output / part}.txt: {len(frames)} frames ({len(frames) / len(names):.0%}) of "
             f"{drives} sequence(s)"
         )
     if len(set(map(sequence, names))) == 1:
-        print(
+        say(
             "No sequences recognised in the file names: if the frames come from one video, "
             "neighbouring frames may end up in both splits."
         )
-    print(f"To use them {how_to_use(recognised, path, output)}.")
+    say(f"To use them {how_to_use(recognised, path, output)}.")

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from lix.cli.arguments import parse_size
+from lix.core.console import label, progress_bar, say
 from lix.core.registry import entries
 
 Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]
@@ -27,6 +28,7 @@ def predict(
     *,
     output: Path = Path("predictions"),
     size: str = "train",
+    tile: str | None = None,
     confidence: bool = False,
     engine: Engine = "auto",
     threads: int = 1,
@@ -40,27 +42,28 @@ def predict(
         source: image, folder or video.
         output: folder for overlays and label images.
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
+        tile: HEIGHTxWIDTH of overlapping windows that the network sees of a picture at its own
+            size: for a network trained on crops, or a picture too large for the memory.
         confidence: also write a map of the highest class probability.
         threads: number of threads of the network on the CPU.
     """
-    from rich.progress import Progress
-
     from lix.deploy.predict import predict as run
 
-    with Progress(transient=True) as bars:
-        task = bars.add_task(source.name, total=None)
+    with progress_bar() as bars:
+        task = bars.add_task(label(source.name), total=None)
         done = run(
             checkpoint,
             source,
             output,
             size="train" if size == "train" else "native" if size == "native" else parse_size(size),
+            tile=None if tile is None else parse_size(tile),
             confidence=confidence,
             engine=engine,
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),
         )
     before = f"; {done.skipped} images were done before" if done.skipped else ""
-    print(f"{len(done.files)} files in {output}{before}")
+    say(f"{len(done.files)} files in {output}{before}")
 
 
 def export(
@@ -77,23 +80,21 @@ def export(
             one, on the run's training images; the loss of mIoU is measured if the run's data exist.
     """
     if int8 is not None:
-        print(_quantised(checkpoint, output, int8))
+        say(_quantised(checkpoint, output, int8))
     else:
         from lix.deploy.backend import backend, backend_of
 
-        print((backend_of(output) or backend("onnx")).write(checkpoint, output))
+        say((backend_of(output) or backend("onnx")).write(checkpoint, output))
 
 
 def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
-    from rich.progress import Progress
-
     from lix.deploy.quantise import quantise
 
     if output.suffix == ".safetensors":
         raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
     if len(folders) > 1:
         raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
-    with Progress(transient=True) as bars:
+    with progress_bar() as bars:
         task = bars.add_task("mIoU in int8", total=None)
         return quantise(
             checkpoint,
@@ -121,11 +122,10 @@ def bench(
         runs: number of batches that are timed.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
     from lix.deploy.bench import bench as run
 
-    with Progress(transient=True) as bars:
+    with progress_bar() as bars:
         task = bars.add_task("runs", total=None)
         report = run(
             checkpoint,

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from lix.core.console import say
+
 study_app = App(name="study", help="Compare methods over data sets, networks and seeds.")
 
 RecipeFile = Annotated[
@@ -49,7 +51,7 @@ def run(
             f"{len(failed)} runs failed; their folders in {output / 'runs'} hold an error.txt, and "
             "the same command tries them again."
         )
-    print(f"All runs are done; see them with `lix study table {study}`.")
+    say(f"All runs are done; see them with `lix study table {study}`.")
 
 
 @study_app.command
@@ -80,8 +82,8 @@ def table(
     if console.is_terminal:
         console.print(Markdown(text), soft_wrap=True)
     else:
-        print(text)
-    print(f"Written to {folder}.")
+        say(text)
+    say(f"Written to {folder}.")
 
 
 @study_app.command
@@ -108,7 +110,7 @@ def figure(
     folder = output or runs / recipe.name
     results = load_results(recipe, runs)
     written = write_figures(results, folder)
-    print(f"{len(written)} files in {folder}. {results.damage}".strip())
+    say(f"{len(written)} files in {folder}. {results.damage}".strip())
 
 
 @study_app.command
@@ -135,7 +137,7 @@ def report(
     path = output or runs / recipe.name / "report.html"
     results = load_results(recipe, runs)
     write_page(results, path)
-    print(f"Open {path}. {results.damage}".strip())
+    say(f"Open {path}. {results.damage}".strip())
 
 
 @study_app.command
@@ -166,7 +168,7 @@ def pack(
     path = (output or runs) / recipe.name / PACKED
     records = {one.planned.job.name: one.record for one in results.runs}
     pack_records(records, path)
-    print(f"{len(records)} runs in {path}.")
+    say(f"{len(records)} runs in {path}.")
 
 
 def parse_shard(text: str) -> tuple[int, int]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+MAX_STEM = 50
 LOCK = ".lock"
 """Name of the file whose lock a process holds while it writes the folder."""
 
@@ -23,7 +25,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder or the file cannot be written; the message names it.
     """
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    part = path.with_name(f".{_short(path.stem)}.{os.getpid()}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -36,6 +38,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)
+
+
+def _short(stem: str) -> str:
+    """A stem that leaves room for more in a file's name."""
+    return stem if len(stem) <= MAX_STEM else f"{stem[:30]}-{zlib.crc32(os.fsencode(stem)):08x}"
 
 
 @contextmanager

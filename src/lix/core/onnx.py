@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lix.core.onnx_file import verify
+
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
@@ -20,24 +22,36 @@ def open_session(
         providers: execution providers of ONNX Runtime, the preferred one first.
 
     Raises:
-        ValueError: the file is missing, damaged or not a model.
+        ValueError: the file is missing, damaged, changed since lix wrote it, not a model, or its
+            weights are in another file or not finite.
     """
     import onnxruntime
+
+    name = "This" if isinstance(model, bytes) else str(model)
+    content = model if isinstance(model, bytes) else _verified(model)
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     available = onnxruntime.get_available_providers()
-    content = model if isinstance(model, bytes) else str(model)
     try:
         return onnxruntime.InferenceSession(
             content, options, providers=[p for p in providers if p in available]
         )
     except session_errors() as error:
-        name = "This" if isinstance(model, bytes) else model
         raise ValueError(
             f"{name} is not a model that ONNX Runtime loads ({one_line(error)}); export it again."
         ) from None
+
+
+def _verified(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        verify(content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{path} cannot be used ({reason}); export it again.") from None
+    return content
 
 
 def session_errors() -> tuple[type[Exception], ...]:

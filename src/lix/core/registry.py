@@ -98,6 +98,11 @@ def find(catalog: Catalog, name: str) -> Entry:
     return choices[name]
 
 
+def safe_path() -> dict[str, str]:
+    """Variables that keep the current folder off the path of Python processes (from 3.11 on)."""
+    return {} if os.environ.get("LIX_ALLOW_CODE") else {"PYTHONSAFEPATH": "1"}
+
+
 def require_allowed(name: str) -> None:
     """Refuse the user's own code unless `lix --allow-code` or `LIX_ALLOW_CODE` allows it."""
     if not os.environ.get("LIX_ALLOW_CODE"):

@@ -26,7 +26,7 @@ from lix.data.transforms import resize, scaling
 class Cache:
     """A data set's samples at one size; a sample is decoded and stored when it is first read.
 
-    The files are named by a hash of what they hold, with size and time of every file read, so
+    The files are named by a hash of what they hold, with size and times of every file read, so
     that a change of the data, their description, the size or the options makes new ones; old ones
     are for the user to remove. Processes may share them.
 
@@ -138,13 +138,16 @@ class Cache:
         meaning = [getattr(source, "files", source.spec) for source in data.x_sources]
         return self._open("x", [files, meaning, self.options], shapes)
 
-    def _stamp(self, paths: list[Callable[[str], Path]]) -> list[tuple[str, int, int]]:
-        """Path, bytes and time of every file that is read."""
+    def _stamp(self, paths: list[Callable[[str], Path]]) -> list[tuple[str, int, int, int]]:
+        """Path, bytes and times of every file that is read.
+
+        The second time is that of any change, which tools that copy the first one cannot set.
+        """
         stamps = []
         for path in dict.fromkeys(path(frame) for path in paths for frame in self.ids):
             stat = path.stat() if path.exists() else None
-            size, time = (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
-            stamps.append((str(path.absolute()), size, time))
+            times = (stat.st_mtime_ns, stat.st_ctime_ns) if stat else (0, 0)
+            stamps.append((str(path.absolute()), stat.st_size if stat else 0, *times))
         return stamps
 
     def _open(

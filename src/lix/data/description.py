@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,7 +18,9 @@ from pydantic import (
 )
 
 from lix.core.errors import unknown
+from lix.core.yaml_files import load_yaml
 from lix.data.options import as_tuple
+from lix.data.patterns import regular
 from lix.data.x_files import XFiles
 
 Byte = Annotated[int, Field(ge=0, le=255)]
@@ -29,6 +30,9 @@ Colour = tuple[Byte, Byte, Byte]
 def _relative(pattern: str) -> str:
     if not pattern or pattern.startswith("/"):
         raise ValueError("a pattern is a path relative to `root`")
+    if ".." in PurePath(pattern).parts:
+        raise ValueError("a pattern stays below `root`; set `root` to the folder of both")
+    regular(pattern)
     return pattern
 
 
@@ -151,12 +155,10 @@ def read_yaml(path: Path, *, labelled: bool = True) -> Description:
             f"{path} is missing; describe your data in it (docs/your-data.md shows how)."
         )
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        entries = load_yaml(path) or {}
         description = Description.model_validate(entries, context=None if labelled else UNLABELLED)
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     needed = {
         "classes": description.classes,
         "train.label": description.train.label,

@@ -19,8 +19,15 @@ def wildcards(pattern: str) -> list[str]:
 
 
 def regular(pattern: str) -> re.Pattern[str]:
-    """A glob pattern as a regular expression whose groups are the wildcards."""
-    return re.compile("".join(map(_regular, TOKEN.split(pattern))))
+    """A glob pattern as a regular expression whose groups are the wildcards.
+
+    Raises:
+        ValueError: a range in brackets that is none, such as [z-a].
+    """
+    try:
+        return re.compile("".join(map(_regular, TOKEN.split(pattern))))
+    except re.error as error:
+        raise ValueError(f"{pattern} is not a pattern ({error}); correct its [ ].") from None
 
 
 def insert(pattern: str, texts: tuple[str, ...]) -> str:

@@ -18,6 +18,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from lix.core.errors import DataError
+from lix.data.array_files import require_pixels, require_plausible
 
 _missing_allowed = ContextVar("missing_allowed", default=False)
 
@@ -100,8 +101,11 @@ def read_array(path: Path, mode: str | None = None) -> NDArray[Any]:
     with reading(path):
         if path.suffix in (".npy", ".npz"):
             with path.open("rb") as opened:
+                require_plausible(opened)
                 stored = np.load(opened, allow_pickle=False)
-                return np.asarray(stored if path.suffix == ".npy" else stored[stored.files[0]])
+                array = np.asarray(stored if path.suffix == ".npy" else stored[stored.files[0]])
+                require_pixels(array, mode)
+                return array
         with Image.open(path) as file:
             if file.format == "PNG" and file.mode in CUT and "16" in str(file.tile[0].args):
                 raise ValueError("its channels have 16 bits, which would be cut; store .npy")

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from rich.table import Table
 
+from lix.core.console import label
 from lix.deploy.backend import AUTO, backend, backend_of, open_student
 from lix.deploy.student import Student
 
@@ -54,7 +55,7 @@ class BenchReport:
         """Table of all measurements for the terminal."""
         height, width = self.size
         size_and_runs = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
-        table = Table(title, size_and_runs)
+        table = Table(label(title), size_and_runs)
         table.add_row("engine", f"{self.engine} on {self.device}")
         table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
         table.add_row("latency, 95 %", f"{1000 * self.percentile_95:.1f} ms")

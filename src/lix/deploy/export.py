@@ -20,6 +20,7 @@ from lix import __version__
 from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.core.onnx import PROVIDERS, open_session
+from lix.core.onnx_file import CHECKSUM, UNSEALED, seal
 from lix.deploy.student import load_student
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec
@@ -90,7 +91,8 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
 
     Input `image`: (B, 3, H, W) float32 RGB in [0, 1], H and W multiples of the network's
     `size_divisor`. Output `logits`: (B, K, H, W) before softmax. The metadata hold `classes`,
-    `palette`, `size` (H, W of training), `size_divisor`, `network` and `lix_version`, as JSON.
+    `palette`, `size` (H, W of training), `size_divisor`, `network` and `lix_version`, as JSON, and
+    `lix_checksum`, which every load verifies.
 
     Args:
         checkpoint: run folder or checkpoint of a student.
@@ -118,6 +120,7 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
         program = _translate(model, opset)
         program.model.metadata_props.update(_metadata(network, spec))
         program.save(part)
+        seal(part)
         onnx.checker.check_model(part, full_check=True)
         shapes, version = _shapes(network, spec), program.model.opset_imports[""]
         report = ExportReport(output, version, shapes, *_compare(model, part, shapes))
@@ -228,4 +231,4 @@ def _metadata(network: SegNetwork, spec: NetworkSpec) -> dict[str, str]:
         "network": spec.name,
         "lix_version": __version__,
     }
-    return {name: json.dumps(fact) for name, fact in facts.items()}
+    return {name: json.dumps(fact) for name, fact in facts.items()} | {CHECKSUM: UNSEALED}

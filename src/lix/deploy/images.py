@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +27,14 @@ from lix.deploy.image_files import (
     save_png,
 )
 from lix.deploy.prefetch import prefetch
+from lix.deploy.regions import Region, strips
 from lix.deploy.student import Segmenter
 
 WORKERS = max(1, min(4, (os.cpu_count() or 1) // 2))
 """Number of threads that read, and of threads that write."""
+
+MAX_NAME_BYTES = 255
+"""Maximum length of a file's name on all common file systems."""
 
 
 class ImageTask(NamedTuple):
@@ -55,14 +59,21 @@ class Result(NamedTuple):
     """Why there are no files."""
 
 
+class Maps(NamedTuple):
+    """What is made of the logits of an image, each (H, W)."""
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.uint8] | None
+
+
 class LoadedImage(NamedTuple):
     """An image between reading and writing."""
 
     task: ImageTask
     fingerprint: str
     image: Image.Image
-    values: Tensor
-    """Input of the network, later its logits."""
+    values: Tensor | Maps
+    """Input of the network, later its logits or, of tiles, what is made of them."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -84,6 +95,7 @@ class ImageSegmenter:
 
     def read(self, task: ImageTask) -> LoadedImage | Result:
         """Read an image; a result if files of the same image and settings are there."""
+        _require_short(task)
         fingerprint = hashlib.sha256(self.settings.encode() + read_bytes(task.source)).hexdigest()
         files = tuple(task.path(kind) for kind in self.kinds)
         if all(read_fingerprint(file) == fingerprint for file in files):
@@ -93,19 +105,40 @@ class ImageSegmenter:
 
     def score(self, loaded: LoadedImage) -> LoadedImage:
         """Run the network."""
+        assert isinstance(loaded.values, Tensor)
+        if self.segmenter.tile is not None:
+            return loaded._replace(values=self._maps(self.segmenter.tiles(loaded.values), loaded))
         return loaded._replace(values=self.segmenter.score(loaded.values, loaded.shape))
 
     def write(self, loaded: LoadedImage) -> Result:
         """Write all results, each whole or not at all."""
-        logits = self.segmenter.restore(loaded.values, loaded.shape)
-        labels = label_image(labels_of(logits), self.segmenter.student.spec.palette)
+        maps = loaded.values
+        if isinstance(maps, Tensor):
+            maps = self._maps(strips(maps, *loaded.shape), loaded)
+        labels = label_image(maps.labels, self.segmenter.student.spec.palette)
         images = {"label": labels, "overlay": overlay(loaded.image, labels, self.opacity)}
-        if "confidence" in self.kinds:
-            images["confidence"] = Image.fromarray(_confidence(logits))
+        if maps.confidence is not None:
+            images["confidence"] = Image.fromarray(maps.confidence)
         files = {kind: loaded.task.path(kind) for kind in self.kinds}
         for kind, file in files.items():
             save_png(images[kind], file, loaded.fingerprint)
         return Result(tuple(files.values()))
+
+    @torch.inference_mode()
+    def _maps(self, regions: Iterator[Region], loaded: LoadedImage) -> Maps:
+        labels = np.empty(loaded.shape, np.uint8)
+        confidence = np.empty(loaded.shape, np.uint8) if "confidence" in self.kinds else None
+        for rows, columns, logits in regions:
+            labels[rows, columns] = labels_of(logits)
+            if confidence is not None:
+                confidence[rows, columns] = _confidence(logits)
+        return Maps(labels, confidence)
+
+
+def _require_short(task: ImageTask) -> None:
+    name = task.path("confidence").name
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:
+        raise ValueError(f"{task.source} has a name too long for those of results; shorten it.")
 
 
 def find_tasks(source: Path, output: Path) -> list[ImageTask]:
@@ -143,14 +176,19 @@ def segment_all(segmenter: ImageSegmenter, tasks: list[ImageTask]) -> Generator[
         yield from results
 
 
-def _step(work: Callable[[Any], LoadedImage | Result], item: object) -> Any:
-    """Do one step of an image that has no result yet; a ValueError is only that image's."""
+def _step(
+    work: Callable[[Any], LoadedImage | Result], item: ImageTask | LoadedImage | Result
+) -> Any:
+    """Do one step of an image that has no result yet; an error of the image is only its own."""
     if isinstance(item, Result):
         return item
     try:
         return work(item)
     except ValueError as error:
         return Result(error=error)
+    except MemoryError:
+        task = item.task if isinstance(item, LoadedImage) else item
+        return Result(error=ValueError(f"{task.source} does not fit into memory; cut it."))
 
 
 def labels_of(logits: Tensor) -> NDArray[np.uint8]:

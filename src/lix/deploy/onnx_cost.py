@@ -25,7 +25,7 @@ def onnx_cost(path: Path, batch: int, height: int, width: int) -> tuple[int, int
     """
     import onnx
 
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)
     graph = model.graph
     scales = {name for node in graph.node if node.op_type in SCALED for name in node.input[1:]}
     weights = [

@@ -41,6 +41,7 @@ def predict(
     output: Path,
     *,
     size: Size = "train",
+    tile: tuple[int, int] | None = None,
     confidence: bool = False,
     opacity: float = 0.5,
     engine: str = AUTO,
@@ -57,8 +58,8 @@ def predict(
     while the network works on one, threads read the next and write the last.
 
     Results carry a hash of their image, the checkpoint, the options and the version of lix (the
-    PNG text `lix`). An image whose results carry the hash they would get is skipped; anything
-    else is written anew. A video always is.
+    PNG text `lix`) and a checksum. An image whose results carry the hash they would get, and are
+    whole, is skipped; anything else is written anew. A video always is.
 
     Args:
         checkpoint: run folder or checkpoint of a student, or its .onnx file.
@@ -66,6 +67,8 @@ def predict(
         output: folder of the results; made if missing.
         size: what the network sees: the picture at the training size (`train`), at its own
             (`native`) or at (H, W); see `Segmenter`.
+        tile: (H, W) of overlapping windows of the picture at its own size, which the network sees
+            one by one: for networks trained on crops, and for pictures too large for the memory.
         confidence: write the confidence too; only for images.
         opacity: opacity of the colours, in [0, 1].
         engine: what computes; see `open_student`.
@@ -90,11 +93,11 @@ def predict(
         raise ValueError(f"{source} is a video; only images get a confidence.")
     tasks = [] if is_video else find_tasks(source, output)
     student = open_student(checkpoint, engine=engine, threads=threads, device=device)
-    segmenter = Segmenter(student, size=size)
+    segmenter = Segmenter(student, size=size, tile=tile)
     if is_video:
         return Predictions([_repaint_video(segmenter, source, output, opacity, progress)], 0)
     digest = _digest(checkpoint_file(checkpoint))
-    settings = [__version__, digest, student.engine, segmenter.size, opacity]
+    settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
     kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
     return _segment(ImageSegmenter(segmenter, kinds, opacity, repr(settings)), tasks, progress)
 

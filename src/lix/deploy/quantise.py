@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from lix.core.errors import DataError, require
 from lix.core.files import atomic_write
+from lix.core.onnx_file import CHECKSUM, UNSEALED, seal
 from lix.data.sample import SegDataset
 from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx, silence
@@ -120,7 +121,11 @@ def _quantise(source: Path, target: Path, batches: list[NDArray[np.float32]]) ->
         )
     model = onnx.load(target)
     model.metadata_props.add(key="quantisation", value='"int8"')
+    for entry in model.metadata_props:
+        if entry.key == CHECKSUM:
+            entry.value = UNSEALED
     onnx.save(model, target)
+    seal(target)
 
 
 class _Reader:

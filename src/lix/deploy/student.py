@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from lix.deploy.regions import Region, spans
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network
 
@@ -63,16 +65,27 @@ class Segmenter:
     Args:
         student: what computes the logits.
         size: size of what the network sees.
+        tile: (H, W) of overlapping windows of the picture at its own size, which the network sees
+            one by one in place of the whole; None: the whole at `size`.
 
     Raises:
-        ValueError: a size below 1.
+        ValueError: a size below 1, or tiles of a picture that is resized.
     """
 
-    def __init__(self, student: Student, *, size: Size = "train") -> None:
-        self.student = student
+    def __init__(
+        self, student: Student, *, size: Size = "train", tile: tuple[int, int] | None = None
+    ) -> None:
+        self.student, self.tile = student, tile
+        if tile is not None and size == "train":
+            size = "native"
         self.size = student.spec.size if size == "train" else size
         if self.size != "native" and min(self.size) < 1:
             raise ValueError(f"The size is {self.size}; height and width must be at least 1.")
+        if tile is not None and (min(tile) < 1 or self.size != "native"):
+            raise ValueError(
+                f"The tile is {tile}; its height and width must be at least 1, and tiles are cut "
+                "out of pictures of their own size, so leave --size out."
+            )
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """Score one picture.
@@ -96,20 +109,51 @@ class Segmenter:
                 f"A picture must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}."
             )
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        if self.tile is not None:
+            return pixels[None]
         if self.size != "native":
             pixels = TF.resize(pixels, list(self.size), antialias=True)
+        return self._padded(pixels[None])
+
+    def _padded(self, pixels: Tensor) -> Tensor:
         height, width = pixels.shape[-2:]
         divisor = self.student.size_divisor
-        batch = pixels[None].float() / 255.0
+        batch = pixels.float() / 255.0
         return F.pad(batch, (0, -width % divisor, 0, -height % divisor), mode="replicate")
 
     @torch.inference_mode()
     def score(self, batch: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(1, K, h, w) logits of a prepared picture of (H, W), without the padding."""
+        if self.tile is not None:
+            regions = self.tiles(batch)
+            first = next(regions)
+            logits = first.logits.new_empty((1, len(first.logits), *batch.shape[-2:]))
+            for rows, columns, part in (first, *regions):
+                logits[0, :, rows, columns] = part
+            return logits
         height, width = shape if self.size == "native" else self.size
         with self._memory(shape):
             logits = self.student.logits(batch.to(self.student.device))
         return logits[..., :height, :width]
+
+    @torch.inference_mode()
+    def tiles(self, pixels: Tensor) -> Generator[Region, None, None]:
+        """Logits of a (1, 3, H, W) uint8 picture, tile by tile."""
+        assert self.tile is not None
+        divisor, sizes = self.student.size_divisor, pixels.shape[-2:]
+        rows, columns = (
+            spans(size + -size % divisor, tile, divisor)
+            for size, tile in zip(sizes, self.tile, strict=True)
+        )
+        for y, x in product(rows, columns):
+            window = self._padded(pixels[..., y.start : y.end, x.start : x.end])
+            with self._memory(self.tile):
+                logits = self.student.logits(window.to(self.student.device))[0]
+            (top, bottom), (left, right) = (
+                (span.first, min(span.last, size)) for span, size in zip((y, x), sizes, strict=True)
+            )
+            counted = logits[:, top - y.start : bottom - y.start, left - x.start : right - x.start]
+            yield Region(slice(top, bottom), slice(left, right), counted)
 
     @torch.inference_mode()
     def restore(self, logits: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -123,8 +167,10 @@ class Segmenter:
     def _memory(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+            if type(error) is RuntimeError and "allocate" not in str(error):
+                raise
             raise ValueError(
                 f"A picture of {shape[0]}x{shape[1]} does not fit into the memory of "
-                f"{self.student.device}; choose a smaller size."
+                f"{self.student.device}; choose a smaller size, or tiles."
             ) from None

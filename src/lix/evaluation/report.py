@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from lix.core.console import plain
 from lix.core.files import write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
@@ -64,24 +65,26 @@ def evaluate_checkpoint(
     else:
         confusion = evaluate(network, loader)
     result = scores(confusion)
-    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console)
-    if output is not None:
+    if output is not None:  # before the table, whose reader may have gone
         stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
+    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console)
     return result
 
 
 def _print(result: Scores, classes: tuple[str, ...], title: str, console: Console) -> None:
-    table = Table("class", "IoU %", "F1 %", title=title)
+    table = Table("class", "IoU %", "F1 %", title=plain(title))
     for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True):
         if iou is None or f1 is None:
-            table.add_row(name, "absent", "absent")
+            table.add_row(plain(name), "absent", "absent")
         else:
-            table.add_row(name, f"{100 * iou:.1f}", f"{100 * f1:.1f}")
+            table.add_row(plain(name), f"{100 * iou:.1f}", f"{100 * f1:.1f}")
     console.print(table)
     console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
     if absent := result.absent(classes):
         console.print(
-            f"{len(absent)} of {len(classes)} classes are left out of the means, because neither "
-            f"labels nor predictions have them: {', '.join(absent)}."
+            plain(
+                f"{len(absent)} of {len(classes)} classes are left out of the means, because "
+                f"neither labels nor predictions have them: {', '.join(absent)}."
+            )
         )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from rich.console import Console
-from rich.markup import escape
 
+from lix.core.console import warn
 from lix.core.errors import DataError
 from lix.data.readers import missing_allowed
 from lix.data.sample import SegDataset, check_sizes
@@ -27,10 +28,7 @@ def open_readable(
     with missing_allowed():
         dataset = open_dataset(data, split, labelled=labelled)
 
-    def warn(sentence: str) -> None:
-        console.print(f"[yellow]warning:[/] {escape(sentence)}")
-
-    leave_out_damaged(dataset, with_x=with_x, warn=warn)
+    leave_out_damaged(dataset, with_x=with_x, warn=partial(warn, console))
     return dataset
 
 

@@ -30,6 +30,11 @@ class RunFolder:
         return self.path / "recipe.yaml"
 
     @property
+    def identity(self) -> Path:
+        """Id of the run, and a fingerprint of the data that it is trained on."""
+        return self.path / "identity.json"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of all weights."""
         return self.path / "checkpoints"

@@ -25,6 +25,7 @@ from pydantic import (
 from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
+from lix.core.yaml_files import load_yaml, parse_yaml
 from lix.data.options import ENCODINGS
 
 
@@ -35,9 +36,9 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return float(value) if "e" in value.lower() else yaml.safe_load(value)  # 1e-3 is no YAML
+        return float(value) if "e" in value.lower() else parse_yaml(value)  # 1e-3 is no YAML
     except ValueError:
-        return yaml.safe_load(value)
+        return parse_yaml(value)
 
 
 Options = Annotated[dict[str, Any], BeforeValidator(_parsed)]
@@ -53,10 +54,21 @@ def _encoding(value: str) -> str:
     return value
 
 
+def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
+    if limits[0] > limits[1]:
+        raise ValueError(f"{limits[0]} is above {limits[1]}; write the smaller one first")
+    return limits
+
+
+Zoom = Annotated[float, Field(gt=0, le=100)]
+
+
 class Section(BaseModel):
     """A group of settings; unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Data(Section):
@@ -116,7 +128,7 @@ class Optim(Section):
 class Augmentation(Section):
     """The paper's augmentation of training images."""
 
-    scale: tuple[float, float] = (0.75, 1.5)
+    scale: Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)] = (0.75, 1.5)
     """Range of the random zoom."""
     flip: float = Field(default=0.5, ge=0, le=1)
     """Probability of a horizontal flip."""
@@ -319,10 +331,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/streets.yaml.")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    found = load_yaml(path) or {}
     if not isinstance(found, dict):
         raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
             f"{path} holds no sections; write `data:` and so on, as in recipes/streets.yaml."

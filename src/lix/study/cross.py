@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from lix.core.console import plain
 from lix.core.files import write_text
 from lix.evaluation.metrics import METRICS, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
@@ -67,16 +68,18 @@ def evaluate_across(
         measured = _test(study, run, sections[data], console)
         write_text(run.cross_file(study, data), json.dumps(measured, indent=1))
         console.print(
-            f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, tested on "
-            f"{data}: mIoU {100 * measured['mIoU']:.1f} %",
-            markup=False,
+            plain(
+                f"{done}/{len(missing)} {run.method} seed {run.seed}, trained on {run.data}, "
+                f"tested on {data}: mIoU {100 * measured['mIoU']:.1f} %"
+            )
         )
     lost = list(dict.fromkeys(run.job.name for run, _ in untested if not run.job.usable))
     if lost:
         console.print(
-            f"Skipped the test of {len(lost)} students on other data: their checkpoints are "
-            f"missing. Move their folders away to train them again: {', '.join(lost)}.",
-            markup=False,
+            plain(
+                f"Skipped the test of {len(lost)} students on other data: their checkpoints are "
+                f"missing. Move their folders away to train them again: {', '.join(lost)}."
+            )
         )
 
 

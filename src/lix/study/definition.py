@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from lix.core.errors import unknown
 from lix.core.registry import find, merge
+from lix.core.yaml_files import load_yaml
 from lix.runs.recipe import Section, explain_validation
 
 
@@ -153,8 +153,11 @@ class Study(Section):
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"{path}: two rows are called {label!r}; give one a label.")
-        for entry in study.methods:
-            find("methods", entry.method)
+        try:
+            for entry in study.methods:
+                find("methods", entry.method)
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from None
         _check_sources(study, path)
         return study
 
@@ -188,10 +191,7 @@ def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
         )
     if path in above:
         raise ValueError(f"{path} is its own base; take it out of `base`.")
-    try:
-        own = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    own = load_yaml(path) or {}
     if not isinstance(own, dict):
         raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
             f"{path} holds no entries; write `name: …` and so on, a line each."

@@ -1,11 +1,13 @@
 """The user's text (labels, names, titles) in Markdown, LaTeX, figures and file names.
 
-HTML is escaped by Jinja, CSV by pandas; consoles print with `markup=False`.
+HTML is escaped by Jinja, CSV by pandas, the terminal's text by `lix.core.console`.
 """
 
 from __future__ import annotations
 
 import re
+
+from lix.core.console import printable
 
 LATEX = {
     "\\": r"\textbackslash{}",
@@ -66,4 +68,4 @@ def file_name(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))

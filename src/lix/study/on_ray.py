@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+import lix
 from lix.core.errors import require
+from lix.core.registry import safe_path
 from lix.study.plan import Job
 from lix.study.processes import Process
 
@@ -39,9 +42,13 @@ def connect(
     import ray
 
     try:
-        ray.init(
-            address=address, ignore_reinit_error=True, include_dashboard=False, log_to_driver=False
-        )
+        with _outside_of_the_current_folder():
+            ray.init(
+                address=address,
+                ignore_reinit_error=True,
+                include_dashboard=False,
+                log_to_driver=False,
+            )
     except (ConnectionError, ValueError) as error:
         raise ValueError(
             f"No Ray cluster answers at {address} ({error}); start one with `ray start --head`."
@@ -57,6 +64,18 @@ def connect(
 
     needs = [_needs(job, cpus, gpus) for job in jobs]
     return start, max(min(_fit(cpus, n["num_cpus"]), _fit(gpus, n["num_gpus"])) for n in needs)
+
+
+@contextmanager
+def _outside_of_the_current_folder() -> Iterator[None]:
+    """Ray puts the current folder on the path of its workers, where modules of it would run."""
+    here = Path.cwd()
+    if safe_path():
+        os.chdir(Path(lix.__file__).parents[1])
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def _needs(job: Job, cpus: int, gpus: int) -> dict[str, int]:

@@ -12,16 +12,20 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from lix.core.registry import entries, find, merge
+import lix
+from lix.core.registry import entries, find, merge, safe_path
+from lix.core.yaml_files import load_yaml
 from lix.runs.folder import RunFolder
 from lix.runs.history import epochs_done
 from lix.runs.recipe import Recipe, explain_validation
 from lix.study.definition import Study
 from lix.study.escape import file_name
 from lix.study.records import CROSS
+
+PROGRAM = Path(lix.__file__).with_name("__main__.py")
+"""What trains. It is run by its path: `python -m` would take modules from the current folder."""
 
 IRRELEVANT_TO_RESULT = {"strategy", "workers", "threads", "accelerator"}
 """Training settings that do not change a result, so that they do not make another run."""
@@ -69,12 +73,12 @@ class Job:
             self.recipe.absolute().save(self.folder.recipe)
         command = "distill" if self.recipe.distill else "train"
         recipe = str(self.folder.recipe.absolute())
-        return [sys.executable, "-m", "lix", command, "-r", recipe, "--resume"]
+        return [sys.executable, str(PROGRAM), command, "-r", recipe, "--resume"]
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables of the training's process, added to those of its machine."""
-        return {"OMP_NUM_THREADS": str(self.recipe.training.threads)}
+        return {"OMP_NUM_THREADS": str(self.recipe.training.threads), **safe_path()}
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,8 @@ def _resolved_options(
 def _described(path: Path) -> object:
     """The entries of a description of data; the training refuses a wrong one."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return load_yaml(path)
+    except (OSError, ValueError):
         return None
 
 

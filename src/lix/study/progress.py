@@ -8,6 +8,7 @@ from collections.abc import Collection, Container, Sequence
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from lix.core.console import plain
 from lix.study.plan import Job, PlannedRun
 
 
@@ -66,7 +67,7 @@ class StudyProgress(Progress):
         self._print(f"{done}/{len(self._jobs)} {text}{self._time_left()}")
 
     def _print(self, text: str) -> None:
-        self.console.print(text, markup=False)  # labels and paths are the user's
+        self.console.print(plain(text))
 
     def _epochs(self) -> int:
         return sum(job.epochs_done for job in self._jobs.values())

@@ -14,6 +14,7 @@ from typing import Literal
 import torch
 from rich.console import Console
 
+from lix.core.console import plain
 from lix.core.files import is_locked
 from lix.core.types import FeatureSpec
 from lix.methods import build_method
@@ -96,7 +97,7 @@ def run_study(
 def _make_streets(study: Study, console: Console, workers: int) -> None:
     """Write the Procedural Streets that a study asks for, where they are missing."""
     for folder, streets in study.streets.items():
-        console.print(f"Procedural Streets in {folder}", markup=False)
+        console.print(plain(f"Procedural Streets in {folder}"))
         images = streets.images + streets.val_images
         wanted = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
         write_streets(Path(folder), wanted, cameras=(0,), workers=workers)

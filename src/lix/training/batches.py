@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from lix.data.sample import SegDataset
 from lix.runs.data import evaluation_loader
+from lix.runs.identity import Part
 from lix.runs.recipe import Recipe
 from lix.training.drives import OpenedDrive
 from lix.training.loaders import EpochSampler, TrainingSet
@@ -41,6 +42,18 @@ class Batches(L.LightningDataModule):
         self.recipe, self.train, self.val = recipe, train, val
         self.x_in_training, self.x_in_validation = x_in_training, x_in_validation
         self.drives = tuple(drives)
+
+    @property
+    def parts(self) -> dict[str, Part]:
+        """All data by name."""
+        return {
+            "train": Part(self.train, self.x_in_training),
+            "val": Part(self.val, self.x_in_validation),
+            **{
+                f"unlabelled {data.root}": Part(drive, self.x_in_training)
+                for data, drive in self.drives
+            },
+        }
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented batches.

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
+from lix.core.console import warn
 from lix.core.registry import find
 from lix.data.encode import encoded_channels
 from lix.data.sample import SegDataset
@@ -15,7 +16,7 @@ from lix.methods.parts.base import Method
 from lix.methods.parts.pairing import pair
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
-from lix.runs.checkpoint import NetworkSpec, load_network
+from lix.runs.checkpoint import NetworkSpec, load_network, read_stored
 from lix.runs.damaged import open_readable
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
@@ -93,9 +94,10 @@ def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset
     train = open_readable(recipe.data, "train", with_x=with_x, console=console)
     val = open_readable(recipe.data, "val", with_x=with_x, console=console)
     if shared := len(set(train.ids) & set(val.ids)):
-        console.print(
-            f"[yellow]warning:[/] {shared} frames have one id in training and validation; if they "
-            "are the same images, the scores mean nothing."
+        warn(
+            console,
+            f"{shared} frames have one id in training and validation; if they are the same "
+            "images, the scores mean nothing.",
         )
     return train, val
 
@@ -190,9 +192,11 @@ def load_method(recipe: Recipe, network: SegNetwork, teacher: SegNetwork) -> Met
     if recipe.distill is None:
         raise ValueError(f"{recipe.output} is not a distillation.")
     method, _ = _method(recipe.distill, network, teacher)
-    stored = torch.load(RunFolder(recipe.output).best, map_location="cpu", weights_only=True)[
-        "state_dict"
-    ]
-    own = {k.removeprefix("method."): v for k, v in stored.items() if k.startswith("method.")}
+    best = RunFolder(recipe.output).best
+    stored = read_stored(best)
+    stored.verify(best)
+    own = {
+        k.removeprefix("method."): v for k, v in stored.tensors.items() if k.startswith("method.")
+    }
     method.load_state_dict(own)
     return method.eval()

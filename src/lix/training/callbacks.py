@@ -10,8 +10,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
-from rich.markup import escape
 
+from lix.core.console import warn
 from lix.runs.history import read_history, write_history
 
 MIN_SHARE = 1e-4
@@ -86,7 +86,7 @@ class Warnings(L.Callback):
             for topic, sentence in diagnose(means).items():
                 if topic not in self.warnings:
                     self.warnings[topic] = f"epoch {trainer.current_epoch + 1}: {sentence}"
-                    self.console.print(f"[yellow]warning:[/] {escape(self.warnings[topic])}")
+                    warn(self.console, self.warnings[topic])
 
     def state_dict(self) -> dict[str, Any]:
         return {"warnings": self.warnings}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from rich.console import Console
 
+from lix.core.console import warn
 from lix.core.files import atomic_write, fsync
-from lix.runs.checkpoint import KEY
+from lix.runs.checkpoint import CHECKSUM, KEY, checksum
 from lix.runs.folder import RunFolder
+from lix.runs.identity import RUN_ID, run_id
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -29,6 +32,9 @@ class WholeCheckpoints(TorchCheckpointIO):
             OSError: the disk is full or wrote something else; the older file is untouched.
         """
         buffer = io.BytesIO()
+        if KEY in checkpoint:
+            sums = {CHECKSUM: checksum(checkpoint[KEY], checkpoint["state_dict"])}
+            checkpoint = checkpoint | sums | {RUN_ID: run_id(RunFolder.of(path))}
         torch.save(checkpoint, buffer)
         meant = buffer.getbuffer()
         with atomic_write(Path(path)) as part:
@@ -46,14 +52,19 @@ def _digest(content: bytes | memoryview) -> bytes:
 
 def is_whole(path: Path) -> bool:
     """Whether a checkpoint of a training has all its parts, with the checksums they were given."""
+    stored = read_whole(path)
+    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
+
+
+def read_whole(path: Path, device: str | torch.device = "cpu") -> Any:
+    """What `torch.save` has written; None unless every part has the checksum it was given."""
     try:
         with zipfile.ZipFile(path) as parts:
             if parts.testzip() is not None:
-                return False
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+                return None
+        return torch.load(path, map_location=device, weights_only=True)
     except Exception:  # noqa: BLE001 - damage may look like anything
-        return False
-    return isinstance(stored, dict) and {"state_dict", "loops", KEY} <= stored.keys()
+        return None
 
 
 def last_whole(run: RunFolder, console: Console) -> Path | None:
@@ -62,18 +73,16 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
     Removes what a kill left half written.
 
     Raises:
-        ValueError: there are checkpoints and all are damaged.
+        ValueError: there are checkpoints and all are damaged, or one is of another run.
     """
     for part in run.checkpoints.glob(f".*{run.last.suffix}"):
         part.unlink()
     found = [path for path in (run.last, run.best) if path.is_file()]
+    _require_own(run, found)
     for path in found:
         if is_whole(path):
             if path != found[0]:
-                console.print(
-                    f"[yellow]warning:[/] {found[0]} is damaged or foreign; going on from the "
-                    "best one."
-                )
+                warn(console, f"{found[0]} is damaged or foreign; going on from the best one.")
             return path
     if found:
         raise ValueError(
@@ -81,3 +90,19 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
             f"delete {run.checkpoints} to train anew."
         )
     return None
+
+
+def stored_id(checkpoint: Path | None) -> str | None:
+    """The id of the run that wrote a checkpoint; None where it holds none."""
+    stored = None if checkpoint is None else read_whole(checkpoint)
+    return stored.get(RUN_ID) if isinstance(stored, dict) else None
+
+
+def _require_own(run: RunFolder, checkpoints: Sequence[Path]) -> None:
+    own = run_id(run)
+    for path in checkpoints:
+        if own and (stored_id(path) or own) != own:
+            raise ValueError(
+                f"{path} was written by another run than {run}; put its own back, or choose "
+                "another --output."
+            )

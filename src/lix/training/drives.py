@@ -7,9 +7,9 @@ from functools import partial
 from typing import TypeVar
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 
+from lix.core.console import label, warn
 from lix.core.registry import find, merge
 from lix.data.duplicates import find_copies, fingerprints
 from lix.data.sample import SegDataset
@@ -83,7 +83,7 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
     def progress(frames: Iterable[T], *, where: str, total: int) -> Iterable[T]:
         return track(
             frames,
-            f"looking for validation frames in {where}",
+            label(f"looking for validation frames in {where}"),
             total=total,
             console=console,
             transient=True,
@@ -105,11 +105,11 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
                 "take them out of one of the two."
             )
         if copies.similar:
-            console.print(
-                f"[yellow]warning:[/] {len(copies.similar)} unlabelled frames of "
-                f"{escape(str(data.root))} look almost like validation frames "
-                f"({escape(_pairs(copies.similar, drive, val))}): resized copies or neighbours in "
-                "one video; if so, the scores are too good."
+            warn(
+                console,
+                f"{len(copies.similar)} unlabelled frames of {data.root} look almost like "
+                f"validation frames ({_pairs(copies.similar, drive, val)}): resized copies or "
+                "neighbours in one video; if so, the scores are too good.",
             )
 
 

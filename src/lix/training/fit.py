@@ -17,8 +17,10 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
+from lix.core.console import plain
 from lix.core.files import atomic_write, folder_lock, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
@@ -26,12 +28,13 @@ from lix.runs.checkpoint import load_network
 from lix.runs.data import evaluation_loader
 from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
+from lix.runs.identity import identify
 from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
-from lix.training.checkpoint_io import WholeCheckpoints, last_whole
+from lix.training.checkpoint_io import WholeCheckpoints, last_whole, stored_id
 from lix.training.drive_statistics import diagnose_drive
 from lix.training.module import SegModule
 from lix.training.teacher_stage import run_teacher_stage
@@ -73,9 +76,11 @@ def fit(
     run = RunFolder(recipe.output)
     first = rank_zero_only.rank == 0
     if first and _is_done(run, recipe, resume=resume):
-        console.print(f"{run} is finished already; its result is in {run.result}.")
+        console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
     _quieten()
+    if recipe.training.accelerator == "gpu" and not torch.accelerator.is_available():
+        raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
     torch.set_num_threads(recipe.training.threads)
     module, batches = build(recipe, console)
     if recipe.distill and module.teacher is not None:
@@ -85,13 +90,18 @@ def fit(
             accelerator=recipe.training.accelerator,
         )
         console.print(
-            f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %"
+            plain(f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %")
         )
     with folder_lock(run.path) if first else nullcontext():
         checkpoint = last_whole(run, console) if resume else None
         if first:
+            identify(run, batches.parts, stored_id(checkpoint))
             recipe.save(run.recipe)
-        trainer = _trainer(recipe, module, console, callbacks, logger)
+        try:
+            trainer = _trainer(recipe, module, console, callbacks, logger)
+        except MisconfigurationException as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"This machine or setting does not allow it: {reason}") from None
         _train(trainer, recipe, module, batches, checkpoint, console)
     return run.path
 
@@ -247,7 +257,8 @@ def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: C
     }
     write_text(run.result, json.dumps(stored, indent=1))
     kept = "the best epoch on validation frames" if recipe.keeps_best else "the last epoch"
-    console.print(f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}")
+    sentence = f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}"
+    console.print(plain(sentence))
 
 
 def _quieten() -> None:

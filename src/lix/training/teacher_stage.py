@@ -17,6 +17,7 @@ from lix.core.files import atomic_write
 from lix.methods.parts.teacher_stage import Batch, TeacherStage
 from lix.networks.parts.weights import UNREADABLE
 from lix.training.batches import Batches
+from lix.training.checkpoint_io import read_whole
 from lix.training.loaders import derived_seed
 from lix.training.module import SegModule
 
@@ -92,7 +93,7 @@ def _restore(stage: TeacherStage, path: Path, device: torch.device) -> None:
     if not path.is_file():
         return
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = read_whole(path, device)
         stage.part.load_state_dict(state["part"])
         stage.optimizer.load_state_dict(state["optimizer"])
         stage.epochs_done = state["epochs_done"]

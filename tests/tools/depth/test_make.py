@@ -157,6 +157,16 @@ def test_own_images_read_what_was_made(pairs: Path, tmp_path: Path) -> None:
     assert (x.as_subclass(torch.Tensor) == 20).all()
 
 
+def test_a_file_that_was_cut_or_altered_is_made_again(pairs: Path) -> None:
+    make_depth(pairs, Fake(), **SIDES)
+    paths = sorted((pairs / "x-fake").rglob("*.png"))
+    whole = [path.read_bytes() for path in paths]
+    paths[0].write_bytes(whole[0][:-9])
+    paths[1].write_bytes(whole[1][:40] + b"x" + whole[1][41:])
+    assert make_depth(pairs, Fake(), **SIDES).written == 2
+    assert [path.read_bytes() for path in paths] == whole
+
+
 def test_command_line(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sides = ("--left", SIDES["left"], "--right", SIDES["right"])
     assert lix("data", "depth", pairs, *sides, "--no-fill", "--max-disparity", "8") == 0

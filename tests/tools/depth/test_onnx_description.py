@@ -34,7 +34,7 @@ DISPARITY = {"means": "disparity"}
         ({"output": INVERSE, "pixels": {"scale": "1/0"}}, "1/0 is not a fraction"),
         ({"output": INVERSE, "pixels": {"std": [1, 0, 1]}}, "std"),
         ({"output": INVERSE, "model": "other.onnx"}, "is missing"),
-        ({"output": INVERSE, "model": "model.yaml"}, "ONNX Runtime loads"),
+        ({"output": INVERSE, "model": "model.yaml"}, "model.yaml cannot be used"),
     ],
 )
 def test_wrong_descriptions_are_one_sentence(

@@ -154,14 +154,20 @@ class Folder(SegDataset):
         for line in filter(None, map(str.strip, read_text(path).splitlines())):
             frame = line if line in self._images else name(self._files.image, Path(line)) or line
             if frame not in self._images:
+                what = repr(line) if self._is_inside(path) else "a line"  # may be of any file
                 raise ValueError(
-                    f"{path} lists {line!r}, but {self.root / self._files.image} has no such "
+                    f"{path} lists {what}, but {self.root / self._files.image} has no such "
                     "frame; write names as `lix data split` does."
                 )
             ids.append(frame)
         if not ids:
             raise ValueError(f"{path} lists no frame; write a frame's name a line.")
         return ids
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a list is in the folder of the YAML file or of the images."""
+        homes = (self._home.resolve(), self.root.resolve())
+        return any(path.resolve().is_relative_to(home) for home in homes)
 
 
 class _Partners:

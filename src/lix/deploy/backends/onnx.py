@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FACTS = ("network", "classes", "palette", "size", "size_divisor")
 """Keys of the metadata that segmenting needs."""
 
+MAX_DIVISOR = 4096
+
 
 class Onnx(Backend):
     """Computes with ONNX Runtime: on its GPU provider where it has one, else on the CPU."""
@@ -82,11 +84,11 @@ def _description(session: Any, path: Path) -> tuple[NetworkSpec, int]:
     stored: Mapping[str, str] = session.get_modelmeta().custom_metadata_map
     try:
         facts = {name: json.loads(stored[name]) for name in FACTS}
-        divisor = int(facts.pop("size_divisor"))
+        divisor = _divisor(facts.pop("size_divisor"))
         spec = NetworkSpec.from_dict({"name": facts.pop("network"), **facts})
-        _, _ = spec.size
         _image_to_logits(session)
-    except (KeyError, TypeError, ValueError) as error:
+        _check_shape(session, len(spec.classes))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(
             f"{path} has no metadata of lix on its classes, palette and size ({one_line(error)}); "
             f"write it with: lix export RUN {path.name}"
@@ -94,7 +96,19 @@ def _description(session: Any, path: Path) -> tuple[NetworkSpec, int]:
     return spec, divisor
 
 
+def _divisor(stored: object) -> int:
+    if type(stored) is not int or not 1 <= stored <= MAX_DIVISOR:
+        raise ValueError(f"size_divisor is {stored!r}")
+    return stored
+
+
 def _image_to_logits(session: Any) -> None:
     ends = [[node.name for node in side] for side in (session.get_inputs(), session.get_outputs())]
     if ends != [["image"], ["logits"]]:
         raise ValueError(f"it makes {', '.join(ends[1])} of {', '.join(ends[0])}")
+
+
+def _check_shape(session: Any, classes: int) -> None:
+    shape = session.get_outputs()[0].shape
+    if len(shape) != 4 or (isinstance(shape[1], int) and shape[1] != classes):
+        raise ValueError(f"it names {classes} classes, but its logits are {shape}")

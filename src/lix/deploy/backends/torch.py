@@ -14,7 +14,7 @@ from lix.deploy.backend import Backend
 from lix.deploy.student import Student, load_student
 from lix.networks.parts.base import SegNetwork
 from lix.networks.parts.cost import macs, parameters
-from lix.runs.checkpoint import KEY, NetworkSpec
+from lix.runs.checkpoint import CHECKSUM, KEY, PREFIX, NetworkSpec, checksum
 
 
 class Torch(Backend):
@@ -40,7 +40,9 @@ class Torch(Backend):
         """
         network, spec = load_student(checkpoint)
         weights = {name: value.clone().contiguous() for name, value in network.state_dict().items()}
-        content = save(weights, metadata={KEY: json.dumps(spec.as_dict())})
+        facts, named = spec.as_dict(), {PREFIX + name: value for name, value in weights.items()}
+        metadata = {KEY: json.dumps(facts), CHECKSUM: checksum(facts, named)}
+        content = save(weights, metadata=metadata)
         with atomic_write(output) as part:
             part.write_bytes(content)
         return f"{output}: {len(weights)} tensors of {spec.name}, {len(spec.classes)} classes"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -25,6 +26,9 @@ UNREADABLE = (
 )
 """Exceptions of readers where a file is truncated, foreign or not a checkpoint."""
 
+SMALL = 1 << 17
+"""Number of values below which tensors are checked together: a call takes longer than they do."""
+
 
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Parameters by name from a `.safetensors` file or a PyTorch checkpoint.
@@ -41,8 +45,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise FileNotFoundError(f"The weights {path} are missing; check the path.")
     try:
         if path.suffix == ".safetensors":
-            return load_file(path)
-        stored = torch.load(path, map_location="cpu", weights_only=True)
+            stored: Any = load_file(path)
+        else:
+            stored = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(f"{path} is damaged or not a file of weights ({reason}).") from None
@@ -51,7 +56,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             stored = stored[key]
     if not isinstance(stored, Mapping) or not all(isinstance(v, Tensor) for v in stored.values()):
         raise ValueError(f"{path} does not hold weights by name; save a module's state_dict().")
-    return {name.removeprefix("module."): value for name, value in stored.items()}
+    weights = {name.removeprefix("module."): value for name, value in stored.items()}
+    if wrong := not_finite(weights):
+        raise ValueError(f"{path} cannot be used: the weights {wrong[0]} are NaN or infinite.")
+    return weights
+
+
+def not_finite(weights: Mapping[str, Tensor]) -> list[str]:
+    """Names of the weights of which some are NaN or infinite."""
+    floating = {k: v.flatten() for k, v in weights.items() if v.is_floating_point()}
+    small = [values for values in floating.values() if len(values) < SMALL]
+    large = [values for values in floating.values() if len(values) >= SMALL]
+    if all(_is_finite(values) for values in ([torch.cat(small)] if small else []) + large):
+        return []
+    return [name for name, values in floating.items() if not _is_finite(values)]
+
+
+def _is_finite(values: Tensor) -> bool:
+    # One pass without a copy, ten times as fast as isfinite().all(); NaN passes through.
+    return not len(values) or all(bound.isfinite() for bound in values.aminmax())
 
 
 def load_backbone(trunk: nn.Module, name: str, weights: Path | str) -> None:

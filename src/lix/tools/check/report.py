@@ -17,6 +17,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from lix import __version__
+from lix.core.console import plain, printable
 from lix.core.files import write_text
 from lix.core.types import IGNORE_INDEX
 from lix.data.sample import SegDataset
@@ -38,14 +39,14 @@ def summarise(survey: Survey, findings: Sequence[Finding], page: Path, console: 
     def say(*parts: str | Text) -> None:
         console.print(*parts, soft_wrap=True, highlight=False)
 
-    say(Text(headline(survey)))
+    say(plain(headline(survey)))
     console.print(_grid(split_table(survey)))
     if x_table(survey).rows:
         console.print(_grid(x_table(survey)))
     console.print(_classes(survey))
     for finding in findings:
-        say(Text(f"{finding.severity:8}", STYLES[finding.severity]), Text(str(finding)))
-    say(Text(f"{verdict(findings)} Pictures are in {page}."))
+        say(Text(f"{finding.severity:8}", STYLES[finding.severity]), plain(finding))
+    say(plain(f"{verdict(findings)} Pictures are in {page}."))
 
 
 def headline(survey: Survey) -> str:
@@ -71,7 +72,7 @@ def _grid(table: Table) -> RichTable:
     for place, column in enumerate(table.columns):
         grid.add_column(column, justify="right" if place > 1 else "left")
     for row in table.rows:
-        grid.add_row(*map(Text, row))
+        grid.add_row(*map(plain, row))
     return grid
 
 
@@ -87,7 +88,7 @@ def _classes(survey: Survey) -> RichTable:
             for share, images in zip(row.shares, row.images, strict=True)
             for cell in (percent(share, 2), f"{images:,}")
         ]
-        grid.add_row(swatch.append(row.name, style="default"), *cells)
+        grid.add_row(swatch.append(printable(row.name), style="default"), *cells)
     return grid
 
 

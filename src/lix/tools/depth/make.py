@@ -19,7 +19,7 @@ from lix.core.errors import DataError
 from lix.core.files import write_text
 from lix.data.readers import read_array
 from lix.data.x_files import XFiles
-from lix.deploy.image_files import save_png
+from lix.deploy.image_files import is_whole, save_png
 from lix.tools.depth.engine import Engine
 from lix.tools.depth.pairs import Pair, choose_patterns, find_pairs
 
@@ -62,7 +62,8 @@ def make_depth(
     """Write X of every image as a 16-bit PNG, and `x.yaml`, which says what the numbers mean.
 
     The folder mirrors the paths of the images below `root`, so that `data.options.x: [FOLDER]`
-    reads it. 0 = invalid. Files that exist are kept: a second run continues the first.
+    reads it. 0 = invalid. Files that exist and are whole are kept: a second run continues
+    the first.
 
     Args:
         root: the data set's folder.
@@ -85,7 +86,7 @@ def make_depth(
     patterns = choose_patterns(root, left, right, stereo=engine.stereo)
     targets = _targets(find_pairs(root, patterns, output), root, output)
     _claim(output, engine)
-    remaining = {target: pair for target, pair in targets.items() if not target.is_file()}
+    remaining = {target: pair for target, pair in targets.items() if not is_whole(target)}
     kept = len(targets) - len(remaining)
     failed: dict[Path, str] = {}
     empty: list[Path] = []

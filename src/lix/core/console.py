@@ -1,0 +1,92 @@
+"""The terminal as a sink of the user's text: no markup, no escape sequences, no broken bytes.
+
+Names, labels, titles and paths of data sets and files go through `plain` where rich prints them,
+through `printable` where `print` does, and through `label` where rich reads markup.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import unicodedata
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+TURNING = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+"""Characters that turn the direction of what is shown, so that one name looks like another."""
+
+
+def printable(text: object) -> str:
+    r"""Text in which characters that command a terminal are spelt out; line breaks stay.
+
+    >>> print(printable("a\x1b[31mb"))
+    a\x1b[31mb
+    """
+    shown = str(text)
+    if shown.isascii() and shown.isprintable():
+        return shown
+    return "".join(_spelt(char) for char in shown)
+
+
+def _spelt(char: str) -> str:
+    commands = char != "\n" and unicodedata.category(char) in ("Cc", "Cs")
+    return ascii(char)[1:-1] if commands or char in TURNING else char
+
+
+def plain(text: object) -> Text:
+    """Text that rich prints as it stands."""
+    return Text(printable(text))
+
+
+def label(text: object) -> str:
+    r"""Text where rich reads markup, such as the label of a progress bar.
+
+    >>> print(label("[/x]"))
+    \[/x]
+    """
+    return escape(" ".join(printable(text).split()))
+
+
+def warn(console: Console, sentence: str) -> None:
+    """Print a warning."""
+    console.print(Text.assemble(("warning:", "yellow"), " ", printable(sentence)))
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def progress_bar() -> Progress:
+    """A progress bar on the standard error, which leaves the output to what is asked for."""
+    from rich.progress import Progress  # late: it takes a while
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def say(text: object) -> None:
+    """Print to the standard output."""
+    print(printable(text))
+
+
+def prepare_streams() -> None:
+    """Make standard streams that are closed, ASCII or of no width safe to print to."""
+    for number in range(3):
+        if not _is_open(number):  # else the next file that is opened would get what is printed
+            os.open(os.devnull, os.O_RDWR)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    for name in ("COLUMNS", "LINES"):
+        if os.environ.get(name, "").strip().lstrip("-") == "0":
+            del os.environ[name]

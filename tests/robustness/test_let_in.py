@@ -1,0 +1,260 @@
+"""What a user's files must not do: run code, write elsewhere, command the terminal, fill memory."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from lix.core.console import label, plain, printable
+from lix.core.yaml_files import load_yaml
+from lix.data.readers import DataError, read_array
+from lix.study.plan import PROGRAM
+from tests.robustness.conftest import Lix
+
+EVIL_NAME = "[/x]\x1b[31m"
+MODULES = ("cyclopts", "rich", "torch", "numpy", "yaml", "json", "pydantic", "PIL", "filelock")
+
+
+def evil_folder(folder: Path) -> Path:
+    """A folder whose modules leave a trace where they are imported."""
+    folder.mkdir()
+    for name in (*MODULES, "multiprocessing", "pickle", "socket", "sitecustomize"):
+        (folder / f"{name}.py").write_text(
+            f"open({str(folder / 'RAN')!r}, 'a').write('{name} ')\nraise SystemExit(7)\n"
+        )
+    return folder
+
+
+def run(folder: Path, *words: object, code: bool = False) -> subprocess.CompletedProcess[str]:
+    # As the `lix` script starts: its own folder is first on the path, not the current one.
+    command = [sys.executable, str(PROGRAM), *(["--allow-code"] if code else [])]
+    environment = {k: v for k, v in os.environ.items() if k != "LIX_ALLOW_CODE"}
+    return subprocess.run(
+        [*command, *map(str, words)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no safe path")
+def test_no_module_of_the_current_folder_is_run(small_recipe: Path, tmp_path: Path) -> None:
+    here = evil_folder(tmp_path / "here")
+    data = yaml.safe_load(small_recipe.read_text())
+    study = {
+        "name": "s",
+        "data": {"a": data.pop("data")},
+        "networks": {"mfnet": {}},
+        "methods": ["none"],
+        "seeds": [0],
+        "settings": data | {"training": {"epochs": 1, "accelerator": "cpu"}},
+    }
+    (here / "s.yaml").write_text(yaml.safe_dump(study))
+    for words in (
+        ("study", "run", "s.yaml", "--output", tmp_path / "out", "--workers", 2),
+        (
+            "data",
+            "streets",
+            tmp_path / "streets",
+            "--images",
+            3,
+            "--size",
+            "64x160",
+            "--workers",
+            2,
+        ),
+    ):
+        done = run(here, *words)
+        assert done.returncode == 0, done.stderr
+    assert not (here / "RAN").exists()
+
+
+@pytest.mark.slow
+def test_code_of_the_current_folder_needs_a_flag(small_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import lix\ndef build(num_classes, x_channels):\n"
+        "    return lix.build_network('mfnet', num_classes, x_channels)\n"
+    )
+    words = ("train", "-r", small_recipe, "--training.epochs", 1, "--output", "run")
+    refused = run(tmp_path, *words, "--network.name", "own:build")
+    assert "run again with --allow-code" in refused.stderr
+    allowed = run(tmp_path, *words, "--network.name", "own:build", code=True)
+    assert allowed.returncode == 0, allowed.stderr
+
+
+@pytest.fixture
+def odd_data(tmp_path: Path) -> Path:
+    """Four frames whose classes have the names of markup and of escapes."""
+    draw = np.random.default_rng(0)
+    for i in range(4):
+        image = draw.integers(0, 256, (32, 64, 3), dtype=np.uint8)
+        (tmp_path / "d").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / f"d/{i}.png")
+        Image.fromarray(image[..., 0] // 128).save(tmp_path / f"d/{i}_label.png")
+    files = {"image": "[0-9].png", "label": "[0-9]_label.png"}
+    described = {"classes": [EVIL_NAME, "[red]b[/]"], "train": files, "val": files}
+    (tmp_path / "d/lix.yaml").write_text(yaml.safe_dump(described))
+    return tmp_path / "d"
+
+
+@pytest.mark.slow
+def test_names_are_printed_as_they_stand(lix: Lix, odd_data: Path, tmp_path: Path) -> None:
+    output = tmp_path / EVIL_NAME
+    size = ("--data.size", 32, 64, "--optim.batch-size", 2, "--training.accelerator", "cpu")
+    data = ("--data.name", "folder", "--data.root", odd_data, *size, "--training.epochs", 1)
+    code, last = lix("train", *data, "--output", output)
+    assert code == 0, last
+    for words in (
+        ("train", *data, "--output", output, "--resume"),
+        ("eval", output),
+        ("bench", output, "--runs", 1),
+        ("predict", output, odd_data / "0.png", "--output", tmp_path / "[/out]"),
+        ("data", "check", odd_data, "--output", tmp_path / "[/check]"),
+        ("data", "split", odd_data, tmp_path / "[/split]"),
+    ):
+        code, last = lix(*words)
+        assert code == 0 or words[1] == "check", last  # a check finds that both splits are equal
+        assert not last.startswith("lix: ")
+    done = run(tmp_path, "eval", output)
+    assert "[/x]\\x1b[31m" in done.stdout
+    assert "[red]b[/]" in done.stdout
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_text_for_the_terminal() -> None:
+    assert printable("a\x1b]0;t\x07\u202eb\nc\ud800") == "a\\x1b]0;t\\x07\\u202eb\nc\\ud800"
+    assert printable("Straße 日本 é") == "Straße 日本 é"
+    assert plain("[red]x[/red][/x]").plain == "[red]x[/red][/x]"
+    assert label("[/x]\n\x1b") == "\\[/x] \\x1b"
+
+
+BOMB = "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
+    f"{chr(98 + i)}: &{chr(98 + i)} [{','.join([f'*{chr(97 + i)}'] * 8)}]\n" for i in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (BOMB, "aliases expand"),
+        ("a: &a [*a]", "contains itself"),
+        ("[" * 5000, "nested too deeply"),
+        ("!!timestamp x", "cannot be read as timestamp"),
+        ("a: !!bool maybe", "line 1, column 4: 'maybe' cannot be read as bool"),
+        ("!!int ''", "cannot be read as int"),
+        ("!!float ''", "cannot be read as float"),
+        ("x: 2024-02-30", "cannot be read as timestamp"),
+        ("9" * 5000, "cannot be read as int"),
+        ("!!python/name:os.system", "could not determine a constructor"),
+        ("a: 1\nb: 2\na: 3", "line 3, column 1: 'a' is written twice, first in line 1"),
+        ("#" + " " * (1 << 20), "too much for a file of settings"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_bad_yaml_file_is_one_sentence(text: str, reason: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=reason) as error:
+        load_yaml(path)
+    assert str(path) in str(error.value)
+
+
+def npy(shape: tuple[int, ...], data: bytes = b"", descr: str = "<f4") -> bytes:
+    header = repr({"descr": descr, "fortran_order": False, "shape": shape}).ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + data
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("a.npy", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("huge.npy", npy((10**6, 10**6))),
+        ("short.npy", npy((24, 40), b"1234")),
+        ("negative.npy", npy((-1, 40), bytes(160))),
+        ("no header.npy", b"\x93NUMPY\x01\x00\x10\x00{'descr': (((((("),
+        ("bomb.npz", zipped(npy((30000, 50000)))),
+        ("damaged.npz", zipped(npy((24, 40)))[:90]),
+    ],
+)
+def test_an_array_that_cannot_be_is_refused_before_it_is_read(
+    name: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=name):
+        read_array(tmp_path / name)
+
+
+def test_an_array_is_read(tmp_path: Path) -> None:
+    stored = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.save(tmp_path / "a.npy", stored)
+    np.savez_compressed(tmp_path / "a.npz", a=stored)
+    for name in ("a.npy", "a.npz"):
+        np.testing.assert_array_equal(read_array(tmp_path / name), stored)
+
+
+@pytest.mark.parametrize("pattern", ["../*.png", "a/../../*.png", "/etc/*.png", "[z-a].png"])
+def test_a_pattern_stays_below_the_root(lix: Lix, odd_data: Path, pattern: str) -> None:
+    described = yaml.safe_load((odd_data / "lix.yaml").read_text())
+    described["train"]["image"] = pattern
+    (odd_data / "lix.yaml").write_text(yaml.safe_dump(described))
+    code, last = lix("data", "check", odd_data, "--output", odd_data.parent / "check")
+    assert code == 1
+    assert "pattern" in last
+
+
+@pytest.mark.parametrize("link", [True, False])
+def test_a_line_of_a_foreign_list_is_not_printed(lix: Lix, odd_data: Path, link: bool) -> None:
+    secret = odd_data.parent / "secret.txt"
+    secret.write_text("password\n")
+    described = yaml.safe_load((odd_data / "lix.yaml").read_text())
+    described["train"]["list"] = "list.txt" if link else "../secret.txt"
+    (odd_data / "list.txt").symlink_to(secret)
+    (odd_data / "lix.yaml").write_text(yaml.safe_dump(described))
+    code, last = lix("train", "--data.name", "folder", "--data.root", odd_data)
+    assert code == 1
+    assert ".txt lists a line, but" in last
+    assert "password" not in last
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        pytest.param(
+            ("--training.accelerator", "gpu"),
+            marks=pytest.mark.skipif(torch.accelerator.is_available(), reason="there is one"),
+        ),
+        ("--optim.lr", ".inf"),
+        ("--optim.lr", "inf"),
+        ("--optim.lr", "nan"),
+        ("--augment.scale", 2, 1),
+        ("--augment.scale", 0, 1),
+        ("--network.options.head", "!!bool maybe"),
+    ],
+    ids=str,
+)
+def test_settings_that_cannot_be_are_one_sentence(
+    lix: Lix, small_recipe: Path, tmp_path: Path, flags: tuple[object, ...]
+) -> None:
+    code, last = lix("train", "-r", small_recipe, "--output", tmp_path / "run", *flags)
+    assert code in (1, 2)
+    assert last.startswith("lix: ")
+    assert not (tmp_path / "run").exists()
