@@ -16,9 +16,10 @@ from torchvision import tv_tensors
 
 from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
+from lix.data.labels import Form
 from lix.data.modalities import X, XSpec
 from lix.data.options import XFolders
-from lix.data.readers import read_rgb, require_files
+from lix.data.readers import image_orientation, read_rgb, require_files
 from lix.data.splits import SPLITS, Split, read_list, sequence, split_names
 from lix.data.x_files import XSource, open_x
 
@@ -172,6 +173,14 @@ class SegDataset(ABC):
         """
         return self.labels.read(self.label_path(frame))
 
+    def label_form(self, frame: str) -> Form | None:
+        """How a frame's labels are read (`lix.data.labels.Form`), where the set may hold several.
+
+        Raises:
+            DataError: as `read_target`.
+        """
+        return None
+
     def fingerprint(self) -> object:
         """What labels depend on next to their files and the options; it names the cache."""
         return self.classes
@@ -262,9 +271,11 @@ def check_sizes(sample: Sample, path: Path) -> Sample:
     for part, values in [("label", sample.target), *(("X", x) for x in sample.x)]:
         size = tuple(values.shape[-2:])
         if size != expected:
+            is_turned = path.is_file() and image_orientation(path) != 1
+            turned = ", turned as its EXIF orientation says" if is_turned else ""
             raise DataError(
                 f"{path}: the {part} is {size[0]}x{size[1]} but the image is "
-                f"{expected[0]}x{expected[1]}; make them the same size.",
+                f"{expected[0]}x{expected[1]}{turned}; make them the same size.",
                 path,
                 kind="size",
             )

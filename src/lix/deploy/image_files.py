@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lix.core.files import atomic_write
+from lix.data.decode import require_one, upright
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 COMPRESSION = 3
@@ -70,7 +71,8 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
+            require_one(file)
+            return _eight_bits(upright(file)).convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise ValueError(
             f"{path} is damaged or not an image ({error}); replace the file."

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lix.data.modalities import KINDS, Depth
 from lix.data.sets.folder import Folder
+from lix.deploy.image_files import read_image
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, save
 
@@ -249,6 +250,38 @@ def test_normals_in_eight_bits(root: Path) -> None:
 def test_x_of_another_shape(root: Path, stored: NDArray[Any], x: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"00\.npy holds .* of shape .* channel\(s\) of numbers"):
         x_of(root, stored, **x)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_viewers_turn_them(root: Path, orientation: int) -> None:
+    """The picture and its labels fit, and prediction sees what training sees."""
+    upright = np.zeros((*SIZE, 3), np.uint8)
+    upright[:2, :3] = 250
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = root / "train/00.png"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    image = read(Folder(root), 0, with_x=True).image
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(read_image(path)))
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), upright)
+
+
+def test_labels_that_do_not_fit_the_turned_image(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(root / "train/00.png", exif=exif)
+    with pytest.raises(ValueError, match="label is 4x6 but the image is 6x4, turned as its EXIF"):
+        read(Folder(root), 0, with_x=False)
 
 
 def test_x_of_another_size(root: Path) -> None:

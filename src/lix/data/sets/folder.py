@@ -7,18 +7,17 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
+from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
-from lix.data.labels import ColourLabels, IdLabels
+from lix.data.labels import ColourLabels, Form, IdLabels, StoredLabels
 from lix.data.modalities import X
 from lix.data.options import XFolders
 from lix.data.patterns import matches, name
-from lix.data.readers import IMAGE_SUFFIXES, is_missing_allowed, read_text, reading
+from lix.data.readers import is_missing_allowed, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.splits import Split
 from lix.data.x_files import XFiles, XSource
@@ -126,16 +125,26 @@ class Folder(SegDataset):
         camera = self.description.intrinsics
         return None if camera is None else camera_matrix(*camera)
 
-    def read_target(self, frame: str) -> NDArray[np.uint8]:
-        path = self.label_path(frame)
-        if self.description.palette and _is_coloured(path):
-            return self._colour_labels.read(path)
-        return self._id_labels.read(path)
+    def label_form(self, frame: str) -> Form | None:
+        has_palette = bool(self.description.palette)
+        return self.labels.form(self.label_path(frame)) if has_palette else None
+
+    @cached_property
+    def labels(self) -> StoredLabels:  # type: ignore[override]
+        """Reader by the colours of the YAML's palette, if it has one, and by values."""
+        return StoredLabels(
+            self._id_labels,
+            self._colour_labels if self.description.palette else None,
+            self._label_paths,
+        )
+
+    def _label_paths(self) -> list[Path]:
+        return [self.label_path(frame) for frame in self.ids]
 
     @cached_property
     def _colour_labels(self) -> ColourLabels:
-        colours = {c: IGNORE_INDEX for c in self.description.ignore if not isinstance(c, int)}
-        colours |= {c: train_id for train_id, c in enumerate(self.description.palette)}
+        colours = {c: train_id for train_id, c in enumerate(self.description.palette)}
+        colours |= {c: IGNORE_INDEX for c in self.description.ignore if not isinstance(c, int)}
         return ColourLabels(colours, "add it to `palette` or `ignore` in the YAML")
 
     @cached_property
@@ -202,13 +211,6 @@ class _PatternSource:
 
     def read(self, frame: str) -> X:
         return self.files.read(self.path(frame))
-
-
-def _is_coloured(path: Path) -> bool:
-    if path.suffix in (".npy", ".npz"):
-        return False
-    with reading(path), Image.open(path) as file:
-        return file.mode.startswith("RGB")
 
 
 def _colours(count: int) -> tuple[tuple[int, int, int], ...]:

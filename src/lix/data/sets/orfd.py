@@ -96,7 +96,7 @@ class ORFD(SegDataset):
 
     def read_target(self, frame: str) -> NDArray[np.uint8]:
         path = self.label_path(frame)
-        blue = read_array(path, "RGB")[..., 2]
+        blue = read_array(path, "RGB", lossless=True)[..., 2]
         if 0 < blue.max() < 100:
             raise DataError(
                 f"{path} has no value above {blue.max()}, but where ORFD's labels are traversable "
