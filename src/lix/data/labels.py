@@ -75,7 +75,9 @@ class IdLabels:
         form = choose(tables, coded, prefer) if len(tables) > 1 else None
         table = tables.get(form or "value", next(iter(tables.values())))
         ids: NDArray[np.uint8] = table.take(coded.codes)
-        self._require_known(path, coded.values.take(coded.codes), ids)
+        unknown = ids == _UNKNOWN
+        if unknown.any():
+            raise self._wrong(path, coded.values.take(coded.codes[unknown]))
         return ids
 
     def tables(self, coded: Coded) -> dict[Form, NDArray[np.uint8]]:
@@ -102,17 +104,17 @@ class IdLabels:
         present, places = np.unique(values, return_inverse=True)
         table = [self._ids.get(value, _UNKNOWN) for value in present.tolist()]
         ids = np.array(table, np.uint8)[places.reshape(values.shape)]
-        self._require_known(path, values, ids)
+        unknown = ids == _UNKNOWN
+        if unknown.any():
+            raise self._wrong(path, values[unknown])
         return ids
 
-    def _require_known(self, path: Path, values: NDArray[Any], ids: NDArray[np.uint8]) -> None:
-        unknown = ids == _UNKNOWN
-        if not unknown.any():
-            return
-        wrong = np.unique(values[unknown]).tolist()
+    def _wrong(self, path: Path, values: NDArray[Any]) -> DataError:
+        """The error about values that are not a class."""
+        wrong = np.unique(values).tolist()
         more = ", …" if len(wrong) > MAX_VALUES_SHOWN else ""
         shown = ", ".join(map(str, wrong[:MAX_VALUES_SHOWN])) + more
-        raise DataError(
+        return DataError(
             f"{path} has the label {shown}, which is not a class; "
             f"{likely_cause(wrong, self._ids)}{self._hint}.",
             path,
