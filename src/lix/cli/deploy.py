@@ -45,6 +45,7 @@ def predict(
     """
     from rich.progress import Progress
 
+    from lix.deploy.image_files import kinds_of, left_out
     from lix.deploy.predict import predict as run
 
     with Progress(transient=True) as bars:
@@ -61,6 +62,8 @@ def predict(
         )
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     print(f"{len(done.files)} files in {output}{before}")
+    if source.is_dir() and (others := left_out(source, output)):
+        print(f"left out: {len(others)} files that are no image lix reads ({kinds_of(others)})")
 
 
 def export(

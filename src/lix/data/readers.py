@@ -240,7 +240,7 @@ def reading(path: Path) -> Iterator[None]:
         message = f"No permission to read {path}; change the permissions of the file."
         raise DataError(message, path, kind="permission") from None
     except _UNREADABLE as error:
-        foreign = _foreign(path) if isinstance(error, UnidentifiedImageError) else None
+        foreign = foreign_kind(path) if isinstance(error, UnidentifiedImageError) else None
         message = f"{path} cannot be read ({error}); replace the file."
         if foreign is not None:
             message = (
@@ -250,8 +250,8 @@ def reading(path: Path) -> Iterator[None]:
         raise DataError(message, path, kind="unreadable") from None
 
 
-def _foreign(path: Path) -> str | None:
-    """Kind of a file that lix does not read; None: not known."""
+def foreign_kind(path: Path) -> str | None:
+    """What a file is that lix does not read, as in `an HDF5 file`; None: not known."""
     with path.open("rb") as file:
         beginning = file.read(16)
     suffix = next((s for magic, s in _MAGIC.items() if beginning.startswith(magic)), path.suffix)

@@ -16,7 +16,10 @@ from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.deploy.prefetch import prefetch
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".ogv"),
+)
 MPEG4_BITS_PER_PIXEL = 0.3
 """Bit rate of the encoder that is used where H.264 is missing; its default is far too low."""
 

@@ -16,7 +16,7 @@ from lix.data.description import Description, Files, read_yaml
 from lix.data.labels import ColourLabels, Form, IdLabels, StoredLabels
 from lix.data.modalities import X
 from lix.data.options import XFolders
-from lix.data.patterns import matches, name
+from lix.data.patterns import matches, name, walk
 from lix.data.readers import is_missing_allowed, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.splits import Split
@@ -95,9 +95,8 @@ class Folder(SegDataset):
         """The images below the root by their relative path, but not those in folders of X."""
         return {
             str(path.relative_to(self.root).with_suffix("")): path
-            for path in sorted(self.root.rglob("*"))
+            for path in walk(self.root, without=self._x_folders)
             if path.suffix.lower() in IMAGE_SUFFIXES
-            and not any(path.resolve().is_relative_to(folder) for folder in self._x_folders)
         }
 
     def frames(self, split: Split | None) -> Collection[str]:

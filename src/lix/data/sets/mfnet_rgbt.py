@@ -17,6 +17,7 @@ from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
 from lix.data.modalities import X, as_kind
 from lix.data.options import XFolders
+from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
 from lix.data.sample import Fixes, SegDataset
 from lix.data.splits import Split
@@ -87,7 +88,7 @@ class MFNetRGBT(SegDataset):
     @classmethod
     def recognises(cls, root: Path) -> bool:
         folders = _folders(root)
-        names = [path.name for path in islice(folders[0].iterdir(), 9)] if folders else []
+        names = [p.name for p in islice(find_files(folders[0], "*"), 9)] if folders else []
         return any(re.match(r"\d{5}[DN](_flip)?\.", name) for name in names)
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
@@ -103,7 +104,7 @@ class MFNetRGBT(SegDataset):
         return ids
 
     def frames(self, split: Split | None) -> Collection[str]:
-        return [path.stem for path in self._folders[0].glob("*.png")]
+        return [path.stem for path in find_files(self._folders[0], "*.png")]
 
     def image_path(self, frame: str) -> Path:
         return self._file(0, frame)

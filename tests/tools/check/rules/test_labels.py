@@ -80,8 +80,8 @@ PALETTE_FAULTS = [
     Fault(
         "form",
         "note",
-        r"^train \(val alike\): Of 5 label images lix reads 2 by colours \(first traina_0, trainb_1\) and 3 by "
-        r"values, as .*first traina_2",
+        r"^train \(val alike\): Of 5 label images lix reads 2 by colours \(first "
+        r"traina_0, trainb_1\) and 3 by values, as .*first traina_2",
         entries={"palette": PALETTE},
         after=stored_with_palettes,
     ),
