@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Protocol
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -17,6 +16,7 @@ from lix.core.errors import DataError
 from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import Number, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
+from lix.data.yaml_files import load_yaml
 
 UNITS = {"cm": 100, "mm": 1000}
 """Number of units in a metre."""
@@ -241,11 +241,9 @@ def read_description(path: Path) -> XFiles:
             "`scale: 1/256` (docs/data.md)."
         )
     try:
-        return XFiles.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+        return XFiles.model_validate(load_yaml(path, truth=False) or {})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"
         message = first["msg"].removeprefix("Value error, ")
         raise ValueError(f"{path}: {where}: {message}; correct the entry.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None

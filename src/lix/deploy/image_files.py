@@ -37,9 +37,10 @@ def find_images(folder: Path, without: Path) -> list[Path]:
     files = walk(folder, without=[without])
     images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
+        kinds = kinds_of(files) or "it is empty"
         raise ValueError(
-            f"{folder} holds no image that lix reads ({kinds_of(files) or 'it is empty'}); name a folder of images, an "
-            "image or a video."
+            f"{folder} holds no image that lix reads ({kinds}); name a folder of images, an image "
+            "or a video."
         )
     return images
 

@@ -26,6 +26,7 @@ from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
 from lix.data.options import ENCODINGS
+from lix.data.yaml_files import load_yaml
 
 
 def _parsed(value: object) -> object:
@@ -319,10 +320,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/streets.yaml.")
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
+    found = load_yaml(path) or {}
     if not isinstance(found, dict):
         raise ValueError(  # noqa: TRY004 - what the user wrote is a wrong value
             f"{path} holds no sections; write `data:` and so on, as in recipes/streets.yaml."

@@ -181,6 +181,23 @@ def test_labels_in_colours(root: Path) -> None:
     assert data.palette == tuple(map(tuple, PALETTE))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"palette": PALETTE, "ignore": [[0, 0, 0]]},
+        {"palette": PALETTE, "ignore": [0]},
+        {"palette": [[0, 0, 0], [9, 9, 9], [0, 0, 0]], "ignore": [[0, 0, 0]]},
+    ],
+)
+@pytest.mark.parametrize("stored", ["colours", "values"])
+def test_what_is_ignored_is_no_class(root: Path, changes: dict[str, Any], stored: str) -> None:
+    colours = np.array(changes["palette"], np.uint8)
+    save(root / "train/labels/00.png", colours[LABELS] if stored == "colours" else LABELS)
+    target = read(Folder(describe(root, **changes)), 0).target.numpy()
+    ignored = {0, 2} if changes["palette"][2] == [0, 0, 0] else {0}
+    assert np.array_equal(target, np.where(np.isin(LABELS, [*ignored]), 255, LABELS))
+
+
 def test_default_palette_tells_classes_apart(root: Path) -> None:
     data = Folder(describe(root, classes=[f"class {i}" for i in range(40)]))
     assert len(set(data.palette)) == 40
@@ -313,6 +330,10 @@ def test_split_without_x(root: Path) -> None:
         ({"classes": [f"{i}" for i in range(255)]}, "classes: .*at most 254"),
         ({"palette": [[0, 0, 0]]}, "there are 3 classes but 1 colours"),
         ({"palette": [[0, 0, 256]] * 3}, r"palette\.0\.2: .*less than or equal to 255, got 256"),
+        ({"palette": [[0, 0, 0], [9, 9, 9], [9, 9, 9]]}, "car and other have the same colour"),
+        ({"classes": {"7": "road", 7: "car"}}, "the value 7 is written twice; give it one name"),
+        ({"classes": ["road", None, None]}, "a class has no name; write .* such as ~ in quotes"),
+        ({"classes": ["road", 1, 2]}, r"classes\.1: a name is text, got 1; write it in quotes"),
         ({"intrinsics": [1, 2, 3]}, "intrinsics"),
         ({"train": described("train") | {"image": "/data/*.png"}}, "relative to `root`, got"),
         ({"train": described("train") | {"image": "train/*.bmp"}}, "No file fits .*bmp; correct"),

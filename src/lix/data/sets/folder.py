@@ -10,7 +10,6 @@ import numpy as np
 from torch import Tensor
 
 from lix.core.errors import DataError
-from lix.core.types import IGNORE_INDEX
 from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
 from lix.data.labels import ColourLabels, Form, IdLabels, StoredLabels
@@ -142,8 +141,7 @@ class Folder(SegDataset):
 
     @cached_property
     def _colour_labels(self) -> ColourLabels:
-        colours = {c: train_id for train_id, c in enumerate(self.description.palette)}
-        colours |= {c: IGNORE_INDEX for c in self.description.ignore if not isinstance(c, int)}
+        colours = self.description.colour_ids
         return ColourLabels(colours, "add it to `palette` or `ignore` in the YAML")
 
     @cached_property

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from lix.data.options import Number
+from lix.data.yaml_files import load_yaml
 
 
 def _view(value: object) -> object:
@@ -107,7 +107,7 @@ def read_onnx_description(path: Path) -> OnnxDescription:
             f"{path} is missing; describe the ONNX model in it as recipes/crestereo-onnx.yaml does."
         )
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = load_yaml(path)
         description = OnnxDescription.model_validate(entries or {})
     except ValidationError as error:
         first = error.errors()[0]
@@ -115,8 +115,6 @@ def read_onnx_description(path: Path) -> OnnxDescription:
         raise ValueError(
             f"{path}: {where}: {first['msg'].removeprefix('Value error, ')}; correct the entry."
         ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from None
     model = (path.parent / description.model.expanduser()).resolve()
     if not model.is_file():
         raise ValueError(f"{path}: model: {model} is missing; correct the path.")
