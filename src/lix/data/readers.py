@@ -6,7 +6,7 @@ import codecs
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torchvision import tv_tensors
 
 from lix.core.errors import DataError
@@ -240,7 +240,7 @@ def reading(path: Path) -> Iterator[None]:
         message = f"No permission to read {path}; change the permissions of the file."
         raise DataError(message, path, kind="permission") from None
     except _UNREADABLE as error:
-        foreign = foreign_kind(path) if isinstance(error, UnidentifiedImageError) else None
+        foreign = foreign_kind(path)
         message = f"{path} cannot be read ({error}); replace the file."
         if foreign is not None:
             message = (
@@ -252,7 +252,8 @@ def reading(path: Path) -> Iterator[None]:
 
 def foreign_kind(path: Path) -> str | None:
     """What a file is that lix does not read, as in `an HDF5 file`; None: not known."""
-    with path.open("rb") as file:
+    beginning = b""
+    with suppress(OSError), path.open("rb") as file:
         beginning = file.read(16)
     suffix = next((s for magic, s in _MAGIC.items() if beginning.startswith(magic)), path.suffix)
     return FOREIGN.get(suffix.lower())

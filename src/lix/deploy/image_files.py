@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lix.core.files import atomic_write
@@ -85,7 +85,7 @@ def read_image(path: Path) -> Image.Image:
             require_one(file)
             return _eight_bits(upright(file)).convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        kind = foreign_kind(path) if isinstance(error, UnidentifiedImageError) else None
+        kind = foreign_kind(path)
         if kind is not None:
             raise ValueError(
                 f"{path} is {kind}, which lix does not read; convert it to JPEG or PNG."

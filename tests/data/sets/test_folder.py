@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from lix.core.errors import DataError
 from lix.data.modalities import KINDS, Depth
 from lix.data.sets.folder import Folder
+from lix.data.x_files import XFiles
 from lix.deploy.image_files import read_image
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, save
@@ -267,6 +269,84 @@ def test_normals_in_eight_bits(root: Path) -> None:
 def test_x_of_another_shape(root: Path, stored: NDArray[Any], x: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"00\.npy holds .* of shape .* channel\(s\) of numbers"):
         x_of(root, stored, **x)
+
+
+METRES = np.linspace(0.5, 4.0, 24).reshape(SIZE)
+
+
+def write_depth(path: Path, form: str) -> Path:
+    """Depth of `METRES` in millimetres, as other tools write it."""
+    mm = METRES.round(3) * 1000
+    path = path.with_suffix(
+        {"tiff": ".TIF", "pgm": ".PGM"}.get(form.split(maxsplit=1)[0], "." + form[:3])
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if form == "npz of several":
+        np.savez(path, mask=np.ones(SIZE, np.uint8), depth=mm.astype(np.uint16))
+    elif form.startswith("npz"):
+        np.savez(path, confidence=np.ones(SIZE), z=mm, w=mm * 0)
+    elif form == "tiff big-endian":
+        Image.frombytes("I;16B", SIZE[::-1], mm.astype(">u2").tobytes()).save(path)
+    elif form.startswith("npy"):
+        np.save(path, mm.astype({"npy big-endian": ">u2", "npy": "f4"}[form]))
+    else:
+        largest = int(form.split()[1])
+        body = mm.astype(">u2").tobytes()
+        path.write_bytes(b"P5\n%d %d\n%d\n" % (*SIZE[::-1], largest) + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "x"),
+    [
+        ("npz of several", {}),
+        ("npz by name", {"array": "z"}),
+        ("tiff big-endian", {"dtype": "uint16"}),
+        ("npy big-endian", {"dtype": "uint16"}),
+        ("npy", {}),
+        ("pgm 65535", {"dtype": "uint16"}),
+        ("pgm 10000", {"dtype": "uint16"}),
+        ("pgm 4095", {}),
+    ],
+)
+@pytest.mark.parametrize("is_upper", [False, True])
+def test_depth_of_other_tools(root: Path, form: str, x: dict[str, Any], is_upper: bool) -> None:
+    for name in ("00", "01", "02"):
+        path = write_depth(root / "made/train" / name, form)
+        path.rename(path.with_suffix(path.suffix.upper() if is_upper else path.suffix.lower()))
+    (root / "made/x.yaml").write_text(yaml.safe_dump({"kind": "depth", "unit": "mm"} | x))
+    depth = plain(read(Folder(root, x=[root / "made"]), 0, with_x=True).x[0])
+    np.testing.assert_allclose(depth[0].numpy(), METRES, atol=1e-3)
+
+
+def foreign(path: Path, beginning: bytes) -> Path:
+    path.write_bytes(beginning + bytes(200))
+    return path
+
+
+def test_x_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    files, codes = XFiles(kind="depth", unit="mm"), (np.arange(24) * 5).astype(np.uint8)
+    palette = Image.fromarray(codes.reshape(SIZE))
+    palette.putpalette(np.random.default_rng(0).integers(0, 255, 768, np.uint8).tobytes())
+    palette.save(tmp_path / "palette.png")
+    grey = Image.fromarray(codes.reshape(SIZE) // 5)
+    grey.putpalette((np.arange(24) * 5).repeat(3).astype(np.uint8).tobytes())
+    grey.save(tmp_path / "grey.png")
+    pages = [Image.fromarray(np.ones(SIZE, np.uint16)) for _ in range(2)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    np.savez(tmp_path / "several.npz", a=METRES, b=METRES)
+    for path, message in [
+        (tmp_path / "palette.png", "if it is a coloured picture of the numbers"),
+        (tmp_path / "pages.tif", "holds 2 pictures, not one"),
+        (tmp_path / "several.npz", "holds the arrays a, b; say which one to read with `array:"),
+        (foreign(tmp_path / "a.mat", b"MATLAB 5.0 MAT-file"), "is a MATLAB file, .*to .npy"),
+        (foreign(tmp_path / "a.exr", b"\x76\x2f\x31\x01"), "is an OpenEXR file"),
+        (foreign(tmp_path / "a.h5", b"\x89HDF\r\n\x1a\n"), "is an HDF5 file"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            files.read(path)
+    expected = codes.reshape(SIZE) / np.float32(1000)
+    np.testing.assert_allclose(plain(files.read(tmp_path / "grey.png"))[0][0, 1:], expected[0, 1:])
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
