@@ -86,6 +86,7 @@ class Cache:
                 for spec, part in zip(self.dataset.x if with_x else (), parts, strict=True)
             ),
             intrinsics=self._intrinsics(frame),
+            spans=self.dataset.x_spans if with_x else (),
         )
 
     @cached_property

@@ -18,7 +18,7 @@ from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import Form
 from lix.data.modalities import X, XSpec
-from lix.data.options import XFolders
+from lix.data.options import Span, XFolders
 from lix.data.readers import image_orientation, read_rgb, require_files
 from lix.data.splits import SPLITS, Split, read_list, sequence, split_names
 from lix.data.x_files import XSource, open_x
@@ -38,6 +38,8 @@ class Sample:
     for a student."""
     intrinsics: Tensor | None = None
     """(3, 3) camera matrix in pixels."""
+    spans: tuple[Span | None, ...] = ()
+    """Where the encoding of each X begins and ends; empty: the defaults of all kinds."""
 
 
 class Labels(Protocol):
@@ -134,6 +136,13 @@ class SegDataset(ABC):
         return tuple(source.spec for source in self.x_sources)
 
     @property
+    def x_spans(self) -> tuple[Span | None, ...]:
+        """Where the encoding of each X begins and ends, by `range`; empty where none is given."""
+        files = [getattr(source, "files", None) for source in self.x_sources]
+        spans = tuple(getattr(description, "range", None) for description in files)
+        return spans if any(spans) else ()
+
+    @property
     def x_kind(self) -> str | None:
         """Kinds of X joined by `+`, None where the set has none."""
         return "+".join(spec.kind for spec in self.x) or None
@@ -214,6 +223,7 @@ class SegDataset(ABC):
         if with_x:
             self.require_x()
             sample.x = tuple(source.read(frame) for source in self.x_sources)
+            sample.spans = self.x_spans
         return check_sizes(sample, self.image_path(frame))
 
     def part(self, names: Sequence[str], split: Split | None, val_share: float) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from lix.core.errors import DataError
 from lix.data.modalities import KINDS, X, XSpec, as_kind
-from lix.data.options import Number, XFolders, as_tuple
+from lix.data.options import Number, Span, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
 from lix.data.yaml_files import load_yaml
 
@@ -38,6 +39,9 @@ class XFiles(BaseModel):
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
     """Number of channels of the kind `channels`; the others have their own number."""
+    range: Span | None = None
+    """Where the teacher's encoding begins and ends: metres of depth, or shares of the image's
+    width of disparity; default: 1 to 200 m, 0.001 to 0.2. `lix data check` says what fits."""
     array: str | None = None
     """Name of the array in an `.npz` of several; default: the only one, or that named as the
     kind."""
@@ -51,6 +55,12 @@ class XFiles(BaseModel):
             raise ValueError(
                 f"{self.kind} is not measured in {self.unit}; write "
                 f"{', '.join(fitting) or 'no unit'}"
+            )
+        if self.range is not None and self.kind not in ("depth", "disparity"):
+            raise ValueError(f"{self.kind} has no range; leave it out")
+        if self.range is not None and not 0 < self.range[0] < self.range[1] < math.inf:
+            raise ValueError(
+                "range is two positive numbers, the smaller first, as in `range: [0.4, 2]`"
             )
         return self
 

@@ -36,6 +36,8 @@ class NetworkSpec:
     x_channels: int = 0
     x_encoding: str = "log"
     options: Mapping[str, Any] = field(default_factory=dict)
+    x_spans: tuple[tuple[float, float] | None, ...] = ()
+    """Where the encoding of each X begins and ends (`lix.data.encode`); empty: the defaults."""
 
     def build(self) -> SegNetwork:
         """A network of this kind with fresh weights."""
@@ -52,6 +54,7 @@ class NetworkSpec:
             "classes": tuple(stored["classes"]),
             "palette": tuple((int(r), int(g), int(b)) for r, g, b in stored["palette"]),
             "size": tuple(stored["size"]),
+            "x_spans": tuple(span and tuple(span) for span in stored.get("x_spans", ())),
         }
         return cls(**{**stored, **tuples})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 from pathlib import Path
@@ -13,13 +14,19 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.data.cache import Cache
+from lix.data.encode import encode
 from lix.data.modalities import KINDS, Depth
 from lix.data.sets.folder import Folder
+from lix.data.transforms import to_batch
 from lix.data.x_files import XFiles
 from lix.deploy.image_files import read_image
+from lix.runs.recipe import Data
+from lix.training.flat_x import warn_if_flat
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, save
 
@@ -277,9 +284,7 @@ METRES = np.linspace(0.5, 4.0, 24).reshape(SIZE)
 def write_depth(path: Path, form: str) -> Path:
     """Depth of `METRES` in millimetres, as other tools write it."""
     mm = METRES.round(3) * 1000
-    path = path.with_suffix(
-        {"tiff": ".TIF", "pgm": ".PGM"}.get(form.split(maxsplit=1)[0], "." + form[:3])
-    )
+    path = path.with_suffix(f".{form.split(maxsplit=1)[0]}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if form == "npz of several":
         np.savez(path, mask=np.ones(SIZE, np.uint8), depth=mm.astype(np.uint16))
@@ -317,6 +322,34 @@ def test_depth_of_other_tools(root: Path, form: str, x: dict[str, Any], is_upper
     (root / "made/x.yaml").write_text(yaml.safe_dump({"kind": "depth", "unit": "mm"} | x))
     depth = plain(read(Folder(root, x=[root / "made"]), 0, with_x=True).x[0])
     np.testing.assert_allclose(depth[0].numpy(), METRES, atol=1e-3)
+
+
+def near(root: Path, **x: Any) -> Folder:
+    """Depth from 0.4 to 0.86 m."""
+    for path in (root / "train/depth").iterdir():
+        save(path, np.arange(400, 880, 20, dtype=np.uint16).reshape(SIZE))
+    return Folder(describe(root, x={"kind": "depth", "unit": "mm"} | x))
+
+
+def test_the_range_of_x_reaches_the_network(root: Path, tmp_path: Path) -> None:
+    data = near(root, range=[0.4, 0.9])
+    assert (data.x, data.x_spans) == ((("depth", 1),), ((0.4, 0.9),))
+    sample = data.read(data.ids[0], with_x=True)
+    encoded = to_batch(sample)["x"]
+    assert torch.equal(encoded, encode(sample.x[0], span=(0.4, 0.9)))
+    cached = Cache(data, tmp_path / "cache", SIZE)
+    assert torch.equal(to_batch(cached.read(data.ids[0], with_x=True))["x"], encoded)
+    assert (near(root).x_spans, read(near(root), 0, with_x=True).spans) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("x", "is_flat"),
+    [({}, True), ({"range": [0.4, 0.9]}, False), ({"invalid": [*range(400, 880)]}, True)],
+)
+def test_x_that_is_one_constant_is_a_warning(root: Path, x: dict[str, Any], is_flat: bool) -> None:
+    text = io.StringIO()
+    warn_if_flat(near(root, **x), Data(), Console(file=text, width=400))
+    assert ("the depth is invalid or one constant after encoding" in text.getvalue()) == is_flat
 
 
 def foreign(path: Path, beginning: bytes) -> Path:
@@ -403,6 +436,8 @@ def test_split_without_x(root: Path) -> None:
         ({"train": described("train") | {"lable": "a"}}, "entry train 'lable'.*'label'"),
         ({"x": {"kind": "depth", "units": "mm"}}, "Unknown entry x 'units'. .*Choose from kind"),
         ({"x": {"kind": "depth", "unit": "px"}}, "x: depth is not measured in px; write m, cm, mm"),
+        ({"x": {"kind": "depth", "range": [2, 1]}}, "range is two positive numbers, the smaller"),
+        ({"x": {"kind": "normal", "range": [1, 2]}}, "normal has no range; leave it out"),
         ({"x": {"kind": "deep"}}, r"x\.kind: .*'depth'.*, got 'deep'\."),
         ({"x": {"kind": "depth", "scale": "mm"}}, r"x\.scale: .*got 'mm'"),
         ({"x": None}, "describe it under `x`"),
