@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -155,7 +156,7 @@ class SegDataset(ABC):
     def select(self, split: Split, lists: Path | None) -> list[str]:
         """Ids of the frames to open."""
         if lists is not None:
-            return read_list(Path(lists) / f"{split}.txt", self.frames(None))
+            return read_list(Path(lists) / f"{split}.txt", self.frames(None), self.find_frame)
         return list(self.frames(split if self.labelled else None))
 
     @abstractmethod
@@ -169,6 +170,31 @@ class SegDataset(ABC):
     @abstractmethod
     def label_path(self, frame: str) -> Path:
         """The file that holds a frame's labels."""
+
+    def find_frame(self, text: str) -> str | None:
+        """The frame that a line of another tool's list means: the path of its image.
+
+        Relative to the root, with or without its suffix; or absolute, on this machine or, by the
+        end of the path, on another one.
+        """
+        path = Path(text.replace("\\", "/"))
+        if path.is_absolute() and path.is_file():
+            return self._by_file.get(path.resolve())
+        parts = [part for part in path.parts if part != path.anchor]
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((self._by_path[end] for end in ends if end in self._by_path), None)
+
+    @cached_property
+    def _by_file(self) -> dict[Path, str]:
+        """Image on this machine → frame."""
+        return {self.image_path(frame).resolve(): frame for frame in self.frames(None)}
+
+    @cached_property
+    def _by_path(self) -> dict[str, str]:
+        """Path of an image below the root, with and without its suffix → frame."""
+        paths = {f: self.image_path(f).relative_to(self.root) for f in self.frames(None)}
+        without = {path.with_suffix("").as_posix(): frame for frame, path in paths.items()}
+        return without | {path.as_posix(): frame for frame, path in paths.items()}
 
     def own_x(self) -> tuple[XSource, ...]:
         """The X that the set itself brings."""

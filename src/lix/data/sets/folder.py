@@ -16,9 +16,9 @@ from lix.data.labels import ColourLabels, Form, IdLabels, StoredLabels
 from lix.data.modalities import X
 from lix.data.options import XFolders
 from lix.data.patterns import matches, name, walk
-from lix.data.readers import is_missing_allowed, read_text
+from lix.data.readers import is_missing_allowed
 from lix.data.sample import Fixes, SegDataset, camera_matrix
-from lix.data.splits import Split
+from lix.data.splits import Split, read_list
 from lix.data.x_files import XFiles, XSource
 
 
@@ -156,18 +156,22 @@ class Folder(SegDataset):
         """Ids of the frames of a list, whose lines are names or images."""
         if not path.is_file():
             raise DataError(f"{path} is missing; write it with `lix data split`.", path)
-        ids = []
-        for line in filter(None, map(str.strip, read_text(path).splitlines())):
-            frame = line if line in self._images else name(self._files.image, Path(line)) or line
-            if frame not in self._images:
-                raise ValueError(
-                    f"{path} lists {line!r}, but {self.root / self._files.image} has no such "
-                    "frame; write names as `lix data split` does."
-                )
-            ids.append(frame)
-        if not ids:
-            raise ValueError(f"{path} lists no frame; write a frame's name a line.")
-        return ids
+        try:
+            return read_list(path, self._images, self._find)
+        except DataError as error:
+            if error.kind != "list" or not error.values:
+                raise
+            raise DataError(
+                f"{path} lists {error.values[0]!r}, but {self.root / self._files.image} has no "
+                "such frame; write names as `lix data split` does.",
+                path,
+                kind="list",
+                values=error.values,
+            ) from None
+
+    def _find(self, text: str) -> str | None:
+        frame = name(self._files.image, Path(text))
+        return frame if frame in self._images else self.find_frame(text)
 
 
 class _Partners:

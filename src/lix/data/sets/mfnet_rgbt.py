@@ -20,7 +20,7 @@ from lix.data.options import XFolders
 from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
 from lix.data.sample import Fixes, SegDataset
-from lix.data.splits import Split
+from lix.data.splits import Split, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -98,6 +98,7 @@ class MFNetRGBT(SegDataset):
             return sorted(self.frames(None))
         path = Path(lists or self.root) / f"{self._val_list if split == 'val' else 'train'}.txt"
         names, present = read_text(path).split(), set(self.frames(None))
+        require_once(path, names)
         ids = [name for name in names if name in present or not name.endswith("_flip")]
         if not ids:
             raise DataError(f"{path} lists no frame; write a name such as 00001D a line.", path)
