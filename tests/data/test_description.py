@@ -92,6 +92,48 @@ def test_wrong_lists_are_one_sentence(root: Path, content: str | None, said: str
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeffdrive1_01\r\ndrive1_00\r\n",
+        "# made by a tool\nrgb/drive1_01.jpg ids/drive1_01.png\n\nrgb/drive1_00.jpg\tx\n",
+        "rgb/drive1_01.jpg,ids/drive1_01.png\nrgb/drive1_00.jpg,ids/drive1_00.png",
+        "ROOT/rgb/drive1_01.jpg\nROOT/rgb/drive1_00.jpg",
+        (
+            "/home/other/data/rgb/drive1_01.jpg /home/other/data/ids/drive1_01.png\n"
+            "C:\\data\\rgb\\drive1_00.jpg"
+        ),
+        "/rgb/drive1_01.jpg\n'rgb/drive1_00'",
+        "./rgb/drive1_01.jpg\n./rgb/drive1_00.jpg",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_lists_of_other_tools(root: Path, content: str, encoding: str) -> None:
+    content = content.replace("ROOT", str(root.resolve()))
+    if encoding == "utf-16":
+        content = content.removeprefix("\ufeff")
+    (root / "lists/train.txt").write_bytes(content.encode(encoding))
+    assert Folder(describe(root)).ids == ["drive1_01", "drive1_00"]
+
+
+@pytest.mark.parametrize(
+    "again", ["drive1_01", "rgb/drive1_01.jpg", "/home/other/rgb/drive1_01.jpg x"]
+)
+def test_a_frame_listed_twice_is_one_sentence(root: Path, again: str) -> None:
+    (root / "lists/train.txt").write_text(f"drive1_01\n\n{again}\n")
+    with pytest.raises(ValueError, match="lists 'drive1_01' twice, in lines 1 and 3; remove one"):
+        Folder(describe(root))
+
+
+def test_an_absolute_path_of_another_set_is_not_a_frame(root: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other/rgb/drive1_01.jpg"
+    other.parent.mkdir(parents=True)
+    other.write_bytes((root / "rgb/drive1_01.jpg").read_bytes())
+    (root / "lists/train.txt").write_text(str(other))
+    with pytest.raises(ValueError, match="has no such frame"):
+        Folder(describe(root))
+
+
 def test_label_values_have_names_and_several_may_share_one(root: Path) -> None:
     data = Folder(describe(root))
     assert data.classes == ("road", "vehicle")

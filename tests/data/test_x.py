@@ -115,6 +115,23 @@ def test_encoded_depth_falls_with_distance_within_0_and_1(encoding: str) -> None
     assert encoded[-1] == encoded[-2] == pytest.approx(0 if encoding == "log" else 0.005, abs=1e-6)
 
 
+@pytest.mark.parametrize("encoding", ["log", "inverse"])
+def test_a_range_of_its_own_tells_near_depth_apart(encoding: str) -> None:
+    """A robot's 0.4 to 0.9 m are one constant by default."""
+    metres = torch.linspace(0.4, 0.9, 11).view(1, 1, -1)
+    assert (encode(Depth(metres), encoding) == 1).all()
+    encoded = encode(Depth(metres), encoding, span=(0.4, 0.9)).flatten()
+    assert (encoded.diff() < 0).all()
+    assert encoded[0] == pytest.approx(1, abs=1e-6)
+    assert encoded[-1] == pytest.approx(0 if encoding == "log" else 0.4 / 0.9, abs=1e-6)
+    wide = torch.linspace(0.3, 0.6, 11).view(1, 1, -1) * 11  # shares of the width
+    assert (encode(Disparity(wide), encoding) == 1).all()
+    assert (encode(Disparity(wide), encoding, span=(0.3, 0.6)).flatten().diff() > 0).all()
+    for span in ((1.0, 200.0), None):
+        far = Depth([[[0.5, 10.0, 300.0, float("nan")]]])
+        assert torch.equal(encode(far, encoding, span=span), encode(far, encoding))
+
+
 def test_encodings_by_their_formulas() -> None:
     assert encode(Depth([[[10.0]]]), "inverse").item() == pytest.approx(0.1)
     assert encode(Depth([[[10.0]]])).item() == pytest.approx(1 - math.log(10) / math.log(200))

@@ -12,6 +12,7 @@ from lix.data.sample import Sample
 from lix.data.transforms import resize, to_batch
 from lix.deploy.backend import open_student
 from lix.deploy.backends.torch import torch_student
+from lix.deploy.image_files import kinds_of, left_out
 from lix.deploy.predict import predict
 from lix.deploy.student import Segmenter, load_student
 from lix.runs.checkpoint import load_network
@@ -274,3 +275,42 @@ def test_too_large_a_picture_is_one_sentence(student, monkeypatch):
     monkeypatch.setattr(network, "_forward", full)
     with pytest.raises(ValueError, match="20x30 does not fit into the memory of"):
         segment(np.zeros((20, 30, 3), np.uint8))
+
+
+KINDS = ("a.jpg", "B.JPG", "c.avif", "d.jp2", "e.gif", "f.ppm", "g.tif", "h.jfif", "i.pgm", "j.TGA")
+
+
+def test_every_kind_of_image_is_taken_and_others_are_counted(student, tmp_path):
+    grey = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64), np.uint8))
+    (tmp_path / "in").mkdir()
+    for name in KINDS:
+        options = {"format": "JPEG"} if name.endswith("jfif") else {}
+        (grey if name.endswith("pgm") else grey.convert("RGB")).save(
+            tmp_path / "in" / name, **options
+        )
+    for name in ("k.heic", "l.txt", "._m.jpg"):
+        (tmp_path / "in" / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    predict(student, tmp_path / "in", tmp_path / "in/out")
+    done = sorted(path.name[0] for path in tmp_path.glob("in/out/*_label.png"))
+    assert done == sorted(name[0] for name in KINDS)
+    left = left_out(tmp_path / "in", tmp_path / "in/out")
+    assert [path.name for path in left] == ["k.heic", "l.txt"]
+    assert kinds_of(left) == ".heic, .txt"
+    with pytest.raises(ValueError, match=r"k\.heic is an HEIC photograph.*convert it to JPEG"):
+        predict(student, left[0], tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])
+def test_several_pictures_in_a_file_are_not_one(student, tmp_path, name):
+    pictures = [Image.new("RGB", (64, 48), (shade,) * 3) for shade in (0, 120, 255)]
+    pictures[0].save(tmp_path / name, save_all=True, append_images=pictures[1:], duration=100)
+    with pytest.raises(ValueError, match="holds 3 pictures, not one; save the right one on its"):
+        predict(student, tmp_path / name, tmp_path / "out")
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_smaller_copies_in_a_tiff_are_not_pictures(student, tmp_path):
+    pages = [Image.new("RGB", size) for size in ((64, 48), (32, 24))]
+    pages[1].encoderinfo = {"tiffinfo": {254: 1}}
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    assert predict(student, tmp_path / "a.tif", tmp_path / "out").files

@@ -159,7 +159,7 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
         ("x: 2024-02-30", "cannot be read as timestamp"),
         ("9" * 5000, "cannot be read as int"),
         ("!!python/name:os.system", "could not determine a constructor"),
-        ("a: 1\nb: 2\na: 3", "line 3, column 1: 'a' is written twice, first in line 1"),
+        ("a: 1\nb: 2\na: 3", "line 3: 'a' is already written in line 1"),
         ("#" + " " * (1 << 20), "too much for a file of settings"),
     ],
     ids=lambda value: str(value)[:20],

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,17 @@ def test_loads_network_and_spec(tmp_path: Path) -> None:
     assert spec == SPEC
     torch.testing.assert_close(network(image).logits, saved(image).logits)
     assert not network.training
+
+
+def test_keeps_the_range_of_x_and_reads_checkpoints_without_one(tmp_path: Path) -> None:
+    spec = replace(SPEC, x_kind="depth", x_channels=1, x_spans=((0.4, 0.9), None))
+    save(tmp_path / "a.ckpt", spec)
+    assert load_network(tmp_path / "a.ckpt")[1] == spec
+    assert NetworkSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
+    stored = torch.load(tmp_path / "a.ckpt")
+    del stored["lix"]["x_spans"]
+    torch.save(stored, tmp_path / "old.ckpt")
+    assert load_network(tmp_path / "old.ckpt")[1] == replace(spec, x_spans=())
 
 
 def test_loads_the_best_checkpoint_of_a_run_folder(tmp_path: Path) -> None:

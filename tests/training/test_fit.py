@@ -184,6 +184,24 @@ def test_teacher_with_other_classes_is_refused(
     assert not (tmp_path / "run" / "recipe.yaml").exists()
 
 
+@pytest.mark.parametrize(
+    ("entry", "value", "message"),
+    [
+        ("classes", "reversed", "has the same classes as the student's data in another order"),
+        ("x_spans", [[0.4, 2.0]], r"X in the range 0\.4 to 2, but this data set .* the default"),
+    ],
+)
+def test_teacher_that_saw_other_data_is_refused(
+    streets: Path, teacher: Path, tmp_path: Path, entry: str, value: Any, message: str
+) -> None:
+    foreign = tmp_path / "foreign.ckpt"
+    stored = torch.load(teacher / "checkpoints" / "best.ckpt", weights_only=True)
+    stored["lix"][entry] = stored["lix"][entry][::-1] if value == "reversed" else value
+    torch.save(stored, foreign)
+    with pytest.raises(ValueError, match=message):
+        fit(recipe(streets, tmp_path / "run", distill={"method": "kd", "teacher": foreign}))
+
+
 def test_missing_teacher_is_one_sentence(streets: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="name its run folder with --teacher"):
         fit(recipe(streets, tmp_path / "run", distill={"method": "kd"}))

@@ -47,6 +47,7 @@ def predict(
         confidence: also write a map of the highest class probability.
         threads: number of threads of the network on the CPU.
     """
+    from lix.deploy.image_files import kinds_of, left_out
     from lix.deploy.predict import predict as run
 
     with progress_bar() as bars:
@@ -64,6 +65,8 @@ def predict(
         )
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     say(f"{len(done.files)} files in {output}{before}")
+    if source.is_dir() and (others := left_out(source, output)):
+        say(f"left out: {len(others)} files that are no image lix reads ({kinds_of(others)})")
 
 
 def export(

@@ -22,6 +22,9 @@ from lix.data.modalities import KINDS
 from lix.data.sample import Sample, SegDataset
 from lix.data.transforms import resize, scaling
 
+READING = 2
+"""Number of the rules by which files are read; another one makes new caches."""
+
 
 class Cache:
     """A data set's samples at one size; a sample is decoded and stored when it is first read.
@@ -83,6 +86,7 @@ class Cache:
                 for spec, part in zip(self.dataset.x if with_x else (), parts, strict=True)
             ),
             intrinsics=self._intrinsics(frame),
+            spans=self.dataset.x_spans if with_x else (),
         )
 
     @cached_property
@@ -153,7 +157,7 @@ class Cache:
     def _open(
         self, kind: str, contents: object, shapes: dict[str, tuple[tuple[int, ...], Any]]
     ) -> dict[str, NDArray[Any]]:
-        text = json.dumps([contents, self.dataset.ids, self.size], default=str)
+        text = json.dumps([READING, contents, self.dataset.ids, self.size], default=str)
         key = hashlib.sha256(text.encode()).hexdigest()[:16]
         home = self.folder / f"{kind}-{key}"
         home.mkdir(parents=True, exist_ok=True)

@@ -38,8 +38,15 @@ def _relative(pattern: str) -> str:
 
 def _by_value(classes: object) -> object:
     """Names in order → value: name."""
+    if isinstance(classes, Mapping):
+        values = [str(value).strip() for value in classes]
+        twice = next((value for value in values if values.count(value) > 1), None)
+        if twice is not None:
+            raise ValueError(f"the value {twice} is written twice; give it one name")
     if not isinstance(classes, list | tuple):
         return classes
+    if None in classes:
+        raise ValueError("a class has no name; write names such as ~ in quotes")
     if len(set(map(str, classes))) < len(classes):
         raise ValueError("two classes have the same name; to merge values write `value: name`")
     return dict(enumerate(classes))
@@ -99,7 +106,24 @@ class Description(_Section):
     def train_ids(self) -> dict[int, int]:
         """Label value → train id, 255 for those that are ignored."""
         ids = {value: self.names.index(name) for value, name in self.classes.items()}
+        ids = {value: 255 if i in self._ignored else i for value, i in ids.items()}
         return {255: 255} | ids | {value: 255 for value in self.ignore if isinstance(value, int)}
+
+    @property
+    def colour_ids(self) -> dict[Colour, int]:
+        """Colour of labels → train id, 255 for those that are ignored."""
+        ids = {c: 255 if i in self._ignored else i for i, c in enumerate(self.palette)}
+        return ids | {c: 255 for c in self.ignore if not isinstance(c, int)}
+
+    @property
+    def _ignored(self) -> set[int]:
+        """Train ids of classes whose colour, or each of whose values, is under `ignore`."""
+        kept = {name for value, name in self.classes.items() if value not in self.ignore}
+        return {
+            i
+            for i, name in enumerate(self.names)
+            if name not in kept or (self.palette and self.palette[i] in self.ignore)
+        }
 
     @model_validator(mode="before")
     @classmethod
@@ -121,6 +145,13 @@ class Description(_Section):
     def _check(self) -> Description:
         if self.palette and len(self.palette) != len(self.names):
             raise ValueError(f"there are {len(self.names)} classes but {len(self.palette)} colours")
+        for i, colour in enumerate(self.palette):
+            first = self.palette.index(colour)
+            if first < i and colour not in self.ignore:
+                raise ValueError(
+                    f"the classes {self.names[first]} and {self.names[i]} have the same colour "
+                    f"{list(colour)}; give each its own, or merge them with `value: name`"
+                )
         for split in ("train", "val"):
             named = getattr(self, split).x
             if named and not self.x:
@@ -134,6 +165,8 @@ class Description(_Section):
         return self
 
 
+MAX_LENGTH_SHOWN = 120
+"""Maximum number of characters of a wrong value that a message shows."""
 UNLABELLED = "unlabelled"
 """Context of a description that is read to open images without labels."""
 SECTIONS: dict[str, type[BaseModel]] = {"train": Files, "val": Files, "x": XFiles}
@@ -155,7 +188,7 @@ def read_yaml(path: Path, *, labelled: bool = True) -> Description:
             f"{path} is missing; describe your data in it (docs/your-data.md shows how)."
         )
     try:
-        entries = load_yaml(path) or {}
+        entries = load_yaml(path, truth=False) or {}
         description = Description.model_validate(entries, context=None if labelled else UNLABELLED)
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
@@ -185,11 +218,20 @@ def _explain(error: ValidationError) -> str:
     if first["type"] == "missing":
         return _missing(where)
     if first["type"] in ("model_type", "model_attributes_type"):
-        return f"{where} is a group of entries, got {first['input']!r}; docs/your-data.md shows it."
+        got = shortened(first["input"])
+        return f"{where} is a group of entries, got {got}; docs/your-data.md shows it."
     if key == "[key]":
         return f"{where}: a label value is a number; write `value: name`, as in `7: road`."
-    got: Any = "" if key == "file" else f", got {first['input']!r}"
+    got = "" if key == "file" else f", got {shortened(first['input'])}"
+    if first["type"] == "string_type":
+        return f"{where}: a name is text{got}; write it in quotes."
     return f"{where}: {first['msg'].removeprefix('Value error, ')}{got}."
+
+
+def shortened(value: object) -> str:
+    """A value as code, cut after a line."""
+    text = repr(value)
+    return text if len(text) <= MAX_LENGTH_SHOWN else text[:MAX_LENGTH_SHOWN] + " …"
 
 
 def _missing(entry: str) -> str:

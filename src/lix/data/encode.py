@@ -12,7 +12,7 @@ from torchvision import tv_tensors
 from lix.core.errors import unknown
 from lix.data.modalities import Depth, Disparity, XSpec
 from lix.data.normals import depth_to_normals
-from lix.data.options import ENCODINGS, NORMALS, Estimator
+from lix.data.options import ENCODINGS, NORMALS, Estimator, Span
 
 ENCODED = ("depth", "disparity")
 """The kinds that are encoded; the other kinds pass as they are."""
@@ -23,7 +23,12 @@ WIDEST, NARROWEST = 0.2, 0.001
 """Disparities, as a share of the image's width, where those of disparity begin and end."""
 
 
-def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None = None) -> Tensor:
+def encode(
+    x: tv_tensors.Mask,
+    encoding: str = "log",
+    intrinsics: Tensor | None = None,
+    span: Span | None = None,
+) -> Tensor:
     """Turn X into a network's input: (C, H, W) float32, nearer = larger, invalid = 0.
 
     Args:
@@ -34,6 +39,8 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
             by `+` become channels, as in `log+normal`. The other kinds pass as they are (normals
             keep [-1, 1]).
         intrinsics: (3, 3) camera matrix in pixels, for `normal`.
+        span: where `log` and `inverse` begin and end: metres of depth, shares of the image's
+            width of disparity; default: 1 to 200 m, 0.001 to 0.2.
 
     Raises:
         ValueError: unknown encoding, or `normal` without intrinsics.
@@ -47,7 +54,7 @@ def encode(x: tv_tensors.Mask, encoding: str = "log", intrinsics: Tensor | None 
             raise ValueError(unknown("encoding of X", part, ENCODINGS))
     if not isinstance(x, (Depth, Disparity)):
         return x.as_subclass(Tensor).float().nan_to_num(0.0)
-    return torch.cat([_encoded(x, part, intrinsics) for part in parts])
+    return torch.cat([_encoded(x, part, intrinsics, span) for part in parts])
 
 
 def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
@@ -71,14 +78,18 @@ def encoded_channels(x: Sequence[XSpec], encoding: str) -> int:
     )
 
 
-def _encoded(x: Depth | Disparity, part: str, intrinsics: Tensor | None) -> Tensor:
+def _encoded(
+    x: Depth | Disparity, part: str, intrinsics: Tensor | None, span: Span | None
+) -> Tensor:
     values = x.as_subclass(Tensor).float()
     if part in NORMALS:
         return _normals(values if isinstance(x, Depth) else 1 / values, intrinsics, NORMALS[part])
     if isinstance(x, Depth):
-        nearness, least = NEAR / values, NEAR / FAR
+        near, far = span or (NEAR, FAR)
+        nearness, least = near / values, near / far
     else:
-        nearness, least = values / (WIDEST * values.shape[-1]), NARROWEST / WIDEST
+        narrowest, widest = span or (NARROWEST, WIDEST)
+        nearness, least = values / (widest * values.shape[-1]), narrowest / widest
     nearness = nearness.clamp_(least, 1.0)
     if part == "inverse":
         return nearness.nan_to_num_(0.0)

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
-from functools import cache
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
-from lix.data.readers import read_array
+from lix.data.decode import Coded
+from lix.data.readers import ARRAY_SUFFIXES, open_image, read_array, read_coded
 
 MAX_VALUES_SHOWN = 5
 """Maximum number of wrong values that a message names."""
 MAX_COLOURS_KEPT = 20
 """Maximum number of wrong colours that an error carries; a lossy image has thousands."""
+MAX_FILES_ASKED = 64
+"""Number of label files that are looked at to learn how a set stores its labels."""
+Form = Literal["colour", "grey", "value"]
+"""How a file's classes are read: by its colours, by its greys, or by the number of a pixel."""
+NUMBERS: tuple[Form, ...] = ("grey", "value")
 _UNKNOWN = 254
 """Marks a value that is not a class, in place of a train id."""
 
 
 class IdLabels:
     """Reads label images of one integer a pixel.
+
+    An integer may be stored in several ways: as the value of a pixel, or, by tools that make files
+    smaller without loss, as the grey of a palette or of fewer bits. What gives classes alone is
+    read; where both do, the grey, unless it is only black and white.
 
     Args:
         ids: value on disk → train id, 255 for a value that is ignored.
@@ -38,10 +51,48 @@ class IdLabels:
         """(H, W) train ids.
 
         Raises:
-            DataError: not one channel of integers (`label format`), or values that are not a
-                class (`label values`); the message names the likely cause.
+            DataError: a format that changes values (`lossy`), not one channel of integers (`label
+                format`), or values that are not a class (`label values`); the message names the
+                likely cause.
         """
-        values = read_array(path)
+        coded = read_coded(path)
+        return self._read_other(path) if coded is None else self.read_coded(path, coded)
+
+    def read_coded(
+        self, path: Path, coded: Coded, *, prefer: Form | None = None
+    ) -> NDArray[np.uint8]:
+        """(H, W) train ids of an image that is decoded.
+
+        Args:
+            path: its file, for messages.
+            coded: the image.
+            prefer: how to read it where several forms fit.
+
+        Raises:
+            DataError: values that are not a class.
+        """
+        tables = self.tables(coded)
+        form = choose(tables, coded, prefer) if len(tables) > 1 else None
+        table = tables.get(form or "value", next(iter(tables.values())))
+        ids: NDArray[np.uint8] = table.take(coded.codes)
+        unknown = ids == _UNKNOWN
+        if unknown.any():
+            raise self._wrong(path, coded.values.take(coded.codes[unknown]))
+        return ids
+
+    def tables(self, coded: Coded) -> dict[Form, NDArray[np.uint8]]:
+        """Train ids by code, for each way of reading an image by its numbers."""
+        tables: dict[Form, NDArray[np.uint8]] = {}
+        if coded.is_grey():
+            tables["grey"] = self._table.take(coded.colours[:, 0])
+        differs = coded.values != coded.colours[:, 0]
+        if "grey" not in tables or (differs.any() and differs[coded.used].any()):
+            tables["value"] = self._table.take(coded.values)
+        return tables
+
+    def _read_other(self, path: Path) -> NDArray[np.uint8]:
+        """Train ids of a file that is not an image of 8 bits a pixel."""
+        values = read_array(path, lossless=True)
         if values.ndim != 2 or values.dtype.kind not in "biu":
             raise DataError(
                 f"{path} does not hold class indices but {values.dtype} of shape {values.shape}; "
@@ -50,25 +101,46 @@ class IdLabels:
                 path,
                 kind="label format",
             )
-        if values.dtype.itemsize == 1 and values.dtype.kind != "i":
-            ids = self._table.take(values.astype(np.uint8, copy=False))
-        else:
-            present, places = np.unique(values, return_inverse=True)
-            table = [self._ids.get(value, _UNKNOWN) for value in present.tolist()]
-            ids = np.array(table, np.uint8)[places.reshape(values.shape)]
+        present, places = np.unique(values, return_inverse=True)
+        table = [self._ids.get(value, _UNKNOWN) for value in present.tolist()]
+        ids = np.array(table, np.uint8)[places.reshape(values.shape)]
         unknown = ids == _UNKNOWN
         if unknown.any():
-            wrong = np.unique(values[unknown]).tolist()
-            more = ", …" if len(wrong) > MAX_VALUES_SHOWN else ""
-            shown = ", ".join(map(str, wrong[:MAX_VALUES_SHOWN])) + more
-            raise DataError(
-                f"{path} has the label {shown}, which is not a class; "
-                f"{likely_cause(wrong, self._ids)}{self._hint}.",
-                path,
-                kind="label values",
-                values=wrong,
-            )
+            raise self._wrong(path, values[unknown])
         return ids
+
+    def _wrong(self, path: Path, values: NDArray[Any]) -> DataError:
+        """The error about values that are not a class."""
+        wrong = np.unique(values).tolist()
+        more = ", …" if len(wrong) > MAX_VALUES_SHOWN else ""
+        shown = ", ".join(map(str, wrong[:MAX_VALUES_SHOWN])) + more
+        return DataError(
+            f"{path} has the label {shown}, which is not a class; "
+            f"{likely_cause(wrong, self._ids)}{self._hint}.",
+            path,
+            kind="label values",
+            values=wrong,
+        )
+
+
+def choose(
+    tables: Mapping[Form, NDArray[np.uint8]], coded: Coded, prefer: Form | None = None
+) -> Form | None:
+    """The way to read an image that gives classes alone; None where no way does.
+
+    Args:
+        tables: train ids by code, for each way of reading.
+        coded: the image.
+        prefer: what to take where several ways fit, if it is among them.
+    """
+    fitting = [form for form, table in tables.items() if not (table[coded.used] == _UNKNOWN).any()]
+    if prefer in fitting:
+        return prefer
+    if prefer in NUMBERS and len(fitting) > 1:
+        fitting = [form for form in fitting if form in NUMBERS]
+    if fitting == ["grey", "value"] and set(coded.colours[coded.used, 0].tolist()) <= {0, 255}:
+        return "value"  # a mask of one bit, or an index that is shown black and white
+    return fitting[0] if fitting else None
 
 
 def likely_cause(wrong: Collection[int], expected: Collection[int]) -> str:
@@ -104,9 +176,10 @@ class ColourLabels:
         """(H, W) train ids.
 
         Raises:
-            DataError: not a readable image, or colours that are not a class (`label values`).
+            DataError: not a readable image, a format that changes colours (`lossy`), or colours
+                that are not a class (`label values`).
         """
-        codes = read_array(path, "RGBX").view("<u4")[..., 0] & 0xFFFFFF
+        codes = read_array(path, "RGBX", lossless=True).view("<u4")[..., 0] & 0xFFFFFF
         ids: NDArray[np.uint8] = _id_by_code(self._ids).take(codes)
         unknown = codes[ids == _UNKNOWN]
         if unknown.size:
@@ -119,6 +192,117 @@ class ColourLabels:
                 values=colours,
             )
         return ids
+
+    def table(self, coded: Coded) -> NDArray[np.uint8]:
+        """Train ids by code of an image, by the colours that a viewer shows."""
+        r, g, b = coded.colours.astype(np.uint32).T
+        return _id_by_code(self._ids).take(r | g << 8 | b << 16)
+
+
+class StoredLabels:
+    """Reads label images of which some may be coloured by class and others hold its number.
+
+    Colours decide wherever all of a file's are in the palette. A file with other colours is read
+    by its numbers, if they are classes. Where several ways fit a grey file and differ, as for a
+    mask that is all black, the other files decide, or else the colours.
+
+    Args:
+        values: reader of files of numbers.
+        colours: reader of coloured files; None: there is no palette.
+        others: files of the same set, some of which may be looked at.
+    """
+
+    def __init__(
+        self,
+        values: IdLabels,
+        colours: ColourLabels | None,
+        others: Callable[[], Sequence[Path]],
+    ) -> None:
+        self.values, self.colours, self._others = values, colours, others
+
+    def read(self, path: Path) -> NDArray[np.uint8]:
+        """(H, W) train ids.
+
+        Raises:
+            DataError: as `IdLabels` and `ColourLabels`.
+        """
+        coded = read_coded(path)
+        if coded is None:
+            return self._other_reader(path).read(path)
+        form = self._form(coded)
+        if self.colours is not None:
+            if form == "colour":
+                return self.colours.table(coded).take(coded.codes)
+            if form is None and not coded.is_grey():
+                return self.colours.read(path)  # which says what is wrong
+        return self.values.read_coded(path, coded, prefer=form)
+
+    def form(self, path: Path) -> Form | None:
+        """How a file is read; None where it holds what is not a class.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        coded = read_coded(path)
+        if coded is None:
+            return "value" if self._other_reader(path) is self.values else "colour"
+        return self._form(coded)
+
+    def _other_reader(self, path: Path) -> IdLabels | ColourLabels:
+        """Reader of a file that is no image of 8 bits a pixel."""
+        is_coloured = self.colours is not None and not _holds_numbers(path)
+        return self.colours if is_coloured and self.colours else self.values
+
+    def _form(self, coded: Coded) -> Form | None:
+        fitting = self._fitting(coded)
+        if len(fitting) < 2:
+            return next(iter(fitting), None)
+        if "colour" in fitting and not coded.is_grey():
+            return "colour"
+        results = {table[coded.used].tobytes() for table in fitting.values()}
+        return choose(fitting, coded, self._usual if len(results) > 1 else None)
+
+    def _fitting(self, coded: Coded) -> dict[Form, NDArray[np.uint8]]:
+        tables = self.values.tables(coded)
+        if self.colours is not None:
+            tables = {"colour": self.colours.table(coded), **tables}
+        elif len(tables) == 1:
+            return tables
+        return {
+            form: table
+            for form, table in tables.items()
+            if not (table[coded.used] == _UNKNOWN).any()
+        }
+
+    @cached_property
+    def _usual(self) -> Form | None:
+        """How most files are read of those that leave no choice."""
+        votes: Counter[Form] = Counter()
+        paths = self._others()
+        for path in paths[:: max(1, len(paths) // MAX_FILES_ASKED)]:
+            with suppress(DataError):
+                coded = read_coded(path)
+                if coded is None:
+                    votes["value" if self._other_reader(path) is self.values else "colour"] += 1
+                elif len(fitting := self._fitting(coded)) == 1 and self._tells(coded):
+                    votes.update(fitting.keys())
+        return votes.most_common(1)[0][0] if votes else None
+
+    def _tells(self, coded: Coded) -> bool:
+        """Whether a file tells something about files of few bits: void, where there is no palette.
+
+        Masks of 0 and 1 may stand next to files of 8 bits; but where those have void, 255, so may
+        a file of one bit.
+        """
+        return self.colours is not None or IGNORE_INDEX in coded.used
+
+
+def _holds_numbers(path: Path) -> bool:
+    """Whether a file that is no image of 8 bits a pixel has one number a pixel, no colour."""
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return True
+    with open_image(path, lossless=True) as file:
+        return file.mode.startswith(("I", "F"))
 
 
 def _colour(code: int) -> tuple[int, int, int]:

@@ -21,6 +21,10 @@ ENCODINGS = ("log", "inverse", *NORMALS)
 """Encodings of X: one of these, or several joined by `+`, as in `log+normal`."""
 
 
+Span = tuple[float, float]
+"""Where an encoding of depth or disparity begins and ends."""
+
+
 def as_tuple(value: Any) -> tuple[Any, ...]:
     """A value as a tuple of one, None as an empty tuple, a list as a tuple.
 

@@ -1,9 +1,12 @@
-"""Glob patterns whose wildcards stand for the same text in partner files."""
+"""Finding files: one walk for all of lix, and glob patterns with partner files."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
+
+from lix.data.readers import reading
 
 WILDCARDS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
 TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])")
@@ -57,16 +60,10 @@ def matches(base: Path, pattern: str) -> dict[str, Path]:
     """Files below a folder by what the wildcards stand for.
 
     Raises:
-        ValueError: no file fits, or two files have one name.
+        ValueError: not a pattern, no file fits, or two files have one name.
     """
     files: dict[str, Path] = {}
-    try:
-        paths = sorted(path for path in base.glob(pattern) if path.is_file())
-    except ValueError as error:
-        raise ValueError(
-            f"{pattern} is not a pattern ({error}); write `**/*` for subfolders."
-        ) from None
-    for path in paths:
+    for path in find_files(base, pattern):
         key = name(pattern, path.relative_to(base)) or path.stem
         if key in files:
             raise ValueError(
@@ -76,6 +73,98 @@ def matches(base: Path, pattern: str) -> dict[str, Path]:
     if not files:
         raise ValueError(f"No file fits {base / pattern}; correct the pattern or `root`.")
     return files
+
+
+def find_files(base: Path, pattern: str, without: Collection[Path] = ()) -> list[Path]:
+    """Files below a folder that fit a glob pattern, as `walk` finds them, sorted.
+
+    Hidden files and folders fit only where the pattern itself has a dot at their place.
+
+    Args:
+        base: the folder.
+        pattern: relative to it.
+        without: folders that are left out.
+
+    Raises:
+        ValueError: not a pattern.
+    """
+    pattern = PurePosixPath(pattern).as_posix()
+    parts = pattern.split("/")
+    if pattern.startswith("/") or any("**" in part and part != "**" for part in parts):
+        raise ValueError(f"{pattern} is not a pattern; write `**/*` for subfolders.")
+    try:
+        whole, each = regular(pattern), [regular(part) for part in parts]
+    except re.error as error:
+        raise ValueError(
+            f"{pattern} is not a pattern ({error}); correct what stands in [ ]."
+        ) from None
+    fixed = next((i for i, part in enumerate(parts) if TOKEN.search(part)), len(parts) - 1)
+
+    def fits(names: tuple[str, ...]) -> bool:
+        """Whether a file that fits may lie below the folder of these names."""
+        for part, expression, name in zip(parts[fixed:], each[fixed:], names, strict=False):
+            if part == "**":
+                return True
+            if not expression.fullmatch(name) or is_hidden(name) > is_hidden(part):
+                return False
+        return len(names) < len(parts) - fixed
+
+    start = base.joinpath(*parts[:fixed])
+    hidden = any(is_hidden(part) for part in parts[fixed:])
+    return [
+        path
+        for path in walk(start, fits=fits, without=without, hidden=hidden)
+        if whole.fullmatch(path.relative_to(base).as_posix())
+        and is_hidden(path.name) <= is_hidden(parts[-1])
+    ]
+
+
+def walk(
+    folder: Path,
+    *,
+    fits: Callable[[tuple[str, ...]], bool] | None = None,
+    without: Collection[Path] = (),
+    hidden: bool = False,
+) -> list[Path]:
+    """All files below a folder, sorted; links are followed, but not into a folder around them.
+
+    Hidden ones are left out, with the `._` files that macOS leaves. A link to nothing is a file:
+    whoever reads it says that it is missing.
+
+    Args:
+        folder: where to begin.
+        fits: whether to look into a folder, by the names of the folders from `folder` to it; None:
+            into all.
+        without: folders that are left out.
+        hidden: take hidden ones too.
+
+    Raises:
+        DataError: a folder may not be read.
+    """
+    left_out = {path.resolve() for path in without}
+
+    def below(here: Path, names: tuple[str, ...], around: frozenset[Path]) -> Iterator[Path]:
+        place = here.resolve()
+        if place in around or place in left_out:
+            return
+        with reading(here):
+            children = sorted(here.iterdir())
+        for child in children:
+            if is_hidden(child.name) and not hidden:
+                continue
+            if child.is_dir():
+                deeper = (*names, child.name)
+                if fits is None or fits(deeper):
+                    yield from below(child, deeper, around | {place})
+            elif child.is_file() or child.is_symlink():
+                yield child
+
+    return sorted(below(folder, (), frozenset())) if folder.is_dir() else []
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden."""
+    return name.startswith(".") and name not in (".", "..")
 
 
 def _regular(token: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
@@ -16,9 +17,10 @@ from torchvision import tv_tensors
 
 from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
+from lix.data.labels import Form
 from lix.data.modalities import X, XSpec
-from lix.data.options import XFolders
-from lix.data.readers import read_rgb, require_files
+from lix.data.options import Span, XFolders
+from lix.data.readers import image_orientation, read_rgb, require_files
 from lix.data.splits import SPLITS, Split, read_list, sequence, split_names
 from lix.data.x_files import XSource, open_x
 
@@ -37,6 +39,8 @@ class Sample:
     for a student."""
     intrinsics: Tensor | None = None
     """(3, 3) camera matrix in pixels."""
+    spans: tuple[Span | None, ...] = ()
+    """Where the encoding of each X begins and ends; empty: the defaults of all kinds."""
 
 
 class Labels(Protocol):
@@ -133,6 +137,13 @@ class SegDataset(ABC):
         return tuple(source.spec for source in self.x_sources)
 
     @property
+    def x_spans(self) -> tuple[Span | None, ...]:
+        """Where the encoding of each X begins and ends, by `range`; empty where none is given."""
+        files = [getattr(source, "files", None) for source in self.x_sources]
+        spans = tuple(getattr(description, "range", None) for description in files)
+        return spans if any(spans) else ()
+
+    @property
     def x_kind(self) -> str | None:
         """Kinds of X joined by `+`, None where the set has none."""
         return "+".join(spec.kind for spec in self.x) or None
@@ -145,7 +156,7 @@ class SegDataset(ABC):
     def select(self, split: Split, lists: Path | None) -> list[str]:
         """Ids of the frames to open."""
         if lists is not None:
-            return read_list(Path(lists) / f"{split}.txt", self.frames(None))
+            return read_list(Path(lists) / f"{split}.txt", self.frames(None), self.find_frame)
         return list(self.frames(split if self.labelled else None))
 
     @abstractmethod
@@ -160,6 +171,31 @@ class SegDataset(ABC):
     def label_path(self, frame: str) -> Path:
         """The file that holds a frame's labels."""
 
+    def find_frame(self, text: str) -> str | None:
+        """The frame that a line of another tool's list means: the path of its image.
+
+        Relative to the root, with or without its suffix; or absolute, on this machine or, by the
+        end of the path, on another one.
+        """
+        path = Path(text.replace("\\", "/"))
+        if path.is_absolute() and path.is_file():
+            return self._by_file.get(path.resolve())
+        parts = [part for part in path.parts if part != path.anchor]
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        return next((self._by_path[end] for end in ends if end in self._by_path), None)
+
+    @cached_property
+    def _by_file(self) -> dict[Path, str]:
+        """Image on this machine → frame."""
+        return {self.image_path(frame).resolve(): frame for frame in self.frames(None)}
+
+    @cached_property
+    def _by_path(self) -> dict[str, str]:
+        """Path of an image below the root, with and without its suffix → frame."""
+        paths = {f: self.image_path(f).relative_to(self.root) for f in self.frames(None)}
+        without = {path.with_suffix("").as_posix(): frame for frame, path in paths.items()}
+        return without | {path.as_posix(): frame for frame, path in paths.items()}
+
     def own_x(self) -> tuple[XSource, ...]:
         """The X that the set itself brings."""
         return ()
@@ -171,6 +207,14 @@ class SegDataset(ABC):
             DataError: a file that is missing, damaged, or holds what is not a class.
         """
         return self.labels.read(self.label_path(frame))
+
+    def label_form(self, frame: str) -> Form | None:
+        """How a frame's labels are read (`lix.data.labels.Form`), where the set may hold several.
+
+        Raises:
+            DataError: as `read_target`.
+        """
+        return None
 
     def fingerprint(self) -> object:
         """What labels depend on next to their files and the options; it names the cache."""
@@ -205,6 +249,7 @@ class SegDataset(ABC):
         if with_x:
             self.require_x()
             sample.x = tuple(source.read(frame) for source in self.x_sources)
+            sample.spans = self.x_spans
         return check_sizes(sample, self.image_path(frame))
 
     def part(self, names: Sequence[str], split: Split | None, val_share: float) -> Sequence[str]:
@@ -262,9 +307,11 @@ def check_sizes(sample: Sample, path: Path) -> Sample:
     for part, values in [("label", sample.target), *(("X", x) for x in sample.x)]:
         size = tuple(values.shape[-2:])
         if size != expected:
+            is_turned = path.is_file() and image_orientation(path) != 1
+            turned = ", turned as its EXIF orientation says" if is_turned else ""
             raise DataError(
                 f"{path}: the {part} is {size[0]}x{size[1]} but the image is "
-                f"{expected[0]}x{expected[1]}; make them the same size.",
+                f"{expected[0]}x{expected[1]}{turned}; make them the same size.",
                 path,
                 kind="size",
             )

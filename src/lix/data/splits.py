@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,8 @@ from lix.core.errors import DataError, unknown
 from lix.data.readers import read_text
 
 Split = Literal["train", "val"]
+COLUMNS = re.compile(r"[\t,;]|\s")
+"""What separates the columns of lists of other tools."""
 SPLITS: tuple[Split, ...] = ("train", "val")
 
 
@@ -89,20 +91,64 @@ def split_names(
     return sorted(set(names) - set(val)), sorted(val)
 
 
-def read_list(path: Path, frames: Collection[str]) -> list[str]:
-    """Names of a list, one a line.
+def read_list(
+    path: Path, frames: Collection[str], find: Callable[[str], str | None] | None = None
+) -> list[str]:
+    """Frames of a list, one a line, as `lix data split` or another tool writes them.
+
+    A line may have columns, of which the first is the frame; lines that begin with `#` are
+    comments.
+
+    Args:
+        path: the list.
+        frames: the frames that there are.
+        find: text → frame, for texts that are not the name of a frame.
 
     Raises:
-        DataError: the file is missing or empty, or a name is not a frame.
+        DataError: the file is missing or empty, a name is not a frame, or stands there twice.
     """
-    lines = (line.strip() for line in read_text(path).splitlines())
-    names, present = [line for line in lines if line], set(frames)
-    wrong = [name for name in names if name not in present]
-    if wrong or not names:
+    present = frames if isinstance(frames, Set | Mapping) else set(frames)
+    places: dict[str, int] = {}
+    wrong: list[str] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.strip()
+        frame = _listed_frame(text, present, find or (lambda _: None)) if text else None
+        if frame is not None and frame in places:
+            raise _listed_twice(path, frame, places[frame], number)
+        if frame is not None:
+            places[frame] = number
+        elif text and not text.startswith("#"):
+            wrong.append(text)
+    if wrong or not places:
         fault = f"lists {wrong[0]!r}, which is not a frame here" if wrong else "lists no frame"
         message = f"{path} {fault}; write names as `lix data split` does."
         raise DataError(message, path, kind="list", values=wrong)
-    return names
+    return list(places)
+
+
+def require_once(path: Path, names: Sequence[str]) -> None:
+    """Raise a DataError if a list, a name a line, has a name twice."""
+    places: dict[str, int] = {}
+    for number, name in enumerate(names, 1):
+        if places.setdefault(name, number) != number:
+            raise _listed_twice(path, name, places[name], number)
+
+
+def _listed_twice(path: Path, name: str, first: int, second: int) -> DataError:
+    message = f"{path} lists {name!r} twice, in lines {first} and {second}; remove one."
+    return DataError(message, path, kind="list twice")
+
+
+def _listed_frame(
+    text: str, frames: Container[str], find: Callable[[str], str | None]
+) -> str | None:
+    """The frame of a line: all of it, or its first column."""
+    for part in (text, COLUMNS.split(text, maxsplit=1)[0]):
+        bare = part.strip("\"' ")
+        frame = bare if bare in frames else find(bare)
+        if frame is not None:
+            return frame
+    return None
 
 
 def keep_only(ids: Sequence[str], place: int, what: str, names: Sequence[str]) -> list[str]:

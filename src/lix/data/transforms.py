@@ -126,7 +126,12 @@ def to_batch(sample: Sample, encoding: str = "log") -> dict[str, Tensor | str]:
         "id": sample.id,
     }
     if sample.x:
-        batch["x"] = torch.cat([encode(x, encoding, sample.intrinsics) for x in sample.x])
+        spans = sample.spans or (None,) * len(sample.x)
+        encoded = [
+            encode(x, encoding, sample.intrinsics, span)
+            for x, span in zip(sample.x, spans, strict=True)
+        ]
+        batch["x"] = torch.cat(encoded)
     return batch
 
 

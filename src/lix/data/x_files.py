@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -15,12 +16,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lix.core.errors import DataError
 from lix.core.yaml_files import load_yaml
 from lix.data.modalities import KINDS, X, XSpec, as_kind
-from lix.data.options import Number, XFolders, as_tuple
+from lix.data.options import Number, Span, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
 
 UNITS = {"cm": 100, "mm": 1000}
 """Number of units in a metre."""
-SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif")
+SUFFIXES = (".png", ".npy", ".npz", ".pfm", ".tiff", ".tif", ".pgm")
 
 
 class XFiles(BaseModel):
@@ -38,6 +39,12 @@ class XFiles(BaseModel):
     """Values on disk that mean "not measured"; default: 0 in depth and disparity."""
     channels: int = Field(default=1, ge=1)
     """Number of channels of the kind `channels`; the others have their own number."""
+    range: Span | None = None
+    """Where the teacher's encoding begins and ends: metres of depth, or shares of the image's
+    width of disparity; default: 1 to 200 m, 0.001 to 0.2. `lix data check` says what fits."""
+    array: str | None = None
+    """Name of the array in an `.npz` of several; default: the only one, or that named as the
+    kind."""
     dtype: str | None = None
     """What a file must hold, as in `uint16`: tools that read 8 bits lose most of it unnoticed."""
 
@@ -48,6 +55,12 @@ class XFiles(BaseModel):
             raise ValueError(
                 f"{self.kind} is not measured in {self.unit}; write "
                 f"{', '.join(fitting) or 'no unit'}"
+            )
+        if self.range is not None and self.kind not in ("depth", "disparity"):
+            raise ValueError(f"{self.kind} has no range; leave it out")
+        if self.range is not None and not 0 < self.range[0] < self.range[1] < math.inf:
+            raise ValueError(
+                "range is two positive numbers, the smaller first, as in `range: [0.4, 2]`"
             )
         return self
 
@@ -62,14 +75,17 @@ class XFiles(BaseModel):
         Raises:
             DataError: missing, damaged, or not the kind's number of channels.
         """
-        stored = np.atleast_3d(read_array(path))
+        stored = np.atleast_3d(read_array(path, array=self.array or self.kind))
         channels = self.spec.channels
         if stored.ndim == 3 and stored.shape[2] != channels == stored.shape[0]:
             stored = stored.transpose(1, 2, 0)  # an array of (C, H, W)
         if stored.ndim != 3 or stored.shape[2] != channels or stored.dtype.kind not in "biuf":
+            fix = "correct the kind or its channels"
+            if channels == 1 and stored.ndim == 3 and stored.shape[2] in (3, 4):
+                fix += ", or, if it is a coloured picture of the numbers, take the numbers' file"
             raise DataError(
                 f"{path} holds {stored.dtype} of shape {stored.shape}, but {self.kind} means "
-                f"{channels} channel(s) of numbers; correct the kind or its channels.",
+                f"{channels} channel(s) of numbers; {fix}.",
                 path,
                 kind="x format",
             )
@@ -165,7 +181,7 @@ class FolderSource:
 
     def __init__(self, folder: Path, root: Path, image: Callable[[str], Path]) -> None:
         self.folder, self.root, self.image = folder, root, image
-        self._present: dict[Path, frozenset[str]] = {}
+        self._present: dict[Path, dict[str, str]] = {}
 
     @cached_property
     def files(self) -> XFiles:
@@ -187,13 +203,20 @@ class FolderSource:
         wanted = self.folder / self.image(frame).relative_to(self.root)
         here = wanted.parent
         if here not in self._present:
-            names = (path.name for path in here.iterdir()) if here.is_dir() else ()
-            self._present[here] = frozenset(names)
+            names = sorted(path.name for path in here.iterdir()) if here.is_dir() else []
+            self._present[here] = {_lower_suffix(name): name for name in names}
         present = self._present[here]
         for suffix in SUFFIXES:
-            if wanted.with_suffix(suffix).name in present:
-                return wanted.with_suffix(suffix)
+            name = present.get(wanted.with_suffix(suffix).name)
+            if name is not None:
+                return here / name
         return wanted.with_suffix(SUFFIXES[0])
+
+
+def _lower_suffix(name: str) -> str:
+    """The name of a file with its suffix in lower case."""
+    path = Path(name)
+    return path.with_suffix(path.suffix.lower()).name if path.suffix else name
 
 
 def open_x(
@@ -241,7 +264,7 @@ def read_description(path: Path) -> XFiles:
             "`scale: 1/256` (docs/data.md)."
         )
     try:
-        return XFiles.model_validate(load_yaml(path) or {})
+        return XFiles.model_validate(load_yaml(path, truth=False) or {})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "file"

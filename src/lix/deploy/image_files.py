@@ -9,11 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lix.core.files import atomic_write
+from lix.data.decode import IMAGE_SUFFIXES, require_one, upright
+from lix.data.patterns import walk
+from lix.data.readers import foreign_kind
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+MAX_KINDS_SHOWN = 8
+"""Maximum number of kinds of files that a message names."""
 COMPRESSION = 3
 """Compression level of PNG files: a third of the default's time for a tenth more bytes."""
 
@@ -31,20 +35,28 @@ def find_images(folder: Path, without: Path) -> list[Path]:
     Raises:
         ValueError: there is no image.
     """
-    images = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not path.name.startswith(".")
-        and not path.resolve().is_relative_to(without.resolve())
-    )
+    files = walk(folder, without=[without])
+    images = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
     if not images:
+        kinds = kinds_of(files) or "it is empty"
         raise ValueError(
-            f"{folder} holds no image ({', '.join(s[1:] for s in SUFFIXES)}); name a folder of "
-            "images, an image or a video."
+            f"{folder} holds no image that lix reads ({kinds}); name a folder of images, an image "
+            "or a video."
         )
     return images
+
+
+def left_out(folder: Path, without: Path) -> list[Path]:
+    """The files below `folder` that `find_images` leaves out as another kind of file."""
+    files = walk(folder, without=[without])
+    return [path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES]
+
+
+def kinds_of(files: Sequence[Path]) -> str:
+    """The suffixes of files, to name them in a message."""
+    kinds = sorted({path.suffix.lower() or path.name for path in files})
+    more = ", …" if len(kinds) > MAX_KINDS_SHOWN else ""
+    return ", ".join(kinds[:MAX_KINDS_SHOWN]) + more
 
 
 def read_bytes(path: Path) -> bytes:
@@ -71,8 +83,14 @@ def read_image(path: Path) -> Image.Image:
     """
     try:
         with Image.open(path) as file:
-            return _eight_bits(ImageOps.exif_transpose(file)).convert("RGB")
+            require_one(file)
+            return _eight_bits(upright(file)).convert("RGB")
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        kind = foreign_kind(path)
+        if kind is not None:
+            raise ValueError(
+                f"{path} is {kind}, which lix does not read; convert it to JPEG or PNG."
+            ) from None
         raise ValueError(
             f"{path} is damaged or not an image ({error}); replace the file."
         ) from None

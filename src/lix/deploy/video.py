@@ -16,9 +16,18 @@ from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.deploy.prefetch import prefetch
 
-SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+    *(".ts", ".mts", ".m2ts", ".3gp", ".ogv"),
+)
 MPEG4_BITS_PER_PIXEL = 0.3
 """Bit rate of the encoder that is used where H.264 is missing; its default is far too low."""
+
+
+HD = (1280, 576)
+"""A video is HD from this width on, or above this height."""
+UNSPECIFIED, BT_709, LIMITED_RANGE = 2, 1, 1
+"""Numbers of FFmpeg for colours."""
 
 
 Frame = NDArray[np.uint8]
@@ -33,7 +42,8 @@ def repaint(
 ) -> None:
     """Write a video as MP4 with all frames passed through `paint`; sound is left out.
 
-    The frame rate is the source's mean one. A frame with an odd height or width repeats its last
+    The frame rate is the source's mean one, and the shape of the pixels is kept; the colours are
+    those of BT.709, and the file says so. A frame with an odd height or width repeats its last
     row or column, because players of H.264 expect even sizes. Threads decode and encode a few
     frames ahead of `paint` and behind it.
 
@@ -52,7 +62,7 @@ def repaint(
     import av
 
     with _open(source) as reader, atomic_write(target) as part, av.open(part, "w") as writer:
-        encode, total, done = _Encoder(writer, _rate(reader)), _length(reader), 0
+        encode, total, done = _Encoder(writer, reader), _length(reader), 0
         with (
             closing(_decoded(reader, source)) as frames,
             closing(paint(frames)) as painted,
@@ -95,9 +105,21 @@ def _frames(reader: Any, source: Path) -> Iterator[Frame]:
     try:
         for frame in reader.decode(video=0):
             quarter_turns = frame.rotation // 90
-            yield np.rot90(frame.to_ndarray(format="rgb24"), quarter_turns)
+            rgb = frame.reformat(format="rgb24", src_colorspace=_colour_space(frame))
+            yield np.rot90(rgb.to_ndarray(), quarter_turns)
     except av.FFmpegError as error:
         raise ValueError(_damaged(source, error)) from None
+
+
+def _colour_space(frame: Any) -> Any:
+    """Matrix by which a frame's colours are meant; None: the one that the frame names.
+
+    Like players take it where a file names none: BT.709 for HD, which FFmpeg does not do.
+    """
+    from av.video.reformatter import Colorspace
+
+    is_hd = frame.width >= HD[0] or frame.height > HD[1]
+    return Colorspace.ITU709 if frame.colorspace == UNSPECIFIED and is_hd else None
 
 
 def _damaged(source: Path, error: Any) -> str:
@@ -123,17 +145,23 @@ def _length(reader: Any) -> int:
 class _Encoder:
     """Encodes frames into a container; the first one decides the size."""
 
-    def __init__(self, writer: Any, rate: Fraction) -> None:
-        self.writer, self.rate = writer, rate
+    def __init__(self, writer: Any, reader: Any) -> None:
+        self.writer, self.rate = writer, _rate(reader)
+        source = reader.streams.video[0]
+        self.aspect = Fraction(source.sample_aspect_ratio or 1)
+        self.is_wide = source.codec_context.width > source.codec_context.height
         self.stream: Any = None
 
     def __call__(self, frame: Frame) -> None:
         import av
+        from av.video.reformatter import Colorspace
 
         picture = _even(frame)
         self.stream = self.stream or self._open(*picture.shape[:2])
-        encoded = self.stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24"))
-        self.writer.mux(encoded)
+        rgb = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        encoded = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709)
+        encoded.colorspace, encoded.color_range = BT_709, LIMITED_RANGE
+        self.writer.mux(self.stream.encode(encoded))
 
     def finish(self) -> None:
         """Write what the encoder still holds."""
@@ -146,6 +174,11 @@ class _Encoder:
         stream = self.writer.add_stream("libx264" if has_h264 else "mpeg4", rate=self.rate)
         stream.height, stream.width = height, width
         stream.pix_fmt = "yuv420p"
+        is_turned = (width > height) != self.is_wide
+        codec = stream.codec_context
+        codec.sample_aspect_ratio = 1 / self.aspect if is_turned else self.aspect
+        codec.colorspace = codec.color_primaries = codec.color_trc = BT_709
+        codec.color_range = LIMITED_RANGE
         if not has_h264:
             stream.bit_rate = round(MPEG4_BITS_PER_PIXEL * height * width * self.rate)
         return stream

@@ -48,6 +48,8 @@ class NetworkSpec:
     x_channels: Annotated[int, Field(ge=0, le=1024)] = 0
     x_encoding: str = "log"
     options: Mapping[str, Any] = field(default_factory=dict)
+    x_spans: tuple[tuple[float, float] | None, ...] = ()
+    """Where the encoding of each X begins and ends (`lix.data.encode`); empty: the defaults."""
 
     def build(self) -> SegNetwork:
         """A network of this kind with fresh weights."""

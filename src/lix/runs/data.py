@@ -13,6 +13,7 @@ from lix.data.cache import Cache
 from lix.data.sample import SegDataset
 from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
+from lix.runs.checkpoint import NetworkSpec
 from lix.runs.recipe import Data
 
 
@@ -44,6 +45,19 @@ def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
     if data.cache is None:
         return dataset
     return Cache(dataset, data.cache, data.size, [data.name, data.options, data.train, data.val])
+
+
+def require_spans(spec: NetworkSpec, dataset: SegDataset) -> None:
+    """Raise a ValueError if a network that sees X would see it in another range."""
+    if spec.x_kind is not None and spec.x_spans != dataset.x_spans:
+        trained, here = (
+            " and ".join("the default" if s is None else f"{s[0]:g} to {s[1]:g}" for s in spans)
+            for spans in (spec.x_spans or (None,), dataset.x_spans or (None,))
+        )
+        raise ValueError(
+            f"The teacher was trained with X in the range {trained}, but this data set describes "
+            f"{here}; write the same `range` under `x`, or train a teacher with this one."
+        )
 
 
 class EvaluationSet(Dataset[dict[str, Any]]):

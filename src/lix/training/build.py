@@ -18,10 +18,12 @@ from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network, read_stored
 from lix.runs.damaged import open_readable
+from lix.runs.data import require_spans
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Distillation, Recipe, Training
 from lix.training.batches import Batches
 from lix.training.drives import open_drives
+from lix.training.flat_x import warn_if_flat
 from lix.training.loaders import derived_seed
 from lix.training.module import SegModule, feature_pairs
 
@@ -50,6 +52,8 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     elif recipe.unlabelled.is_used and not recipe.unlabelled.truth:
         teacher = _labeller(recipe, train)
     with_x = recipe.role == "teacher" or _sees_x(teacher, method)
+    if with_x:
+        warn_if_flat(train, recipe.data, console)
     drives = open_drives(recipe, train, val, with_x=with_x, console=console)
     if drives and teacher is not None and not teacher.x_channels:
         console.print(
@@ -125,6 +129,7 @@ def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
         x_channels=encoded_channels(train.x, data.x) if is_teacher else 0,
         x_encoding=data.x,
         options={k: v for k, v in recipe.network.options.items() if k != "weights"},
+        x_spans=train.x_spans if is_teacher else (),
     )
 
 
@@ -135,6 +140,11 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
     teacher, spec = load_network(path)
     if spec.classes != train.classes:
         ours, theirs = set(train.classes), set(spec.classes)
+        if ours == theirs:
+            raise ValueError(
+                f"The teacher {path} has the same classes as the student's data in another order; "
+                f"list them in the teacher's order: {', '.join(spec.classes)}."
+            )
         raise ValueError(
             f"The teacher {path} knows {len(spec.classes)} classes and the "
             f"student's data have {len(train.classes)}; only the teacher: "
@@ -151,6 +161,7 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
             f"The teacher {path} sees {spec.x_channels} channel(s) of "
             f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
         )
+    require_spans(spec, train)
     return teacher
 
 

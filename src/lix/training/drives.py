@@ -52,10 +52,11 @@ def open_drives(
             )
         if with_x:
             dataset.require_x()
-            if dataset.x != train.x:
+            if (dataset.x, dataset.x_spans) != (train.x, train.x_spans):
                 raise ValueError(
                     f"The labelled frames have {train.x_kind} as X, but {drive.root} has "
-                    f"{dataset.x_kind}; name a folder of the same X under unlabelled.options.x."
+                    f"{dataset.x_kind}; name a folder of the same X, in the same range, under "
+                    "unlabelled.options.x."
                 )
         drives.append((data, dataset))
     if drives:

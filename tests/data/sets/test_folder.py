@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import shutil
 from pathlib import Path
@@ -13,10 +14,19 @@ import torch
 import yaml
 from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
+from lix.core.errors import DataError
+from lix.data.cache import Cache
+from lix.data.encode import encode
 from lix.data.modalities import KINDS, Depth
 from lix.data.sets.folder import Folder
+from lix.data.transforms import to_batch
+from lix.data.x_files import XFiles
+from lix.deploy.image_files import read_image
+from lix.runs.recipe import Data
+from lix.training.flat_x import warn_if_flat
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, save
 
@@ -180,6 +190,23 @@ def test_labels_in_colours(root: Path) -> None:
     assert data.palette == tuple(map(tuple, PALETTE))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"palette": PALETTE, "ignore": [[0, 0, 0]]},
+        {"palette": PALETTE, "ignore": [0]},
+        {"palette": [[0, 0, 0], [9, 9, 9], [0, 0, 0]], "ignore": [[0, 0, 0]]},
+    ],
+)
+@pytest.mark.parametrize("stored", ["colours", "values"])
+def test_what_is_ignored_is_no_class(root: Path, changes: dict[str, Any], stored: str) -> None:
+    colours = np.array(changes["palette"], np.uint8)
+    save(root / "train/labels/00.png", colours[LABELS] if stored == "colours" else LABELS)
+    target = read(Folder(describe(root, **changes)), 0).target.numpy()
+    ignored = {0, 2} if changes["palette"][2] == [0, 0, 0] else {0}
+    assert np.array_equal(target, np.where(np.isin(LABELS, [*ignored]), 255, LABELS))
+
+
 def test_default_palette_tells_classes_apart(root: Path) -> None:
     data = Folder(describe(root, classes=[f"class {i}" for i in range(40)]))
     assert len(set(data.palette)) == 40
@@ -251,6 +278,142 @@ def test_x_of_another_shape(root: Path, stored: NDArray[Any], x: dict[str, Any])
         x_of(root, stored, **x)
 
 
+METRES = np.linspace(0.5, 4.0, 24).reshape(SIZE)
+
+
+def write_depth(path: Path, form: str) -> Path:
+    """Depth of `METRES` in millimetres, as other tools write it."""
+    mm = METRES.round(3) * 1000
+    path = path.with_suffix(f".{form.split(maxsplit=1)[0]}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if form == "npz of several":
+        np.savez(path, mask=np.ones(SIZE, np.uint8), depth=mm.astype(np.uint16))
+    elif form.startswith("npz"):
+        np.savez(path, confidence=np.ones(SIZE), z=mm, w=mm * 0)
+    elif form == "tiff big-endian":
+        Image.frombytes("I;16B", SIZE[::-1], mm.astype(">u2").tobytes()).save(path)
+    elif form.startswith("npy"):
+        np.save(path, mm.astype({"npy big-endian": ">u2", "npy": "f4"}[form]))
+    else:
+        largest = int(form.split()[1])
+        body = mm.astype(">u2").tobytes()
+        path.write_bytes(b"P5\n%d %d\n%d\n" % (*SIZE[::-1], largest) + body)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "x"),
+    [
+        ("npz of several", {}),
+        ("npz by name", {"array": "z"}),
+        ("tiff big-endian", {"dtype": "uint16"}),
+        ("npy big-endian", {"dtype": "uint16"}),
+        ("npy", {}),
+        ("pgm 65535", {"dtype": "uint16"}),
+        ("pgm 10000", {"dtype": "uint16"}),
+        ("pgm 4095", {}),
+    ],
+)
+@pytest.mark.parametrize("is_upper", [False, True])
+def test_depth_of_other_tools(root: Path, form: str, x: dict[str, Any], is_upper: bool) -> None:
+    for name in ("00", "01", "02"):
+        path = write_depth(root / "made/train" / name, form)
+        path.rename(path.with_suffix(path.suffix.upper() if is_upper else path.suffix.lower()))
+    (root / "made/x.yaml").write_text(yaml.safe_dump({"kind": "depth", "unit": "mm"} | x))
+    depth = plain(read(Folder(root, x=[root / "made"]), 0, with_x=True).x[0])
+    np.testing.assert_allclose(depth[0].numpy(), METRES, atol=1e-3)
+
+
+def near(root: Path, **x: Any) -> Folder:
+    """Depth from 0.4 to 0.86 m."""
+    for path in (root / "train/depth").iterdir():
+        save(path, np.arange(400, 880, 20, dtype=np.uint16).reshape(SIZE))
+    return Folder(describe(root, x={"kind": "depth", "unit": "mm"} | x))
+
+
+def test_the_range_of_x_reaches_the_network(root: Path, tmp_path: Path) -> None:
+    data = near(root, range=[0.4, 0.9])
+    assert (data.x, data.x_spans) == ((("depth", 1),), ((0.4, 0.9),))
+    sample = data.read(data.ids[0], with_x=True)
+    encoded = to_batch(sample)["x"]
+    assert torch.equal(encoded, encode(sample.x[0], span=(0.4, 0.9)))
+    cached = Cache(data, tmp_path / "cache", SIZE)
+    assert torch.equal(to_batch(cached.read(data.ids[0], with_x=True))["x"], encoded)
+    assert (near(root).x_spans, read(near(root), 0, with_x=True).spans) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("x", "is_flat"),
+    [({}, True), ({"range": [0.4, 0.9]}, False), ({"invalid": [*range(400, 880)]}, True)],
+)
+def test_x_that_is_one_constant_is_a_warning(root: Path, x: dict[str, Any], is_flat: bool) -> None:
+    text = io.StringIO()
+    warn_if_flat(near(root, **x), Data(), Console(file=text, width=400))
+    assert ("the depth is invalid or one constant after encoding" in text.getvalue()) == is_flat
+
+
+def foreign(path: Path, beginning: bytes) -> Path:
+    path.write_bytes(beginning + bytes(200))
+    return path
+
+
+def test_x_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    files, codes = XFiles(kind="depth", unit="mm"), (np.arange(24) * 5).astype(np.uint8)
+    palette = Image.fromarray(codes.reshape(SIZE))
+    palette.putpalette(np.random.default_rng(0).integers(0, 255, 768, np.uint8).tobytes())
+    palette.save(tmp_path / "palette.png")
+    grey = Image.fromarray(codes.reshape(SIZE) // 5)
+    grey.putpalette((np.arange(24) * 5).repeat(3).astype(np.uint8).tobytes())
+    grey.save(tmp_path / "grey.png")
+    pages = [Image.fromarray(np.ones(SIZE, np.uint16)) for _ in range(2)]
+    pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
+    np.savez(tmp_path / "several.npz", a=METRES, b=METRES)
+    for path, message in [
+        (tmp_path / "palette.png", "if it is a coloured picture of the numbers"),
+        (tmp_path / "pages.tif", "holds 2 pictures, not one"),
+        (tmp_path / "several.npz", "holds the arrays a, b; say which one to read with `array:"),
+        (foreign(tmp_path / "a.mat", b"MATLAB 5.0 MAT-file"), "is a MATLAB file, .*to .npy"),
+        (foreign(tmp_path / "a.exr", b"\x76\x2f\x31\x01"), "is an OpenEXR file"),
+        (foreign(tmp_path / "a.h5", b"\x89HDF\r\n\x1a\n"), "is an HDF5 file"),
+    ]:
+        with pytest.raises(DataError, match=message):
+            files.read(path)
+    expected = codes.reshape(SIZE) / np.float32(1000)
+    np.testing.assert_allclose(plain(files.read(tmp_path / "grey.png"))[0][0, 1:], expected[0, 1:])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_viewers_turn_them(root: Path, orientation: int) -> None:
+    """The picture and its labels fit, and prediction sees what training sees."""
+    upright = np.zeros((*SIZE, 3), np.uint8)
+    upright[:2, :3] = 250
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: upright.transpose(1, 0, 2)[::-1],
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: upright.transpose(1, 0, 2)[:, ::-1],
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = root / "train/00.png"
+    Image.fromarray(np.ascontiguousarray(stored)).save(path, exif=exif)
+    image = read(Folder(root), 0, with_x=True).image
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(read_image(path)))
+    assert np.array_equal(image.permute(1, 2, 0).numpy(), upright)
+
+
+def test_labels_that_do_not_fit_the_turned_image(root: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (6, 4)).save(root / "train/00.png", exif=exif)
+    with pytest.raises(ValueError, match="label is 4x6 but the image is 6x4, turned as its EXIF"):
+        read(Folder(root), 0, with_x=False)
+
+
 def test_x_of_another_size(root: Path) -> None:
     with pytest.raises(ValueError, match="the X is 2x3 but the image is 4x6"):
         x_of(root, np.ones((2, 3), np.float32), kind="depth")
@@ -273,6 +436,8 @@ def test_split_without_x(root: Path) -> None:
         ({"train": described("train") | {"lable": "a"}}, "entry train 'lable'.*'label'"),
         ({"x": {"kind": "depth", "units": "mm"}}, "Unknown entry x 'units'. .*Choose from kind"),
         ({"x": {"kind": "depth", "unit": "px"}}, "x: depth is not measured in px; write m, cm, mm"),
+        ({"x": {"kind": "depth", "range": [2, 1]}}, "range is two positive numbers, the smaller"),
+        ({"x": {"kind": "normal", "range": [1, 2]}}, "normal has no range; leave it out"),
         ({"x": {"kind": "deep"}}, r"x\.kind: .*'depth'.*, got 'deep'\."),
         ({"x": {"kind": "depth", "scale": "mm"}}, r"x\.scale: .*got 'mm'"),
         ({"x": None}, "describe it under `x`"),
@@ -280,6 +445,10 @@ def test_split_without_x(root: Path) -> None:
         ({"classes": [f"{i}" for i in range(255)]}, "classes: .*at most 254"),
         ({"palette": [[0, 0, 0]]}, "there are 3 classes but 1 colours"),
         ({"palette": [[0, 0, 256]] * 3}, r"palette\.0\.2: .*less than or equal to 255, got 256"),
+        ({"palette": [[0, 0, 0], [9, 9, 9], [9, 9, 9]]}, "car and other have the same colour"),
+        ({"classes": {"7": "road", 7: "car"}}, "the value 7 is written twice; give it one name"),
+        ({"classes": ["road", None, None]}, "a class has no name; write .* such as ~ in quotes"),
+        ({"classes": ["road", 1, 2]}, r"classes\.1: a name is text, got 1; write it in quotes"),
         ({"intrinsics": [1, 2, 3]}, "intrinsics"),
         ({"train": described("train") | {"image": "/data/*.png"}}, "relative to `root`, got"),
         ({"train": described("train") | {"image": "train/*.bmp"}}, "No file fits .*bmp; correct"),

@@ -14,6 +14,7 @@ from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
 from lix.data.options import Names, XFolders, as_tuple
+from lix.data.patterns import find_files
 from lix.data.readers import image_size, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.splits import SPLITS, Split, keep_only
@@ -107,7 +108,7 @@ class Cityscapes(SegDataset):
     def frames(self, split: Split | None) -> Collection[str]:
         every: Sequence[str] = SPLITS if self.labelled else "*"
         for folder in every if split is None else [split]:
-            for path in sorted(self.root.glob(f"leftImg8bit/{folder}/*/*_leftImg8bit.png")):
+            for path in find_files(self.root, f"leftImg8bit/{folder}/*/*_leftImg8bit.png"):
                 name = f"{path.parent.name}/{path.name.removesuffix('_leftImg8bit.png')}"
                 self._splits[name] = path.parents[1].name
         return self._splits

@@ -7,20 +7,18 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from lix.core.errors import DataError
-from lix.core.types import IGNORE_INDEX
+from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
-from lix.data.labels import ColourLabels, IdLabels
+from lix.data.labels import ColourLabels, Form, IdLabels, StoredLabels
 from lix.data.modalities import X
 from lix.data.options import XFolders
-from lix.data.patterns import matches, name
-from lix.data.readers import IMAGE_SUFFIXES, is_missing_allowed, read_text, reading
+from lix.data.patterns import matches, name, walk
+from lix.data.readers import is_missing_allowed
 from lix.data.sample import Fixes, SegDataset, camera_matrix
-from lix.data.splits import Split
+from lix.data.splits import Split, read_list
 from lix.data.x_files import XFiles, XSource
 
 
@@ -96,9 +94,8 @@ class Folder(SegDataset):
         """The images below the root by their relative path, but not those in folders of X."""
         return {
             str(path.relative_to(self.root).with_suffix("")): path
-            for path in sorted(self.root.rglob("*"))
+            for path in walk(self.root, without=self._x_folders)
             if path.suffix.lower() in IMAGE_SUFFIXES
-            and not any(path.resolve().is_relative_to(folder) for folder in self._x_folders)
         }
 
     def frames(self, split: Split | None) -> Collection[str]:
@@ -126,16 +123,25 @@ class Folder(SegDataset):
         camera = self.description.intrinsics
         return None if camera is None else camera_matrix(*camera)
 
-    def read_target(self, frame: str) -> NDArray[np.uint8]:
-        path = self.label_path(frame)
-        if self.description.palette and _is_coloured(path):
-            return self._colour_labels.read(path)
-        return self._id_labels.read(path)
+    def label_form(self, frame: str) -> Form | None:
+        has_palette = bool(self.description.palette)
+        return self.labels.form(self.label_path(frame)) if has_palette else None
+
+    @cached_property
+    def labels(self) -> StoredLabels:  # type: ignore[override]
+        """Reader by the colours of the YAML's palette, if it has one, and by values."""
+        return StoredLabels(
+            self._id_labels,
+            self._colour_labels if self.description.palette else None,
+            self._label_paths,
+        )
+
+    def _label_paths(self) -> list[Path]:
+        return [self.label_path(frame) for frame in self.ids]
 
     @cached_property
     def _colour_labels(self) -> ColourLabels:
-        colours = {c: IGNORE_INDEX for c in self.description.ignore if not isinstance(c, int)}
-        colours |= {c: train_id for train_id, c in enumerate(self.description.palette)}
+        colours = self.description.colour_ids
         return ColourLabels(colours, "add it to `palette` or `ignore` in the YAML")
 
     @cached_property
@@ -150,19 +156,23 @@ class Folder(SegDataset):
         """Ids of the frames of a list, whose lines are names or images."""
         if not path.is_file():
             raise DataError(f"{path} is missing; write it with `lix data split`.", path)
-        ids = []
-        for line in filter(None, map(str.strip, read_text(path).splitlines())):
-            frame = line if line in self._images else name(self._files.image, Path(line)) or line
-            if frame not in self._images:
-                what = repr(line) if self._is_inside(path) else "a line"  # may be of any file
-                raise ValueError(
-                    f"{path} lists {what}, but {self.root / self._files.image} has no such "
-                    "frame; write names as `lix data split` does."
-                )
-            ids.append(frame)
-        if not ids:
-            raise ValueError(f"{path} lists no frame; write a frame's name a line.")
-        return ids
+        try:
+            return read_list(path, self._images, self._find)
+        except DataError as error:
+            if error.kind != "list" or not error.values:
+                raise
+            line = repr(error.values[0]) if self._is_inside(path) else "a line"  # of any file
+            raise DataError(
+                f"{path} lists {line}, but {self.root / self._files.image} has no such frame; "
+                "write names as `lix data split` does.",
+                path,
+                kind="list",
+                values=error.values,
+            ) from None
+
+    def _find(self, text: str) -> str | None:
+        frame = name(self._files.image, Path(text))
+        return frame if frame in self._images else self.find_frame(text)
 
     def _is_inside(self, path: Path) -> bool:
         """Whether a list is in the folder of the YAML file or of the images."""
@@ -208,13 +218,6 @@ class _PatternSource:
 
     def read(self, frame: str) -> X:
         return self.files.read(self.path(frame))
-
-
-def _is_coloured(path: Path) -> bool:
-    if path.suffix in (".npy", ".npz"):
-        return False
-    with reading(path), Image.open(path) as file:
-        return file.mode.startswith("RGB")
 
 
 def _colours(count: int) -> tuple[tuple[int, int, int], ...]:

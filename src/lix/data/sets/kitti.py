@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lix.core.errors import DataError
 from lix.data.labels import IdLabels
+from lix.data.patterns import find_files
 from lix.data.readers import read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.sets.cityscapes import CLASSES, LABEL_IDS
@@ -59,7 +60,7 @@ class KITTI(SegDataset):
         return (root / "training" / "semantic").is_dir()
 
     def frames(self, split: Split | None) -> Collection[str]:
-        names = sorted(path.stem for path in self.root.glob(self.left_files))
+        names = sorted(path.stem for path in find_files(self.root, self.left_files))
         return self.part(names, split, VAL_SHARE)
 
     def image_path(self, frame: str) -> Path:

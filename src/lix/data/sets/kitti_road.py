@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import ColourLabels
+from lix.data.patterns import find_files
 from lix.data.sample import Fixes, SegDataset
 from lix.data.sets.kitti import VAL_SHARE, read_camera
 from lix.data.splits import Split
@@ -86,7 +87,7 @@ class KITTIRoad(SegDataset):
         return {
             path.stem: folder
             for folder in FOLDERS.values()
-            for path in sorted(self.root.glob(f"{folder}/image_2/u*_*.png"))
+            for path in find_files(self.root, f"{folder}/image_2/u*_*.png")
         }
 
     def _file(self, part: str, frame: str) -> Path:

@@ -17,9 +17,10 @@ from lix.core.types import IGNORE_INDEX
 from lix.data.labels import IdLabels
 from lix.data.modalities import X, as_kind
 from lix.data.options import XFolders
+from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
 from lix.data.sample import Fixes, SegDataset
-from lix.data.splits import Split
+from lix.data.splits import Split, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -87,7 +88,7 @@ class MFNetRGBT(SegDataset):
     @classmethod
     def recognises(cls, root: Path) -> bool:
         folders = _folders(root)
-        names = [path.name for path in islice(folders[0].iterdir(), 9)] if folders else []
+        names = [p.name for p in islice(find_files(folders[0], "*"), 9)] if folders else []
         return any(re.match(r"\d{5}[DN](_flip)?\.", name) for name in names)
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
@@ -97,13 +98,14 @@ class MFNetRGBT(SegDataset):
             return sorted(self.frames(None))
         path = Path(lists or self.root) / f"{self._val_list if split == 'val' else 'train'}.txt"
         names, present = read_text(path).split(), set(self.frames(None))
+        require_once(path, names)
         ids = [name for name in names if name in present or not name.endswith("_flip")]
         if not ids:
             raise DataError(f"{path} lists no frame; write a name such as 00001D a line.", path)
         return ids
 
     def frames(self, split: Split | None) -> Collection[str]:
-        return [path.stem for path in self._folders[0].glob("*.png")]
+        return [path.stem for path in find_files(self._folders[0], "*.png")]
 
     def image_path(self, frame: str) -> Path:
         return self._file(0, frame)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lix.core.errors import DataError
 from lix.data.options import XFolders
+from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.splits import Split
@@ -84,7 +85,7 @@ class ORFD(SegDataset):
 
     def frames(self, split: Split | None) -> Collection[str]:
         for folder in FOLDERS if split is None else [self._split_folders[split]]:
-            for image in sorted((self.root / folder).glob("*/image_data/*.png")):
+            for image in find_files(self.root / folder, "*/image_data/*.png"):
                 self._folders[f"{image.parents[1].name}/{image.stem}"] = folder
         return self._folders
 
@@ -96,7 +97,7 @@ class ORFD(SegDataset):
 
     def read_target(self, frame: str) -> NDArray[np.uint8]:
         path = self.label_path(frame)
-        blue = read_array(path, "RGB")[..., 2]
+        blue = read_array(path, "RGB", lossless=True)[..., 2]
         if 0 < blue.max() < 100:
             raise DataError(
                 f"{path} has no value above {blue.max()}, but where ORFD's labels are traversable "

@@ -17,7 +17,7 @@ from lix.data.options import Integers, Names, XFolders, as_tuple
 from lix.data.readers import image_size, read_text
 from lix.data.sample import Fixes, SegDataset, camera_matrix
 from lix.data.sets.parts.vkitti2_layout import Layout, children
-from lix.data.splits import Split, keep_only
+from lix.data.splits import Split, keep_only, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 from lix.streets.labels import COLOURS
 
@@ -140,6 +140,7 @@ class VKITTI2(SegDataset):
                 "lists=all."
             )
         ids = read_text(path).split()
+        require_once(path, ids)
         for line in ids:
             if not re.fullmatch(r"Scene\d\d/[^/]+/Camera_[01]/\d{5}", line):
                 raise ValueError(

@@ -10,16 +10,24 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
 from torch import Tensor
 
+from lix.data.labels import Form
 from lix.data.modalities import X
-from lix.data.readers import read_rgb
+from lix.data.readers import (
+    ARRAY_SUFFIXES,
+    image_orientation,
+    open_image,
+    read_coded,
+    read_rgb,
+)
 from lix.data.sample import SegDataset
 from lix.data.x_files import XSource
 
 Size = tuple[int, int]
 """(H, W)."""
+Colour = tuple[int, int, int]
+"""(R, G, B)."""
 
 SAMPLE = 16384
 """Approximate number of evenly spaced pixels of a frame that percentiles of X are made of."""
@@ -67,9 +75,13 @@ class FrameFacts:
     digest: bytes | None = None
     """Hash of the decoded pixels and their shape."""
     is_turned: bool = False
-    """A viewer turns the image, as its EXIF orientation says, and lix does not."""
+    """The image is turned, as its EXIF orientation says."""
     labels: NDArray[np.int64] | None = None
     """(256,) pixels by train id."""
+    form: Form | None = None
+    """How the labels are read, where the data set may hold several forms."""
+    palette: dict[int, Colour] | None = None
+    """Colours of the label file's indices, where it has a palette that is not used."""
     x: list[XFacts | None] = field(default_factory=list)
     camera: tuple[float, float] | None = None
     """Principal point cx, cy."""
@@ -92,6 +104,8 @@ class FrameFacts:
             return
         is_turned = size == self.size[::-1]
         fix = "turn one of them by 90°" if is_turned else "make them the same size"
+        if self.is_turned:
+            fix = "the image is turned as its EXIF orientation says, so make them fit that"
         sizes = "{}x{} but the image is {}x{}".format(*size, *self.size)
         message = f"{path}: the {part} is {sizes} (height x width); {fix}."
         self.faults.append(Fault(part, path, message, "turned" if is_turned else "size"))
@@ -113,11 +127,13 @@ def read_frame(dataset: SegDataset, sources: Sequence[XSource], frame: str) -> F
         digest = hashlib.blake2b(b"%d %d" % facts.size, digest_size=16)
         digest.update(image.data)
         facts.digest = digest.digest()
-        facts.is_turned = _is_turned(path)
+        facts.is_turned = image_orientation(path) != 1
     label = dataset.label_path(frame)
     with facts.noting("label", label):
         target = dataset.read_target(frame)
         facts.labels = np.bincount(target.ravel(), minlength=256)
+        facts.form = dataset.label_form(frame)
+        facts.palette = None if facts.form else _palette(label)
         facts.compare("label", (target.shape[0], target.shape[1]), label)
     for source in sources:
         facts.x.append(_read_x(facts, source, frame))
@@ -166,8 +182,14 @@ def _slope(values: NDArray[np.float32], finite: NDArray[np.bool_]) -> float:
     return float(np.median(lowest) / max(float(np.median(middle)), 1e-6))
 
 
-def _is_turned(path: Path) -> bool:
-    if path.suffix.lower() not in (".jpg", ".jpeg"):
-        return False
-    with Image.open(path) as file:
-        return bool(file.getexif().get(ExifTags.Base.Orientation, 1) != 1)
+def _palette(path: Path) -> dict[int, Colour] | None:
+    """Colours of the indices in a label file, if it has a palette that is not grey."""
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return None
+    with open_image(path) as file:
+        if file.mode != "P":
+            return None
+    coded = read_coded(path)
+    if coded is None or coded.is_grey():
+        return None
+    return {int(code): tuple(coded.colours[code].tolist()) for code in coded.used}

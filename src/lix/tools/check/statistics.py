@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.labels import Form
 from lix.data.x_files import XFiles
-from lix.tools.check.frame import FrameFacts, Size, XFacts
+from lix.tools.check.frame import Colour, FrameFacts, Size, XFacts
 from lix.tools.check.quantiles import Quantiles
 
 MAX_NAMES_SHOWN = 3
@@ -118,7 +119,14 @@ class SplitStatistics:
     """Number of label images that have the train id."""
     one_value: Group = field(default_factory=Group)
     """Label images of one class, or ignored everywhere."""
+    forms: dict[Form, Group] = field(default_factory=dict)
+    """Label images by the way in which they are read, where there are several."""
+    palette: dict[int, Colour] = field(default_factory=dict)
+    """First colour of each index in label files with palettes that are not used."""
+    repainted: Group = field(default_factory=Group)
+    """Label images that give an index another colour."""
     turned: Group = field(default_factory=Group)
+    """Images that are turned as their EXIF orientation says."""
     small: Group = field(default_factory=Group)
     cameras: int = 0
     off_centre: Group = field(default_factory=Group)
@@ -138,6 +146,11 @@ class SplitStatistics:
             self.containing += facts.labels > 0
             if np.count_nonzero(facts.labels) == 1:
                 self.one_value.add(frame)
+            if facts.form is not None:
+                self.forms.setdefault(facts.form, Group()).add(frame)
+            self.palette = (facts.palette or {}) | self.palette
+            if any(self.palette[code] != colour for code, colour in (facts.palette or {}).items()):
+                self.repainted.add(frame)
         for statistics, x in zip(self.x, facts.x, strict=True):
             if x is not None:
                 statistics.add(frame, x)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from lix.core.registry import entries
-from lix.data.patterns import insert, regular, wildcards
+from lix.data.patterns import find_files, insert, regular, wildcards
 from lix.data.sample import SegDataset
 
 
@@ -64,22 +64,18 @@ def find_pairs(root: Path, patterns: Patterns, output: Path) -> list[Pair]:
         ValueError: no image matches, or a pattern that is not a path below the root.
     """
     expression = regular(patterns.left)
-    left_out = {output.resolve(), *(path.parent.resolve() for path in root.glob("*/x.yaml"))}
+    left_out = {output, *(path.parent for path in find_files(root, "*/x.yaml"))}
+    pairs = []
     try:
-        matching = sorted(root.glob(patterns.left))
-    except (ValueError, NotImplementedError):
+        matching = find_files(root, patterns.left, without=left_out)
+    except ValueError:
         raise ValueError(
             f"--left {patterns.left!r} is not a pattern; write one relative to {root}, as in "
             "'images/*.jpg'."
         ) from None
-    pairs = []
     for path in matching:
-        name = path.relative_to(root).as_posix()
-        match = expression.fullmatch(name)
-        hidden = path.name.startswith(".") or not left_out.isdisjoint(path.resolve().parents)
-        if match is None or hidden or not path.is_file():
-            continue
-        right = patterns.right and root / insert(patterns.right, match.groups())
+        match = expression.fullmatch(path.relative_to(root).as_posix())
+        right = patterns.right and match and root / insert(patterns.right, match.groups())
         pairs.append(Pair(path, right or None))
     if not pairs:
         raise ValueError(f"No image matches {root / patterns.left}; correct the root or --left.")

@@ -120,10 +120,19 @@ FAULTS = [
     ),
     Fault(
         "orientation",
-        "warning",
-        r"^train: Viewers turn 5 images, .*exif_transpose",
+        "note",
+        r"^train: 5 images .* are turned as their EXIF orientation says, as viewers do; labels",
         entries={"train": JPEG},
         after=turn,
+        also=("label", "depth", "upright"),
+    ),
+    Fault(
+        "orientation-label",
+        "error",
+        r"the label is 64x96 but the image is 96x64 .*the image is turned as its EXIF",
+        entries={"train": JPEG},
+        after=turn,
+        also=("depth", "upright"),
     ),
     Fault(
         "small",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.tools.check.cases import Fault, every, set_to
 from tests.tools.conftest import HEIGHT, Make
@@ -58,6 +61,39 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+PALETTE = [[128, 64, 128], [0, 0, 142], [70, 130, 180]]
+
+
+def stored_with_palettes(root: Path) -> None:
+    """As an optimiser does: the palette of the second file is in another order."""
+    for split, names in (("train", ["traina_0", "trainb_1"]), ("val", [])):
+        for place, name in enumerate(names):
+            path = root / split / "label" / f"{name}.png"
+            ids = np.array(Image.open(path))
+            order = np.roll(np.arange(3), place).astype(np.uint8)
+            stored = Image.fromarray(np.argsort(order).astype(np.uint8)[ids])
+            stored.putpalette(np.array(PALETTE, np.uint8)[order].tobytes())
+            stored.save(path)
+
+
+PALETTE_FAULTS = [
+    Fault(
+        "form",
+        "note",
+        r"^train \(val alike\): Of 5 label images lix reads 2 by colours \(first "
+        r"traina_0, trainb_1\) and 3 by values, as .*first traina_2",
+        entries={"palette": PALETTE},
+        after=stored_with_palettes,
+    ),
+    Fault(
+        "palettes",
+        "warning",
+        r"^train: 1 label image \(first trainb_1\) show the same index in other colours",
+        after=stored_with_palettes,
+    ),
+]
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, *PALETTE_FAULTS], ids=lambda fault: fault.name)
 def test_a_fault_is_found(fault: Fault, make: Make) -> None:
     fault.assert_found(make)

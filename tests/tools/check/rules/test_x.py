@@ -29,6 +29,11 @@ def inverted(array: Array) -> Array:
     return (256 * 150_000 / array.astype(float)).astype(np.uint16)
 
 
+def near(array: Array) -> Array:
+    """Millimetres of a robot's arm: 0.9 to 0.4 m."""
+    return (400 + 500 * (array.astype(float) / array.max())).astype(np.uint16)
+
+
 def encoded_normals(encode: Callable[[Array], Array]) -> Any:
     return every("x", lambda _: encode(NORMALS).astype(np.uint8))
 
@@ -91,6 +96,33 @@ FAULTS = [
         r"0.549 m, .*; set `scale: 1` instead of `1/60` \(then it is 32.9 m\) or `unit: cm` instead"
         r" of `mm` \(then it is 5.49 m\), or scale the depth of so small a scene",
         entries={"x": {"kind": "depth", "unit": "mm", "scale": "1/60"}},
+    ),
+    Fault(
+        "depth-range near",
+        "error",
+        r"0\.6\d+ m, but networks tell apart 1 to 200 m alone; if it is right, write `range: "
+        r"\[0\.4\d*, 0\.8\d*\]`, its 1st and 99th percentile, under `x`; if not, ",
+        every("x", near),
+    ),
+    Fault(
+        "depth-near",
+        "warning",
+        r"\d\d % of the depth is nearer than 1 m, .*; write `range: \[0\.\d+, 1\.\d+\]`, its 1st",
+        every("x", lambda a: (near(a) * 1.6).astype(np.uint16)),
+    ),
+    Fault(
+        "depth-outside",
+        "warning",
+        r"\d+ % of the depth is outside of the range 2 to 9 m, .*; write `range: \[0\.4\d*, 0\.8",
+        every("x", near),
+        {"x": {"kind": "depth", "unit": "mm", "range": [2, 9]}},
+    ),
+    Fault(
+        "disparity-near",
+        "warning",
+        r"100 % of the disparity is above 20 % of the width, .*; write `range: \[0\.2\d*, 0\.5",
+        every("x", lambda a: ((1.3 - near(a) / 1000) * 0.7 * WIDTH * 256).astype(np.uint16)),
+        {"x": DISPARITY},
     ),
     Fault(
         "depth-unit both",
@@ -206,6 +238,12 @@ FAULTS = [
     ),
     Fault("no-x", "note", r"There is no X, .*`lix data depth`", entries={"x": None}),
 ]
+
+
+def test_near_depth_with_its_range_has_no_fault(make: Make) -> None:
+    x = {"kind": "depth", "unit": "mm", "range": [0.4, 0.9]}
+    findings = judged(make(every("x", near), x=x))
+    assert [finding for finding in findings if finding.severity != "note"] == []
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from lix.data.patterns import find_files
+
 FILES = {
     "rgb": "rgb_{}.jpg",
     "classSegmentation": "classgt_{}.png",
@@ -41,7 +43,7 @@ class Layout:
                 rgb = self._folder("rgb", scene, variation.name, "frames", "rgb")
                 for camera, images in _sorted_children(rgb, r"camera_[01]"):
                     names = scene.capitalize(), variation.name, camera.capitalize()
-                    for number in sorted(path.stem[4:] for path in images.glob("rgb_*.jpg")):
+                    for number in (path.stem[4:] for path in find_files(images, "rgb_*.jpg")):
                         yield "/".join((*names, number))
 
     def camera(self, frame: str) -> Camera | None:

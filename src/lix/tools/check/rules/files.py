@@ -51,11 +51,11 @@ def _fault(group: FaultGroup) -> Finding:
 def _images(split: SplitStatistics) -> Iterator[Finding]:
     if split.turned.count:
         yield Finding(
-            "warning",
+            "note",
             "orientation",
-            f"Viewers turn {counted(split.turned.count, 'image')}, as the EXIF orientation says "
-            f"(first {split.turned.names}), but training uses the pixels as stored; turn pixels, "
-            "labels and X alike, the images with PIL.ImageOps.exif_transpose.",
+            f"{counted(split.turned.count, 'image')} (first {split.turned.names}) are turned as "
+            "their EXIF orientation says, as viewers do; labels, X and intrinsics must fit the "
+            "turned picture.",
             (split.name,),
             tuple(split.turned.first),
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lix.core.types import IGNORE_INDEX
-from lix.tools.check.finding import Finding, percent
-from lix.tools.check.statistics import SplitStatistics
+from lix.tools.check.finding import Finding, counted, percent
+from lix.tools.check.statistics import Group, SplitStatistics
 from lix.tools.check.survey import Survey
 
 MAX_CLASS_SHARE = 0.98
@@ -19,8 +19,33 @@ def label_findings(survey: Survey) -> Iterator[Finding]:
     """Findings about ignored pixels, and classes that are everywhere or nowhere."""
     for split in survey.splits.values():
         if split.labels:
+            yield from _forms(split)
             yield from _split(split, survey.classes)
     yield from _absent(survey)
+
+
+def _forms(split: SplitStatistics) -> Iterator[Finding]:
+    """How labels are read where there is a palette, or where files have palettes of their own."""
+    if split.repainted.count:
+        yield Finding(
+            "warning",
+            "label-palette",
+            f"{counted(split.repainted.count, 'label image')} (first {split.repainted.names}) show "
+            "the same index in other colours than the rest, as if a tool had sorted the palettes "
+            "anew, but labels are read by index; give the `palette` in the YAML, and colours "
+            "decide.",
+            (split.name,),
+            tuple(split.repainted.first),
+        )
+    by_colour = split.forms.get("colour", Group())
+    by_value = [group for form, group in split.forms.items() if form != "colour"]
+    parts = [f"{by_colour.count} by colours (first {by_colour.names})"] if by_colour.count else []
+    if by_value:
+        count, names = sum(group.count for group in by_value), by_value[0].names
+        parts.append(f"{count} by values, as their colours are not the palette's (first {names})")
+    if parts:
+        text = f"Of {counted(split.labels, 'label image')} lix reads {' and '.join(parts)}."
+        yield Finding("note", "label-form", text, (split.name,))
 
 
 def _split(split: SplitStatistics, classes: tuple[str, ...]) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import product
 
-from lix.data.encode import FAR, NEAR
+from lix.data.encode import FAR, NEAR, WIDEST
+from lix.data.options import Span
 from lix.data.x_files import UNITS, XFiles
 from lix.tools.check.finding import Finding, number, percent
 from lix.tools.check.statistics import XStatistics
@@ -15,7 +16,7 @@ TYPICAL_MEDIAN = 15.0
 """Typical median depth of streets in metres."""
 PLAUSIBLE_MEDIAN = (1.5, 150.0)
 """Range of plausible median depths in metres."""
-MAX_MEDIAN, MIN_MEDIAN = 500.0, 0.3
+MAX_MEDIAN, MIN_MEDIAN = 500.0, 0.1
 """Median depths in metres beyond which the unit must be wrong."""
 MAX_RELATIVE = 1.01
 """Depth that never exceeds this is relative rather than metric."""
@@ -23,6 +24,8 @@ SCALES = (1.0, 1 / 256)
 """The scales of most files."""
 MAX_SHARE_AT_END = 0.02
 """Share of the pixels at the largest depth above which that depth is not a measurement."""
+MAX_SHARE_OUTSIDE = 0.3
+"""Share of the pixels outside of the range of the encoding above which there is a warning."""
 MIN_DISPARITY = 0.005
 """90th percentile of disparity, as a share of the width, below which it is too small."""
 
@@ -46,27 +49,73 @@ def unit_findings(x: XStatistics, width: int) -> Iterator[Finding]:
 
 def _depth(x: XStatistics) -> Iterator[Finding]:
     (median,) = x.percentiles(50)
+    if x.description is not None and x.description.range is not None:
+        yield from _outside(x, x.description.range, 1.0, " m")
+        yield from _code(x)
+        return
     is_relative = x.high <= MAX_RELATIVE
     says, fixes = f"The median depth is {number(median)} m", _fixes(median, x.description)
     if NEAR <= median <= FAR and not is_relative:
         if fixes and median > PLAUSIBLE_MEDIAN[1]:
             text = f"{says}, farther than in most scenes; if it is not so far, set {fixes}."
             yield Finding("warning", "depth-unit", text)
+        near = 1 - x.quantiles.share_above(NEAR)
+        if near > MAX_SHARE_OUTSIDE:
+            yield Finding(
+                "warning",
+                "depth-near",
+                f"{percent(near)} of the depth is nearer than {NEAR:g} m, where networks tell "
+                f"nothing apart; {_range(x)}.",
+            )
     elif median > MAX_MEDIAN or median < MIN_MEDIAN or is_relative:
         fix = f"set {fixes}" if fixes else "correct the unit and scale of its description"
         if is_relative:
             fix += "; or, if it is relative, in [0, 1] and 1 is near, set `kind: inverse_depth`"
-        far = "far" if median > MAX_MEDIAN else "near"
-        yield Finding("error", "depth-unit", f"{says}, too {far} for any scene; {fix}.")
+        is_odd = not MIN_MEDIAN <= median <= MAX_MEDIAN
+        far = f"too {'far' if median > MAX_MEDIAN else 'near'} for any scene"
+        far = far if is_odd else f"but networks tell apart {NEAR:g} to {FAR:g} m alone"
+        text = f"{says}, {far}; {fix}; or, if it is right, {_range(x)}."
+        if not is_odd:
+            text = f"{says}, {far}; if it is right, {_range(x)}; if not, {fix}."
+        yield Finding("error", "depth-unit", text)
     else:
         yield Finding(
             "error",
             "depth-range",
-            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone; "
+            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone"
+            f"{'' if median > FAR else f': if it is right, {_range(x)}'}; "
             f"{f'set {fixes}' if fixes else 'correct the unit or scale'}, or scale the depth of "
-            f"so {'large' if median > FAR else 'small'} a scene into that range.",
+            f"so {'large' if median > FAR else 'small'} a scene into that range"
+            f"{f', or, if it is right, {_range(x)}' if median > FAR else ''}.",
         )
     yield from _code(x)
+
+
+def _range(x: XStatistics, whole: float = 1.0) -> str:
+    """The range to write: the 1st and 99th percentile.
+
+    Args:
+        x: one X of a split.
+        whole: what the range counts in; the width for disparity.
+    """
+    low, high = x.percentiles(1, 99)
+    return (
+        f"write `range: [{number(low / whole)}, {number(high / whole)}]`, its 1st and 99th "
+        "percentile, under `x`"
+    )
+
+
+def _outside(x: XStatistics, span: Span, whole: float, unit: str) -> Iterator[Finding]:
+    """A finding about an X of which much lies outside its `range`."""
+    above, least = (x.quantiles.share_above(limit * whole) for limit in (span[1], span[0]))
+    outside = above + 1 - least
+    if outside > MAX_SHARE_OUTSIDE:
+        yield Finding(
+            "warning",
+            f"{x.kind}-range",
+            f"{percent(outside)} of the {x.kind} is outside of the range {span[0]:g} to "
+            f"{span[1]:g}{unit}, where networks tell nothing apart; {_range(x, whole)}.",
+        )
 
 
 def _code(x: XStatistics) -> Iterator[Finding]:
@@ -119,6 +168,10 @@ def _fraction(scale: float) -> str:
 
 def _disparity(x: XStatistics, width: int) -> Iterator[Finding]:
     most, nearly_all = x.percentiles(99, 90)
+    span = x.description.range if x.description is not None else None
+    if span is not None:
+        yield from _outside(x, span, width or 1, " of the width")
+        return
     if width and most > width:
         yield Finding(
             "error",
@@ -134,6 +187,13 @@ def _disparity(x: XStatistics, width: int) -> Iterator[Finding]:
             f"Nine of ten disparities are below {number(nearly_all)} px, so nothing is near; "
             "`scale: 1/256` was applied twice, or they are shares of the width (set `scale: "
             f"{width}`) or relative (set `kind: inverse_depth`).",
+        )
+    elif width and (near := x.quantiles.share_above(WIDEST * width)) > MAX_SHARE_OUTSIDE:
+        yield Finding(
+            "warning",
+            "disparity-near",
+            f"{percent(near)} of the disparity is above {percent(WIDEST)} of the width, where "
+            f"networks tell nothing apart; {_range(x, width)}.",
         )
 
 
