@@ -26,6 +26,7 @@ from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
 from lix.data.options import ENCODINGS
+from lix.runs.shipped import find_recipe
 
 
 def _parsed(value: object) -> object:
@@ -311,12 +312,13 @@ def _absolute_drive(drive: Any, name: str) -> Any:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """What a recipe file says, as it stands.
+    """What a recipe file says, as it stands; `recipes/…` is one of lix where there is none here.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file is not YAML, or does not hold sections.
     """
+    path = find_recipe(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/streets.yaml.")
     try:
