@@ -125,7 +125,12 @@ def test_eval_uses_the_settings_of_the_run(
 
 def test_predict_needs_rgb_alone(runs: Path, streets: Path, tmp_path: Path) -> None:
     image = next(streets.rglob("rgb_*.jpg"))
-    assert lix("predict", runs / "lix", image, "--output", tmp_path) == 0
+    assert lix("predict", runs / "lix", image, "--output", tmp_path, "--opacity", 0) == 0
+    overlay = np.asarray(Image.open(tmp_path / f"{image.stem}_overlay.png"))
+    assert (overlay == np.asarray(Image.open(image))).all()
+    assert (tmp_path / "legend.png").is_file()
+    assert lix("predict", runs / "lix", image, "--output", tmp_path / "b", "--no-legend") == 0
+    assert not (tmp_path / "b" / "classes.json").exists()
     label = np.asarray(Image.open(tmp_path / f"{image.stem}_label.png"))
     assert label.shape == (48, 96)
     assert label.max() < 14

@@ -28,6 +28,8 @@ def predict(
     output: Path = Path("predictions"),
     size: str = "train",
     confidence: bool = False,
+    opacity: float = 0.5,
+    legend: Annotated[bool, Parameter(negative="--no-legend")] = True,
     engine: Engine = "auto",
     threads: int = 1,
 ) -> None:
@@ -41,6 +43,8 @@ def predict(
         output: folder for overlays and label images.
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
         confidence: also write a map of the highest class probability.
+        opacity: opacity of the class colours over the image, from 0 to 1.
+        legend: also write legend.png and classes.json, which say what the colours mean.
         threads: number of threads of the network on the CPU.
     """
     from rich.progress import Progress
@@ -55,6 +59,8 @@ def predict(
             output,
             size="train" if size == "train" else "native" if size == "native" else parse_size(size),
             confidence=confidence,
+            opacity=opacity,
+            legend=legend,
             engine=engine,
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),
