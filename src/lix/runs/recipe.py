@@ -26,7 +26,7 @@ from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
 from lix.data.options import ENCODINGS
-from lix.runs.shipped import find_recipe
+from lix.runs.places import find_recipe, resolve
 
 
 def _parsed(value: object) -> object:
@@ -289,12 +289,15 @@ class Recipe(Settings):
     def load(cls, path: Path, **changes: Any) -> Recipe:
         """Read a recipe; settings by section, such as those of flags, win over it.
 
+        Its paths start here or, where nothing is there, in the folder of the file.
+
         Raises:
             FileNotFoundError: no such file.
             ValueError: a wrong entry; one sentence that names the file and the entry.
         """
+        entries = resolve(read_recipe(path), find_recipe(path).parent)
         try:
-            return cls.model_validate(merge(read_recipe(path), changes))
+            return cls.model_validate(merge(entries, changes))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_validation(error)}") from None
 
@@ -367,7 +370,8 @@ def explain_validation(error: ValidationError, model: type[BaseModel] | None = N
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
     if first["type"] == "value_error":
-        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        complaint = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {complaint}" if where else f"{complaint}."
     return f"{where}: {first['msg']}, got {first['input']!r}."
 
 

@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from lix.core.errors import unknown
 from lix.core.registry import find, merge
+from lix.runs.places import find_recipe
 from lix.runs.recipe import Section, explain_validation
-from lix.runs.shipped import find_recipe
 
 
 def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:

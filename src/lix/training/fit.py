@@ -19,6 +19,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
 from lix.core.files import atomic_write, folder_lock, write_text
+from lix.data.description import read_yaml
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.runs.checkpoint import load_network
@@ -26,7 +27,7 @@ from lix.runs.data import evaluation_loader
 from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
 from lix.runs.provenance import commit, hardware, peak_memory
-from lix.runs.recipe import Recipe
+from lix.runs.recipe import Data, Recipe
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
@@ -65,6 +66,7 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
     if first and _is_done(run, recipe, resume=resume):
         console.print(f"{run} is finished already; its result is in {run.result}.")
         return run.path
+    _require_splits(recipe.data)
     _quieten()
     torch.set_num_threads(recipe.training.threads)
     module, batches = build(recipe, console)
@@ -83,6 +85,20 @@ def fit(recipe: Recipe, *, resume: bool = False, console: Console | None = None)
             recipe.save(run.recipe)
         _train(recipe, module, batches, checkpoint, console)
     return run.path
+
+
+def _require_splits(data: Data) -> None:
+    """Check that the YAML of a `folder` tells training and validation apart."""
+    if data.name != "folder" or data.root is None or data.val_root or data.train or data.val:
+        return
+    path = data.root / "lix.yaml" if data.root.is_dir() else data.root
+    description = read_yaml(path)
+    if description.train == description.val:
+        raise ValueError(
+            f"{path} has the same frames for training and validation, so scores would mean "
+            f"nothing; write lists with `lix data split {path} {path.parent / 'lists'}` and name "
+            "them under `train` and `val`."
+        )
 
 
 def _train(
