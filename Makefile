@@ -4,8 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
 export OMP_NUM_THREADS ?= 1
+export NO_MKDOCS_2_WARNING ?= 1
 
-.PHONY: setup demo test quick lint format bench dist oldest clean
+.PHONY: setup demo test quick lint docs format bench dist oldest clean
 
 setup: $(READY)
 
@@ -30,6 +31,11 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(BIN)/mkdocs build --quiet
+
+# The documentation as site/index.html, which opens and searches without a server.
+docs: $(READY)
+	$(BIN)/mkdocs build
 
 format: $(READY)
 	$(BIN)/ruff check --fix
@@ -58,4 +64,4 @@ oldest:
 	$(VENV)-oldest/bin/python -m pytest -W default
 
 clean:
-	rm -rf $(VENV) $(VENV)-dist $(VENV)-oldest dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-dist $(VENV)-oldest dist site .mypy_cache .pytest_cache .ruff_cache

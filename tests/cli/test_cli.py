@@ -20,7 +20,7 @@ from lix.cli.arguments import parse_size
 from lix.core.registry import entries
 from lix.runs.checkpoint import load_network
 from lix.runs.history import read_history
-from lix.runs.recipe import Recipe
+from lix.runs.recipe import Data, Recipe
 from tests.conftest import RANK_VARIABLES
 
 SMALL = {
@@ -83,6 +83,15 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     assert "Usage: lix" in capsys.readouterr().out
 
 
+def test_eval_says_that_data_settings_come_from_the_run(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert lix("eval", "--help") == 0
+    text = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    assert text.count("[default: the run's]") == len(Data.model_fields)
+    assert "vkitti2" not in text
+
+
 @pytest.mark.parametrize(
     ("what", "expected"), [("methods", "dkd"), ("networks", "mfnet"), ("datasets", "vkitti2")]
 )
@@ -125,7 +134,12 @@ def test_eval_uses_the_settings_of_the_run(
 
 def test_predict_needs_rgb_alone(runs: Path, streets: Path, tmp_path: Path) -> None:
     image = next(streets.rglob("rgb_*.jpg"))
-    assert lix("predict", runs / "lix", image, "--output", tmp_path) == 0
+    assert lix("predict", runs / "lix", image, "--output", tmp_path, "--opacity", 0) == 0
+    overlay = np.asarray(Image.open(tmp_path / f"{image.stem}_overlay.png"))
+    assert (overlay == np.asarray(Image.open(image))).all()
+    assert (tmp_path / "legend.png").is_file()
+    assert lix("predict", runs / "lix", image, "--output", tmp_path / "b", "--no-legend") == 0
+    assert not (tmp_path / "b" / "classes.json").exists()
     label = np.asarray(Image.open(tmp_path / f"{image.stem}_label.png"))
     assert label.shape == (48, 96)
     assert label.max() < 14
@@ -149,7 +163,13 @@ def test_streets_command(tmp_path: Path) -> None:
 WRONG = {
     ("trian",): 'Did you mean "train"',
     ("train", "--data.rot", "x"): "Did you mean --data.root",
-    ("train", "--optim.lr", "-1"): "greater than 0",
+    ("train", "--optim.lr", "-1"): "--optim.lr: Input should be greater than 0",
+    ("train", "--optim.lr", "abc"): "lix: --optim.lr: Input should be a valid number",
+    ("train", "--optim.batch_size", "abc"): "lix: --optim.batch-size: ",
+    ("train", "--data.size", "a", "b"): "lix: --data.size: ",
+    ("eval", "runs/x", "--data.x", "lag"): "lix: --data.x: Unknown encoding of X 'lag'",
+    ("train", "--training.epochs", "3", "--training.evaluate-every", "2"): "lix: training.epochs 3",
+    ("train", "--data.name", "folder", "--data.root", "YAML"): "the same frames for training and",
     ("train", "--optim.name", "sdg"): "'sgd' or 'adamw'",
     ("train", "--data.root", "/nowhere"): "/nowhere is missing",
     ("train",): "Set data.root",
@@ -169,11 +189,14 @@ def test_wrong_input_is_one_sentence(
     expected: str,
     streets: Path,
     tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    places = {"ROOT": str(streets), "OUT": str(tmp_path / "out")}
+    yaml_file = tmp_path_factory.mktemp("unsplit") / "my.yaml"
+    yaml_file.write_text("{classes: [a, b], files: {image: '*.jpg', label: '*.png'}}")
+    places = {"ROOT": str(streets), "OUT": str(tmp_path / "out"), "YAML": str(yaml_file)}
     assert lix(*[places.get(a, a) for a in arguments]) in (1, 2)
     said = capsys.readouterr().err
     assert expected in said

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,14 @@ import torch.nn.functional as F
 from PIL import Image
 from torchvision import tv_tensors
 
+from lix.data.palette import distinct_colours
 from lix.data.readers import read_rgb
 from lix.data.sample import Sample
 from lix.data.transforms import resize, to_batch
 from lix.deploy.backend import open_student
 from lix.deploy.backends.torch import torch_student
 from lix.deploy.image_files import kinds_of, left_out
+from lix.deploy.legend import draw_legend
 from lix.deploy.predict import predict
 from lix.deploy.student import Segmenter, load_student
 from lix.runs.checkpoint import load_network
@@ -88,8 +91,31 @@ def test_confidence_is_the_softmax_probability_of_the_label(student, photo, tmp_
 
 
 def test_confidence_is_written_only_on_demand(student, photo, tmp_path):
-    written = predict(student, photo("a.png"), tmp_path / "out").files
+    written = predict(student, photo("a.png"), tmp_path / "out", legend=False).files
     assert names(written) == names((tmp_path / "out").iterdir()) == ["a_label.png", "a_overlay.png"]
+
+
+def test_legend_and_classes_say_what_values_and_colours_mean(student, photo, tmp_path):
+    photo("in/a.png")
+    (tmp_path / "in/b.png").write_bytes(b"damaged")
+    with pytest.raises(ValueError, match="1 of 2 images failed"):
+        predict(student, tmp_path / "in", tmp_path / "out")
+    spec = load_network(student)[1]
+    stored = json.loads((tmp_path / "out/classes.json").read_text(encoding="utf-8"))
+    expected = zip(spec.classes, map(list, spec.palette), strict=True)
+    assert [(c["name"], c["colour"]) for c in stored] == list(expected)
+    assert [c["value"] for c in stored] == list(range(len(spec.classes)))
+    drawn = {tuple(colour) for colour in pixels(tmp_path / "out/legend.png").reshape(-1, 3)}
+    assert set(spec.palette) <= drawn
+
+
+def test_legend_of_many_classes_with_long_and_foreign_names_is_drawn_whole():
+    classes = [*("Straße", "дорога", "two\nlines"), *(f"class {i} " + "x" * i for i in range(60))]
+    palette = distinct_colours(len(classes))
+    image = draw_legend(classes, palette)
+    drawn = np.array(image)
+    assert set(palette) <= set(map(tuple, drawn.reshape(-1, 3).tolist()))
+    assert (np.concatenate([drawn[:, -5:].reshape(-1), drawn[-5:].reshape(-1)]) == 255).all()
 
 
 @pytest.mark.parametrize("opacity", [0.0, 0.5, 1.0])
@@ -108,7 +134,9 @@ def test_folder_is_searched_with_its_sub_folders_whatever_the_case(student, phot
     written = predict(student, tmp_path / "in", tmp_path / "out").files
     labels = [str(path.relative_to(tmp_path / "out")) for path in written if "label" in path.name]
     assert labels == ["a_label.png", "b/a_label.png", "b/c/d.e_label.png"]
-    assert sorted(written) == sorted(path for path in tmp_path.glob("out/**/*") if path.is_file())
+    explained = [tmp_path / "out/classes.json", tmp_path / "out/legend.png"]
+    stored = [path for path in tmp_path.glob("out/**/*") if path.is_file()]
+    assert sorted([*written, *explained]) == sorted(stored)
 
 
 def test_second_run_leaves_results_inside_the_source_alone(student, photo, tmp_path):

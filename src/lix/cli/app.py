@@ -117,6 +117,15 @@ def _hyphens(token: str) -> str:
     return flag.replace("_", "-") + equals + value
 
 
+def _explain_flag(cause: ValidationError, error: CycloptsError) -> str:
+    """A complaint of pydantic, with the flag's name as the user writes it."""
+    section = error.argument.name.removeprefix("--") if error.argument else "*"
+    place = [str(part) for part in cause.errors()[0]["loc"]]
+    names = [*([] if section == "*" else [section]), *(n for n in place if not n.isdigit())]
+    flag = "--" + ".".join(names).replace("_", "-")
+    return explain_validation(cause).replace(f"{'.'.join(place)}:", f"{flag}:", 1)
+
+
 def main() -> None:
     """Run the command line; a user's error is one sentence and exit code 1 or 2."""
     prepare_streams()
@@ -126,7 +135,7 @@ def main() -> None:
             sys.stdout.flush()  # a full disk is an error of the command, not of Python's end
     except CycloptsError as error:
         cause = error.__cause__ or error.__context__
-        sentence = explain_validation(cause) if isinstance(cause, ValidationError) else str(error)
+        sentence = _explain_flag(cause, error) if isinstance(cause, ValidationError) else str(error)
         _fail(sentence, 2)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         _close_stdout()

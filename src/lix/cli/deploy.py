@@ -30,6 +30,8 @@ def predict(
     size: str = "train",
     tile: str | None = None,
     confidence: bool = False,
+    opacity: float = 0.5,
+    legend: Annotated[bool, Parameter(negative="--no-legend")] = True,
     engine: Engine = "auto",
     threads: int = 1,
 ) -> None:
@@ -45,6 +47,8 @@ def predict(
         tile: HEIGHTxWIDTH of overlapping windows that the network sees of a picture at its own
             size: for a network trained on crops, or a picture too large for the memory.
         confidence: also write a map of the highest class probability.
+        opacity: opacity of the class colours over the image, from 0 to 1.
+        legend: also write legend.png and classes.json, which say what the colours mean.
         threads: number of threads of the network on the CPU.
     """
     from lix.deploy.image_files import kinds_of, left_out
@@ -59,6 +63,8 @@ def predict(
             size="train" if size == "train" else "native" if size == "native" else parse_size(size),
             tile=None if tile is None else parse_size(tile),
             confidence=confidence,
+            opacity=opacity,
+            legend=legend,
             engine=engine,
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),

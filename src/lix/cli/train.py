@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
+from pydantic import ValidationError
 
 from lix.runs.folder import RunFolder
-from lix.runs.recipe import Data, Distillation, Recipe, Section, Settings
+from lix.runs.recipe import (
+    Data,
+    Distillation,
+    Recipe,
+    Section,
+    Settings,
+    explain_validation,
+)
 
 Flat = Parameter(name="*")
 Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]
@@ -58,7 +66,7 @@ def evaluate(
     checkpoint: Checkpoint,
     *,
     split: Literal["train", "val"] = "val",
-    data: Data = Data(),
+    data: Annotated[Data, Parameter(show_default="the run's")] = Data(),
     recipe: RecipeFile = None,
     common: bool = False,
     output: Path | None = None,
@@ -89,4 +97,9 @@ def _given(section: Section) -> dict[str, Any]:
 def _merged(recipe: Path | None, flags: dict[str, Any], **fixed: Any) -> Recipe:
     """The settings of a recipe file and of flags, which win; `fixed` wins over both."""
     changes = flags | fixed
-    return Recipe.model_validate(changes) if recipe is None else Recipe.load(recipe, **changes)
+    if recipe is not None:
+        return Recipe.load(recipe, **changes)
+    try:
+        return Recipe.model_validate(changes)
+    except ValidationError as error:
+        raise ValueError(explain_validation(error)) from None

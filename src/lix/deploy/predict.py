@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,9 +19,10 @@ from lix.deploy import video
 from lix.deploy.backend import AUTO, open_student
 from lix.deploy.image_files import label_image, overlay
 from lix.deploy.images import ImageSegmenter, ImageTask, find_tasks, labels_of, segment_all
+from lix.deploy.legend import write_legend
 from lix.deploy.prefetch import prefetch
 from lix.deploy.student import Segmenter, Size
-from lix.runs.checkpoint import checkpoint_file
+from lix.runs.checkpoint import NetworkSpec, checkpoint_file
 
 Progress = Callable[[int, int], None]
 """Called with the number of finished images or frames, and of all of them (0 = unknown)."""
@@ -44,6 +45,7 @@ def predict(
     tile: tuple[int, int] | None = None,
     confidence: bool = False,
     opacity: float = 0.5,
+    legend: bool = True,
     engine: str = AUTO,
     threads: int = 1,
     device: str | torch.device | None = None,
@@ -71,6 +73,8 @@ def predict(
             one by one: for networks trained on crops, and for pictures too large for the memory.
         confidence: write the confidence too; only for images.
         opacity: opacity of the colours, in [0, 1].
+        legend: write `legend.png` and `classes.json`, which say what the colours mean; they are
+            not among the results that are returned.
         engine: what computes; see `open_student`.
         threads: number of threads of the network on the CPU.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
@@ -94,12 +98,23 @@ def predict(
     tasks = [] if is_video else find_tasks(source, output)
     student = open_student(checkpoint, engine=engine, threads=threads, device=device)
     segmenter = Segmenter(student, size=size, tile=tile)
-    if is_video:
-        return Predictions([_repaint_video(segmenter, source, output, opacity, progress)], 0)
-    digest = _digest(checkpoint_file(checkpoint))
-    settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
-    kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
-    return _segment(ImageSegmenter(segmenter, kinds, opacity, repr(settings)), tasks, progress)
+    with _explained(output, student.spec) if legend else nullcontext():
+        if is_video:
+            return Predictions([_repaint_video(segmenter, source, output, opacity, progress)], 0)
+        digest = _digest(checkpoint_file(checkpoint))
+        settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
+        kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
+        return _segment(ImageSegmenter(segmenter, kinds, opacity, repr(settings)), tasks, progress)
+
+
+@contextmanager
+def _explained(output: Path, spec: NetworkSpec) -> Generator[None, None, None]:
+    """Write the legend next to the results of the block, also where only some are done."""
+    try:
+        yield
+    finally:
+        if next(output.rglob("*_overlay.*"), None):
+            write_legend(output, spec.classes, spec.palette)
 
 
 def _digest(file: Path) -> str:

@@ -27,6 +27,7 @@ from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
 from lix.core.yaml_files import load_yaml, parse_yaml
 from lix.data.options import ENCODINGS
+from lix.runs.places import find_recipe, resolve
 
 
 def _parsed(value: object) -> object:
@@ -300,12 +301,15 @@ class Recipe(Settings):
     def load(cls, path: Path, **changes: Any) -> Recipe:
         """Read a recipe; settings by section, such as those of flags, win over it.
 
+        Its paths start here or, where nothing is there, in the folder of the file.
+
         Raises:
             FileNotFoundError: no such file.
             ValueError: a wrong entry; one sentence that names the file and the entry.
         """
+        entries = resolve(read_recipe(path), find_recipe(path).parent)
         try:
-            return cls.model_validate(merge(read_recipe(path), changes))
+            return cls.model_validate(merge(entries, changes))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_validation(error)}") from None
 
@@ -323,12 +327,13 @@ def _absolute_drive(drive: Any, name: str) -> Any:
 
 
 def read_recipe(path: Path) -> dict[str, Any]:
-    """What a recipe file says, as it stands.
+    """What a recipe file says, as it stands; `recipes/…` is one of lix where there is none here.
 
     Raises:
         FileNotFoundError: no such file.
         ValueError: the file is not YAML, or does not hold sections.
     """
+    path = find_recipe(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; name a recipe such as recipes/streets.yaml.")
     found = load_yaml(path) or {}
@@ -374,7 +379,8 @@ def explain_validation(error: ValidationError, model: type[BaseModel] | None = N
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return f"unknown entry {where!r}.{hint} Choose from {', '.join(fields)}."
     if first["type"] == "value_error":
-        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        complaint = first["msg"].removeprefix("Value error, ")
+        return f"{where}: {complaint}" if where else f"{complaint}."
     return f"{where}: {first['msg']}, got {first['input']!r}."
 
 

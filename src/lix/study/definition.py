@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from lix.core.errors import unknown
 from lix.core.registry import find, merge
 from lix.core.yaml_files import load_yaml
+from lix.runs.places import find_recipe
 from lix.runs.recipe import Section, explain_validation
 
 
@@ -141,6 +142,7 @@ class Study(Section):
             FileNotFoundError: no such file.
             ValueError: a wrong entry; one sentence that names it.
         """
+        path = find_recipe(path)
         try:
             study = cls.model_validate(_entries(path))
         except ValidationError as error:

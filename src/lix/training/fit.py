@@ -22,6 +22,7 @@ from rich.console import Console
 
 from lix.core.console import plain
 from lix.core.files import atomic_write, folder_lock, write_text
+from lix.data.description import read_yaml
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.runs.checkpoint import load_network
@@ -30,7 +31,7 @@ from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
 from lix.runs.identity import identify
 from lix.runs.provenance import commit, hardware, peak_memory
-from lix.runs.recipe import Recipe
+from lix.runs.recipe import Data, Recipe
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
@@ -78,6 +79,7 @@ def fit(
     if first and _is_done(run, recipe, resume=resume):
         console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
+    _require_splits(recipe.data)
     _quieten()
     if recipe.training.accelerator == "gpu" and not torch.accelerator.is_available():
         raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
@@ -104,6 +106,20 @@ def fit(
             raise ValueError(f"This machine or setting does not allow it: {reason}") from None
         _train(trainer, recipe, module, batches, checkpoint, console)
     return run.path
+
+
+def _require_splits(data: Data) -> None:
+    """Check that the YAML of a `folder` tells training and validation apart."""
+    if data.name != "folder" or data.root is None or data.val_root or data.train or data.val:
+        return
+    path = data.root / "lix.yaml" if data.root.is_dir() else data.root
+    description = read_yaml(path)
+    if description.train == description.val:
+        raise ValueError(
+            f"{path} has the same frames for training and validation, so scores would mean "
+            f"nothing; write lists with `lix data split {path} {path.parent / 'lists'}` and name "
+            "them under `train` and `val`."
+        )
 
 
 def _train(

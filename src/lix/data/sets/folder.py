@@ -6,7 +6,6 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from lix.core.errors import DataError
@@ -221,9 +220,7 @@ class _PatternSource:
 
 
 def _colours(count: int) -> tuple[tuple[int, int, int], ...]:
-    """`count` colours that differ in hue, saturation and brightness."""
-    hues = (np.arange(count) * 0.618034) % 1.0
-    waves = np.stack([hues, hues + 1 / 3, hues + 2 / 3], axis=1)
-    values = np.clip(np.abs((waves % 1.0) * 6 - 3) - 1, 0, 1)
-    bright = np.where(np.arange(count) % 2, 255, 160)[:, None]
-    return tuple((int(r), int(g), int(b)) for r, g, b in (values * bright).round())
+    """`count` colours that people can tell apart."""
+    from lix.data.palette import distinct_colours
+
+    return distinct_colours(count)
