@@ -42,7 +42,7 @@ def load_yaml(path: Path, *, truth: bool = True) -> Any:
             kind="yaml",
         )
     try:
-        return parse_yaml(path.read_text(encoding="utf-8-sig"), truth=truth)
+        return parse_yaml(path.read_bytes(), truth=truth)
     except _RefusedError as error:
         raise UserError(f"{path}, line {error.line}: {error}.", path, kind="yaml") from None
     except ValueError as error:
@@ -50,15 +50,16 @@ def load_yaml(path: Path, *, truth: bool = True) -> Any:
         raise UserError(f"{path} is not valid YAML: {reason}.", path, kind="yaml") from None
 
 
-def parse_yaml(text: str, *, truth: bool = True) -> Any:
-    """The value of YAML text; `truth` as in `load_yaml`.
+def parse_yaml(text: str | bytes, *, truth: bool = True) -> Any:
+    """The value of YAML text, or of its bytes; `truth` as in `load_yaml`.
 
     Raises:
         ValueError: it is not YAML, or expands to too much; half a sentence.
     """
-    loader = _Loader(text)
-    loader.truth = truth
+    loader = None
     try:
+        loader = _Loader(text)
+        loader.truth = truth
         return loader.get_single_data()
     except yaml.MarkedYAMLError as error:
         where = error.problem_mark or error.context_mark
@@ -69,7 +70,8 @@ def parse_yaml(text: str, *, truth: bool = True) -> Any:
     except RecursionError:
         raise ValueError("its values are nested too deeply") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 class _RefusedError(ValueError):
