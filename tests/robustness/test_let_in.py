@@ -194,6 +194,7 @@ def zipped(content: bytes) -> bytes:
         ("bomb.npz", zipped(npy((30000, 50000)))),
         ("damaged.npz", zipped(npy((24, 40)))[:90]),
     ],
+    ids=["huge", "short", "negative", "no header", "bomb", "damaged"],  # zips hold the time
 )
 def test_an_array_that_cannot_be_is_refused_before_it_is_read(
     name: str, content: bytes, tmp_path: Path
