@@ -76,6 +76,13 @@ class XFiles(BaseModel):
             DataError: missing, damaged, or not the kind's number of channels.
         """
         stored = np.atleast_3d(read_array(path, array=self.array, likely=self.kind))
+        if self.dtype not in (None, str(stored.dtype)):
+            raise DataError(
+                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
+                "changes the numbers, so make it again.",
+                path,
+                kind="x type",
+            )
         channels = self.spec.channels
         if stored.ndim == 3 and stored.shape[2] != channels == stored.shape[0]:
             stored = stored.transpose(1, 2, 0)  # an array of (C, H, W)
@@ -88,13 +95,6 @@ class XFiles(BaseModel):
                 f"{channels} channel(s) of numbers; {fix}.",
                 path,
                 kind="x format",
-            )
-        if self.dtype not in (None, str(stored.dtype)):
-            raise DataError(
-                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
-                "changes the numbers, so make it again.",
-                path,
-                kind="x type",
             )
         is_code = stored.dtype in (np.uint8, np.uint16)
         values = _by_code(self).take(stored) if is_code else self.values(stored)
