@@ -63,7 +63,7 @@ def predict(
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     print(f"{len(done.files)} files in {output}{before}")
     if source.is_dir() and (others := left_out(source, output)):
-        print(f"left out: {len(others)} files that are no image lix reads ({kinds_of(others)})")
+        print(f"left out, as lix reads no such images: {len(others)} ({kinds_of(others)})")
 
 
 def export(
