@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lix.core.errors import DataError
-from lix.data.labels import ColourLabels, IdLabels, StoredLabels
+from lix.data.labels import ColourLabels, IdLabels
+from lix.data.stored_labels import StoredLabels
 
 SIZE = (6, 8)
 IDS = (np.arange(48).reshape(SIZE) // 7 % 3).astype(np.uint8)
@@ -158,7 +159,7 @@ def test_lossy_labels_are_refused(
     image = coloured(IDS, PALETTE) if palette or suffix == ".webp" else Image.fromarray(IDS)
     path = tmp_path / f"label{suffix}"
     image.save(path, **options)  # type: ignore[arg-type]
-    with pytest.raises(DataError, match=rf"is a {name}.*; export them as PNG\.$") as caught:
+    with pytest.raises(DataError, match=rf"is {name}.*; export as PNG\.$") as caught:
         reader(tmp_path, palette).read(path)
     assert "Cityscapes" not in str(caught.value)
 

@@ -228,6 +228,7 @@ def test_a_line_of_a_foreign_list_is_not_printed(lix: Lix, odd_data: Path, link:
     secret.write_text("password\n")
     described = yaml.safe_load((odd_data / "lix.yaml").read_text())
     described["train"]["list"] = "list.txt" if link else "../secret.txt"
+    described["val"] = described["val"] | {"list": None}
     (odd_data / "list.txt").symlink_to(secret)
     (odd_data / "lix.yaml").write_text(yaml.safe_dump(described))
     code, last = lix("train", "--data.name", "folder", "--data.root", odd_data)

@@ -72,7 +72,7 @@ def predict(
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     say(f"{len(done.files)} files in {output}{before}")
     if source.is_dir() and (others := left_out(source, output)):
-        say(f"left out: {len(others)} files that are no image lix reads ({kinds_of(others)})")
+        say(f"left out, as lix reads no such images: {len(others)} ({kinds_of(others)})")
 
 
 def export(

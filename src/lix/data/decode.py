@@ -74,9 +74,10 @@ def upright(file: Image.Image) -> Image.Image:
 def orientation(file: Image.Image) -> int:
     """EXIF orientation, 1 = as stored; damaged EXIF counts as none, as for viewers."""
     try:
-        return int(file.getexif().get(ExifTags.Base.Orientation, 1))
+        stored = int(file.getexif().get(ExifTags.Base.Orientation, 1))
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error):
         return 1
+    return stored if stored in _TURNS else 1
 
 
 def require_one(file: Image.Image) -> None:

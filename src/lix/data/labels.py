@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
-from functools import cache, cached_property
+from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,18 +14,16 @@ from numpy.typing import NDArray
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
 from lix.data.decode import Coded
-from lix.data.readers import ARRAY_SUFFIXES, open_image, read_array, read_coded
+from lix.data.readers import read_array, read_coded
 
 MAX_VALUES_SHOWN = 5
 """Maximum number of wrong values that a message names."""
 MAX_COLOURS_KEPT = 20
 """Maximum number of wrong colours that an error carries; a lossy image has thousands."""
-MAX_FILES_ASKED = 64
-"""Number of label files that are looked at to learn how a set stores its labels."""
 Form = Literal["colour", "grey", "value"]
 """How a file's classes are read: by its colours, by its greys, or by the number of a pixel."""
 NUMBERS: tuple[Form, ...] = ("grey", "value")
-_UNKNOWN = 254
+UNKNOWN = 254
 """Marks a value that is not a class, in place of a train id."""
 
 
@@ -45,7 +41,7 @@ class IdLabels:
 
     def __init__(self, ids: Mapping[int, int], hint: str) -> None:
         self._ids, self._hint = dict(ids), hint
-        self._table = np.array([self._ids.get(v, _UNKNOWN) for v in range(256)], np.uint8)
+        self._table = np.array([self._ids.get(v, UNKNOWN) for v in range(256)], np.uint8)
 
     def read(self, path: Path) -> NDArray[np.uint8]:
         """(H, W) train ids.
@@ -75,7 +71,7 @@ class IdLabels:
         form = choose(tables, coded, prefer) if len(tables) > 1 else None
         table = tables.get(form or "value", next(iter(tables.values())))
         ids: NDArray[np.uint8] = table.take(coded.codes)
-        unknown = ids == _UNKNOWN
+        unknown = ids == UNKNOWN
         if unknown.any():
             raise self._wrong(path, coded.values.take(coded.codes[unknown]))
         return ids
@@ -102,9 +98,9 @@ class IdLabels:
                 kind="label format",
             )
         present, places = np.unique(values, return_inverse=True)
-        table = [self._ids.get(value, _UNKNOWN) for value in present.tolist()]
+        table = [self._ids.get(value, UNKNOWN) for value in present.tolist()]
         ids = np.array(table, np.uint8)[places.reshape(values.shape)]
-        unknown = ids == _UNKNOWN
+        unknown = ids == UNKNOWN
         if unknown.any():
             raise self._wrong(path, values[unknown])
         return ids
@@ -133,7 +129,7 @@ def choose(
         coded: the image.
         prefer: what to take where several ways fit, if it is among them.
     """
-    fitting = [form for form, table in tables.items() if not (table[coded.used] == _UNKNOWN).any()]
+    fitting = [form for form, table in tables.items() if not (table[coded.used] == UNKNOWN).any()]
     if prefer in fitting:
         return prefer
     if prefer in NUMBERS and len(fitting) > 1:
@@ -181,7 +177,7 @@ class ColourLabels:
         """
         codes = read_array(path, "RGBX", lossless=True).view("<u4")[..., 0] & 0xFFFFFF
         ids: NDArray[np.uint8] = _id_by_code(self._ids).take(codes)
-        unknown = codes[ids == _UNKNOWN]
+        unknown = codes[ids == UNKNOWN]
         if unknown.size:
             first = [int(unknown[0]), *np.unique(unknown)[:MAX_COLOURS_KEPT].tolist()]
             colours = [_colour(code) for code in dict.fromkeys(first)]
@@ -199,112 +195,6 @@ class ColourLabels:
         return _id_by_code(self._ids).take(r | g << 8 | b << 16)
 
 
-class StoredLabels:
-    """Reads label images of which some may be coloured by class and others hold its number.
-
-    Colours decide wherever all of a file's are in the palette. A file with other colours is read
-    by its numbers, if they are classes. Where several ways fit a grey file and differ, as for a
-    mask that is all black, the other files decide, or else the colours.
-
-    Args:
-        values: reader of files of numbers.
-        colours: reader of coloured files; None: there is no palette.
-        others: files of the same set, some of which may be looked at.
-    """
-
-    def __init__(
-        self,
-        values: IdLabels,
-        colours: ColourLabels | None,
-        others: Callable[[], Sequence[Path]],
-    ) -> None:
-        self.values, self.colours, self._others = values, colours, others
-
-    def read(self, path: Path) -> NDArray[np.uint8]:
-        """(H, W) train ids.
-
-        Raises:
-            DataError: as `IdLabels` and `ColourLabels`.
-        """
-        coded = read_coded(path)
-        if coded is None:
-            return self._other_reader(path).read(path)
-        form = self._form(coded)
-        if self.colours is not None:
-            if form == "colour":
-                return self.colours.table(coded).take(coded.codes)
-            if form is None and not coded.is_grey():
-                return self.colours.read(path)  # which says what is wrong
-        return self.values.read_coded(path, coded, prefer=form)
-
-    def form(self, path: Path) -> Form | None:
-        """How a file is read; None where it holds what is not a class.
-
-        Raises:
-            DataError: the file cannot be read.
-        """
-        coded = read_coded(path)
-        if coded is None:
-            return "value" if self._other_reader(path) is self.values else "colour"
-        return self._form(coded)
-
-    def _other_reader(self, path: Path) -> IdLabels | ColourLabels:
-        """Reader of a file that is no image of 8 bits a pixel."""
-        is_coloured = self.colours is not None and not _holds_numbers(path)
-        return self.colours if is_coloured and self.colours else self.values
-
-    def _form(self, coded: Coded) -> Form | None:
-        fitting = self._fitting(coded)
-        if len(fitting) < 2:
-            return next(iter(fitting), None)
-        if "colour" in fitting and not coded.is_grey():
-            return "colour"
-        results = {table[coded.used].tobytes() for table in fitting.values()}
-        return choose(fitting, coded, self._usual if len(results) > 1 else None)
-
-    def _fitting(self, coded: Coded) -> dict[Form, NDArray[np.uint8]]:
-        tables = self.values.tables(coded)
-        if self.colours is not None:
-            tables = {"colour": self.colours.table(coded), **tables}
-        elif len(tables) == 1:
-            return tables
-        return {
-            form: table
-            for form, table in tables.items()
-            if not (table[coded.used] == _UNKNOWN).any()
-        }
-
-    @cached_property
-    def _usual(self) -> Form | None:
-        """How most files are read of those that leave no choice."""
-        votes: Counter[Form] = Counter()
-        paths = self._others()
-        for path in paths[:: max(1, len(paths) // MAX_FILES_ASKED)]:
-            with suppress(DataError):
-                coded = read_coded(path)
-                if coded is None:
-                    votes["value" if self._other_reader(path) is self.values else "colour"] += 1
-                elif len(fitting := self._fitting(coded)) == 1 and self._tells(coded):
-                    votes.update(fitting.keys())
-        return votes.most_common(1)[0][0] if votes else None
-
-    def _tells(self, coded: Coded) -> bool:
-        """Whether a file tells something about files of few bits: void, where there is no palette.
-
-        Masks of 0 and 1 may stand next to files of 8 bits; but where those have void, 255, so may
-        a file of one bit.
-        """
-        return self.colours is not None or IGNORE_INDEX in coded.used
-
-
-def _holds_numbers(path: Path) -> bool:
-    """Whether a file that is no image of 8 bits a pixel has one number a pixel, no colour."""
-    if path.suffix.lower() in ARRAY_SUFFIXES:
-        return True
-    with open_image(path, lossless=True) as file:
-        return file.mode.startswith(("I", "F"))
-
-
 def _colour(code: int) -> tuple[int, int, int]:
     return code & 255, code >> 8 & 255, code >> 16 & 255
 
@@ -312,7 +202,7 @@ def _colour(code: int) -> tuple[int, int, int]:
 @cache
 def _id_by_code(ids: tuple[tuple[tuple[int, int, int], int], ...]) -> NDArray[np.uint8]:
     """Table from r | g << 8 | b << 16, as Pillow keeps its pixels, to train id; 16 MB."""
-    table = np.full(1 << 24, _UNKNOWN, np.uint8)
+    table = np.full(1 << 24, UNKNOWN, np.uint8)
     for (r, g, b), train_id in ids:
         table[r | g << 8 | b << 16] = train_id
     return table

@@ -101,7 +101,12 @@ def read_rgb(path: Path) -> tv_tensors.Image:
 
 
 def read_array(
-    path: Path, mode: str | None = None, *, array: str | None = None, lossless: bool = False
+    path: Path,
+    mode: str | None = None,
+    *,
+    array: str | None = None,
+    likely: str = "",
+    lossless: bool = False,
 ) -> NDArray[Any]:
     """Values of a file as stored, or an 8-bit image converted to a Pillow `mode`.
 
@@ -112,14 +117,15 @@ def read_array(
     Args:
         path: the file.
         mode: mode of Pillow.
-        array: name of the array in an `.npz` of several.
+        array: name of the array in an `.npz`.
+        likely: name to look for where `array` is None and the `.npz` holds several.
         lossless: refuse formats that change values.
 
     Raises:
         DataError: the file is missing or cannot be read.
     """
     if path.suffix.lower() in ARRAY_SUFFIXES:
-        values = _read_numpy(path, array)
+        values = _read_numpy(path, array, likely)
         with reading(path):
             require_pixels(values, mode)
         return values
@@ -167,7 +173,7 @@ def open_image(path: Path, *, lossless: bool = False) -> Iterator[Image.Image]:
         lossy = lossy_format(file, path) if lossless else None
         if lossy is not None:
             raise DataError(
-                f"{path} is a {lossy}, which changes the values of labels; export them as PNG.",
+                f"{path} is {lossy}, which changes the values of labels; export as PNG.",
                 path,
                 kind="lossy",
             )
@@ -175,21 +181,22 @@ def open_image(path: Path, *, lossless: bool = False) -> Iterator[Image.Image]:
         yield file
 
 
-def _read_numpy(path: Path, array: str | None) -> NDArray[Any]:
+def _read_numpy(path: Path, array: str | None, likely: str) -> NDArray[Any]:
     with reading(path), path.open("rb") as opened:
         require_plausible(opened)
         stored = np.load(opened, allow_pickle=False)
         if not isinstance(stored, np.ndarray):
-            stored = stored[_array_name(path, stored.files, array)]
+            stored = stored[_array_name(path, stored.files, array, likely)]
         return np.asarray(stored, stored.dtype.newbyteorder("="))
 
 
-def _array_name(path: Path, names: Sequence[str], wanted: str | None) -> str:
-    """Name of the array to read: the wanted one, or the only one."""
-    if wanted in names:
-        return str(wanted)
-    if len(names) == 1:
-        return names[0]
+def _array_name(path: Path, names: Sequence[str], wanted: str | None, likely: str) -> str:
+    """Name of the array to read: the wanted one, the only one, or the one of a likely name."""
+    fitting = [wanted] if wanted else names
+    if not wanted and len(names) > 1:
+        fitting = [name for name in names if name.lower() == likely]
+    if len(fitting) == 1 and fitting[0] in names:
+        return fitting[0]
     raise DataError(
         f"{path} holds the arrays {', '.join(names) or 'none'}; say which one to read with `array: "
         "NAME` in the description of X, or store one alone.",

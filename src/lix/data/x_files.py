@@ -75,11 +75,18 @@ class XFiles(BaseModel):
         Raises:
             DataError: missing, damaged, or not the kind's number of channels.
         """
-        stored = np.atleast_3d(read_array(path, array=self.array or self.kind))
+        stored = np.atleast_3d(read_array(path, array=self.array, likely=self.kind))
+        if self.dtype not in (None, str(stored.dtype)):
+            raise DataError(
+                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
+                "changes the numbers, so make it again.",
+                path,
+                kind="x type",
+            )
         channels = self.spec.channels
         if stored.ndim == 3 and stored.shape[2] != channels == stored.shape[0]:
             stored = stored.transpose(1, 2, 0)  # an array of (C, H, W)
-        if stored.ndim != 3 or stored.shape[2] != channels or stored.dtype.kind not in "biuf":
+        if stored.ndim != 3 or stored.shape[2] != channels or not self._is_number(stored):
             fix = "correct the kind or its channels"
             if channels == 1 and stored.ndim == 3 and stored.shape[2] in (3, 4):
                 fix += ", or, if it is a coloured picture of the numbers, take the numbers' file"
@@ -89,17 +96,14 @@ class XFiles(BaseModel):
                 path,
                 kind="x format",
             )
-        if self.dtype not in (None, str(stored.dtype)):
-            raise DataError(
-                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
-                "changes the numbers, so make it again.",
-                path,
-                kind="x type",
-            )
         is_code = stored.dtype in (np.uint8, np.uint16)
         values = _by_code(self).take(stored) if is_code else self.values(stored)
         channels_first = np.ascontiguousarray(values.transpose(2, 0, 1))
         return as_kind(self.kind, torch.from_numpy(channels_first))
+
+    def _is_number(self, stored: NDArray[Any]) -> bool:
+        """Whether an array holds numbers; truth values are a mask, which only channels may be."""
+        return stored.dtype.kind in ("biuf" if self.kind == "channels" else "iuf")
 
     def values(self, stored: NDArray[Any]) -> NDArray[np.float32]:
         """What the numbers of a file mean, NaN = invalid; a new array of float32."""

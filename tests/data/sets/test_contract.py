@@ -77,6 +77,28 @@ def test_frames_are_counted_and_named_once(made: Made) -> None:
     assert len(train.palette) == len(train.classes) > 1
 
 
+def test_what_macos_leaves_is_no_frame(made: Made) -> None:
+    before = made.open()
+    ids = before.ids, made.open(split="val").ids
+    for path in [path for path in made.root.rglob("*") if path.is_file()]:
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X")
+    assert (made.open().ids, made.open(split="val").ids) == ids
+    assert sorted(made.open(labelled=False).ids) == sorted(set(made.open(labelled=False).ids))
+    assert len(made.open(labelled=False)) == made.case.images
+
+
+def test_linked_folders_hold_the_same_frames(made: Made, tmp_path: Path) -> None:
+    """The outermost folders of the set lie elsewhere."""
+    ids, store = made.open().ids, tmp_path / "store"
+    for place, folder in enumerate(path for path in made.root.iterdir() if path.is_dir()):
+        moved = store / str(place)
+        moved.parent.mkdir(exist_ok=True)
+        folder.rename(moved)
+        folder.symlink_to(moved)
+    assert made.open().ids == ids
+    assert read(made.open(), 0).image.shape[0] == 3
+
+
 def test_a_frame_has_all_its_parts(made: Made) -> None:
     data = made.open()
     for frame in data.ids:

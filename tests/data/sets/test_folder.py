@@ -368,7 +368,9 @@ def test_x_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     pages = [Image.fromarray(np.ones(SIZE, np.uint16)) for _ in range(2)]
     pages[0].save(tmp_path / "pages.tif", save_all=True, append_images=pages[1:])
     np.savez(tmp_path / "several.npz", a=METRES, b=METRES)
+    np.save(tmp_path / "mask.npy", METRES > 1)
     for path, message in [
+        (tmp_path / "mask.npy", "holds bool of shape"),
         (tmp_path / "palette.png", "if it is a coloured picture of the numbers"),
         (tmp_path / "pages.tif", "holds 2 pictures, not one"),
         (tmp_path / "several.npz", "holds the arrays a, b; say which one to read with `array:"),
@@ -378,6 +380,8 @@ def test_x_that_cannot_be_read_says_why(tmp_path: Path) -> None:
     ]:
         with pytest.raises(DataError, match=message):
             files.read(path)
+    with pytest.raises(DataError, match="holds the arrays a, b; say which one"):
+        XFiles(kind="depth", array="c").read(tmp_path / "several.npz")
     expected = codes.reshape(SIZE) / np.float32(1000)
     np.testing.assert_allclose(plain(files.read(tmp_path / "grey.png"))[0][0, 1:], expected[0, 1:])
 
