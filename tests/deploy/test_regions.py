@@ -35,7 +35,7 @@ def test_spans_cover_an_axis_once_with_margins(steps, tile, step):
         assert s.end - s.start == size
         assert s.start % step == 0
         assert s.start <= s.first < s.last <= s.end
-        margin = size // 4 // step * step
+        margin = size // 8 // step * step
         assert s.start == 0 or s.first - s.start >= margin
         assert s.end == length or s.end - s.last >= margin
 
@@ -55,7 +55,7 @@ class Narrow:
         return F.conv2d(maps.repeat_interleave(4, -2), self.second, padding=1)
 
 
-@pytest.mark.parametrize("size", [(48, 64), (50, 61), (20, 200), (7, 9)])
+@pytest.mark.parametrize("size", [(96, 128), (100, 121), (40, 400), (7, 9)])
 def test_tiles_give_the_logits_of_one_piece(student, size):
     spec = open_student(student).spec
     narrow = Narrow(len(spec.classes))
@@ -63,9 +63,9 @@ def test_tiles_give_the_logits_of_one_piece(student, size):
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     whole = Segmenter(opened, size="native")(image)
     narrow.largest = 0
-    tiled = Segmenter(opened, tile=(32, 32))(image)
-    assert narrow.largest <= 32 * 32
-    torch.testing.assert_close(tiled, whole)
+    tiled = Segmenter(opened, tile=(64, 64))(image)
+    assert narrow.largest <= 64 * 64
+    torch.testing.assert_close(tiled, whole, atol=1e-3, rtol=1e-3)
     assert torch.equal(tiled.argmax(0), whole.argmax(0))
 
 

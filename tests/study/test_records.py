@@ -138,6 +138,23 @@ def test_a_damaged_run_is_named_and_left_out(output: Path, tmp_path: Path, fault
     assert lost.name in text
 
 
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [("optim", {"lr": 9.0}), ("training", {"seed": 7}), ("distill", {"method": "at"})],
+)
+def test_a_run_edited_by_hand_does_not_count(
+    output: Path, tmp_path: Path, section: str, change: dict[str, Any]
+) -> None:
+    (run, *_) = (run for run in plan(STUDY, tmp_path) if run.method == "KD")
+    path = run.job.recipe.output / "recipe.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe[section] |= change
+    path.write_text(yaml.safe_dump(recipe))
+    damage = load_results(STUDY, tmp_path).damage
+    assert "1 damaged and left out" in damage
+    assert f"{run.job.name}: its recipe has other settings than the study ({section}" in damage
+
+
 def test_a_damaged_line_or_file_of_packed_runs_costs_only_itself(
     output: Path, tmp_path: Path
 ) -> None:

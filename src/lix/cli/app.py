@@ -18,6 +18,7 @@ from lix.cli.study import study_app
 from lix.cli.train import distill, evaluate, train
 from lix.core.console import prepare_streams, printable
 from lix.core.errors import explain
+from lix.core.processes import end_with_lix
 from lix.core.registry import entries, find, safe_path
 from lix.runs.recipe import explain_validation
 
@@ -129,6 +130,7 @@ def _explain_flag(cause: ValidationError, error: CycloptsError) -> str:
 def main() -> None:
     """Run the command line; a user's error is one sentence and exit code 1 or 2."""
     prepare_streams()
+    end_with_lix()
     try:
         app.meta(sys.argv[1:], exit_on_error=False, print_error=False)
         if sys.stdout is not None:

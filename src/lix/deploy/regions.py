@@ -35,7 +35,7 @@ class Span(NamedTuple):
 def spans(length: int, tile: int, step: int) -> list[Span]:
     """Overlapping windows along an axis.
 
-    What counts of a window is at least a quarter of it away from its ends, except at the ends of
+    What counts of a window is at least an eighth of it away from its ends, except at the ends of
     the axis, so that a network whose field is not wider gives what it would give in one piece.
 
     Args:
@@ -44,10 +44,10 @@ def spans(length: int, tile: int, step: int) -> list[Span]:
         step: the windows begin at its multiples, as the strides of a network do.
 
     >>> spans(96, 64, 16)
-    [Span(start=0, end=64, first=0, last=48), Span(start=32, end=96, first=48, last=96)]
+    [Span(start=0, end=64, first=0, last=64), Span(start=32, end=96, first=64, last=96)]
     """
     tile = min(-(-tile // step) * step, length)
-    margin = tile // 4 // step * step
+    margin = tile // 8 // step * step
     found: list[Span] = []
     first = 0
     while first < length:

@@ -8,6 +8,7 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+from lix.core.processes import end_worker_with_parent
 from lix.streets.layout import claim, frame_paths, write_frame, write_lists
 from lix.streets.plan import StreetPlan
 from lix.streets.render import render
@@ -59,8 +60,12 @@ def _make_all(make: Callable[[int], None], indices: list[int], workers: int) -> 
     if workers == 1 or len(indices) < 2:
         yield from map(make, indices)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(make, indices, chunksize=4)
+    context = get_context("spawn")
+    with ProcessPoolExecutor(workers, context, end_worker_with_parent) as pool:
+        try:
+            yield from pool.map(make, indices, chunksize=4)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _missing_cameras(root: Path, plan: StreetPlan, index: int, cameras: Sequence[int]) -> list[int]:

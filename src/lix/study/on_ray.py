@@ -14,6 +14,7 @@ from rich.console import Console
 
 import lix
 from lix.core.errors import require
+from lix.core.processes import PARENT
 from lix.core.registry import safe_path
 from lix.study.plan import Job
 from lix.study.processes import Process
@@ -98,7 +99,7 @@ def _train(command: list[str], environment: dict[str, str], log: str) -> int:
             stdout=file,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **environment},
+            env={**os.environ, **environment, PARENT: str(os.getpid())},
             check=False,
         )
     return done.returncode

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 
+from lix.core.processes import PARENT
 from lix.study.plan import Job
 
 
@@ -40,7 +41,12 @@ def start_here(job: Job, environment: Mapping[str, str] | None = None) -> Proces
             stdout=log,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **job.environment, **(environment or {})},
+            env={
+                **os.environ,
+                **job.environment,
+                **(environment or {}),
+                PARENT: str(os.getpid()),
+            },
         )
 
 

@@ -15,9 +15,9 @@ from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.core.registry import find
 from lix.evaluation.metrics import METRICS
-from lix.runs.recipe import Distillation
+from lix.runs.recipe import Distillation, Recipe
 from lix.study.definition import Study
-from lix.study.plan import PlannedRun, plan
+from lix.study.plan import IRRELEVANT_TO_RESULT, PlannedRun, plan
 from lix.study.records import DamagedError, Record, read_across, read_folder, read_packed
 
 COLUMNS = (
@@ -92,7 +92,9 @@ def load_results(study: Study, output: Path) -> Results:
                 across = read_across(job.folder.path) | dict(records[name].across)
                 records[name] = replace(records[name], across=across)
             elif job.folder.finished:
-                records[name] = read_folder(job.folder.path)
+                record = read_folder(job.folder.path)
+                _require_planned(record, job.recipe)
+                records[name] = record
                 damaged.pop(name, None)
         except DamagedError as error:  # noqa: PERF203 - each run may be damaged
             damaged[name] = str(error)
@@ -102,6 +104,28 @@ def load_results(study: Study, output: Path) -> Results:
         none = f"No run of this study in {output} has ended; start `lix study run`."
         raise ValueError(f"{none} {results.damage}".strip())
     return results
+
+
+def _require_planned(record: Record, planned: Recipe) -> None:
+    """Check that a run was trained as the study plans; its paths may be those of a moved folder.
+
+    Raises:
+        DamagedError: it was not; the message names the settings.
+    """
+    now, then = (_settings(recipe) for recipe in (record.recipe, planned))
+    if changed := sorted(name for name in now if now[name] != then[name]):
+        raise DamagedError(f"its recipe has other settings than the study ({', '.join(changed)})")
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings that make a result, by section or name, without paths."""
+    distill = recipe.distill and recipe.distill.model_dump(exclude={"teacher"})
+    settings = {"role": recipe.role, "network": recipe.network, "distill": distill}
+    for section in ("optim", "augment", "training"):
+        for name, value in getattr(recipe, section):
+            if name not in IRRELEVANT_TO_RESULT:
+                settings[f"{section}.{name}"] = value
+    return settings | {f"data.{name}": getattr(recipe.data, name) for name in ("name", "size", "x")}
 
 
 def tidy(results: Results) -> pd.DataFrame:
