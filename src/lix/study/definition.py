@@ -207,7 +207,7 @@ def _entries(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     for base in [bases] if isinstance(bases, str) else bases:
         entries = merge(entries, _entries(path.parent / str(base), (*above, path)))
     entries = merge(entries, own)
-    for key in ("data", "networks", "streets"):
+    for key in ("data", "networks", "streets", "unlabelled"):
         if isinstance(entries.get(key), dict):
             entries[key] = {
                 label: entry for label, entry in entries[key].items() if entry is not None
