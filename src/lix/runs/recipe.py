@@ -200,6 +200,16 @@ class Unlabelled(Drive):
     truth: bool = False
     """Read labels after all, and learn from them: the ceiling that a study compares with."""
 
+    @model_validator(mode="after")
+    def _names_a_folder(self) -> Unlabelled:
+        chosen = self.model_dump(exclude_defaults=True)
+        if chosen and not self.sources:
+            raise ValueError(
+                f"{', '.join(chosen)} say how to learn from unlabelled frames; name their folder "
+                "with --unlabelled.root"
+            )
+        return self
+
     @property
     def is_used(self) -> bool:
         """Whether a source names a folder."""
