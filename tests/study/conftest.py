@@ -96,7 +96,7 @@ class Here:
     """A training in this process, which need not import everything again."""
 
     def __init__(self, job: Job) -> None:
-        _, _, _, *words = job.command()
+        _, _, *words = job.command()
         with job.folder.log.open("w") as log, redirect_stdout(log), redirect_stderr(log):
             app.meta(words, result_action="return_value")
 
