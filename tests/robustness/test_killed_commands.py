@@ -116,7 +116,7 @@ def test_two_at_a_time_in_one_folder(
     assert not any("Traceback" in error for error in errors)
     if command == "predict":
         assert codes == [0, 0]
-        assert len(contents(tmp_path / "out")) == 120
+        assert len(contents(tmp_path / "out")) == 120 + len(["legend.png", "classes.json"])
     else:
         assert codes == [0, 1]
         assert (tmp_path / "out/result.json").is_file()

@@ -16,8 +16,8 @@ import yaml
 from PIL import Image
 
 from lix.core.console import label, plain, printable
-from lix.core.yaml_files import load_yaml
 from lix.data.readers import DataError, read_array
+from lix.data.yaml_files import load_yaml
 from lix.study.plan import PROGRAM
 from tests.robustness.conftest import Lix
 

@@ -11,12 +11,10 @@ import sys
 import unicodedata
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.text import Text
-
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import Progress
+    from rich.text import Text
 
 TURNING = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the direction of what is shown, so that one name looks like another."""
@@ -41,6 +39,8 @@ def _spelt(char: str) -> str:
 
 def plain(text: object) -> Text:
     """Text that rich prints as it stands."""
+    from rich.text import Text
+
     return Text(printable(text))
 
 
@@ -50,11 +50,15 @@ def label(text: object) -> str:
     >>> print(label("[/x]"))
     \[/x]
     """
+    from rich.markup import escape
+
     return escape(" ".join(printable(text).split()))
 
 
 def warn(console: Console, sentence: str) -> None:
     """Print a warning."""
+    from rich.text import Text
+
     console.print(Text.assemble(("warning:", "yellow"), " ", printable(sentence)))
 
 
@@ -68,7 +72,8 @@ def _is_open(number: int) -> bool:
 
 def progress_bar() -> Progress:
     """A progress bar on the standard error, which leaves the output to what is asked for."""
-    from rich.progress import Progress  # late: it takes a while
+    from rich.console import Console  # late: core needs torch only
+    from rich.progress import Progress
 
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)

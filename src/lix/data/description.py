@@ -18,10 +18,10 @@ from pydantic import (
 )
 
 from lix.core.errors import unknown
-from lix.core.yaml_files import load_yaml
 from lix.data.options import as_tuple
 from lix.data.patterns import regular
 from lix.data.x_files import XFiles
+from lix.data.yaml_files import load_yaml
 
 Byte = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[Byte, Byte, Byte]

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from lix.core.errors import DataError
-from lix.core.yaml_files import load_yaml
 from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import Number, Span, XFolders, as_tuple
 from lix.data.readers import read_array, require_files
+from lix.data.yaml_files import load_yaml
 
 UNITS = {"cm": 100, "mm": 1000}
 """Number of units in a metre."""

@@ -25,8 +25,8 @@ from pydantic import (
 from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.core.registry import entries, find, merge
-from lix.core.yaml_files import load_yaml, parse_yaml
 from lix.data.options import ENCODINGS
+from lix.data.yaml_files import load_yaml, parse_yaml
 from lix.runs.places import find_recipe, resolve
 
 

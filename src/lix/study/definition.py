@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from lix.core.errors import unknown
 from lix.core.registry import find, merge
-from lix.core.yaml_files import load_yaml
+from lix.data.yaml_files import load_yaml
 from lix.runs.places import find_recipe
 from lix.runs.recipe import Section, explain_validation
 

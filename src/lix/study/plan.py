@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 import lix
 from lix.core.registry import entries, find, merge, safe_path
-from lix.core.yaml_files import load_yaml
+from lix.data.yaml_files import load_yaml
 from lix.runs.folder import RunFolder
 from lix.runs.history import epochs_done
 from lix.runs.recipe import Recipe, explain_validation

@@ -17,8 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from lix.core.yaml_files import load_yaml
 from lix.data.options import Number
+from lix.data.yaml_files import load_yaml
 
 
 def _view(value: object) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lix.core.yaml_files import load_yaml
+from lix.data.yaml_files import load_yaml
 
 
 def load(folder: Path, text: str | bytes, *, truth: bool = False) -> object:
