@@ -19,7 +19,7 @@ from lix.core.registry import entries
 from lix.methods import build_method
 from lix.networks import build_network
 from lix.runs.checkpoint import NetworkSpec
-from lix.runs.recipe import Optim
+from lix.runs.settings import Optim
 from lix.training.module import SegModule, feature_pairs
 
 BATCH, HEIGHT, WIDTH, CLASSES = 16, 32, 96, 14

@@ -17,7 +17,8 @@ from rich.console import Console
 
 import lix
 from lix.cli import train as commands
-from lix.runs.recipe import Distillation, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Distillation
 from tests.test_readme import ROOT, block
 
 pytestmark = pytest.mark.slow

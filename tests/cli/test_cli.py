@@ -20,7 +20,8 @@ from lix.cli.arguments import parse_size
 from lix.core.registry import entries
 from lix.runs.checkpoint import load_network
 from lix.runs.history import read_history
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from tests.conftest import RANK_VARIABLES
 
 SMALL = {

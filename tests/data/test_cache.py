@@ -22,7 +22,8 @@ from lix.data.sample import Sample, SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import resize
 from lix.runs.data import EvaluationSet
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from lix.streets import StreetPlan, write_streets
 from lix.training.loaders import TrainingSet
 from tests.data.frames import plain, read

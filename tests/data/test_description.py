@@ -17,7 +17,8 @@ from torch import Tensor
 from lix.data import build_dataset
 from lix.data.modalities import Channels, Depth, Disparity
 from lix.data.sets.folder import Folder
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from tests.data.frames import read
 
 SIZE = (4, 6)

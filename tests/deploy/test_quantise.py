@@ -14,7 +14,8 @@ from lix.deploy import quantise as module
 from lix.deploy.backend import open_student
 from lix.deploy.quantise import QuantisationReport, quantise
 from lix.evaluation.report import evaluate_checkpoint
-from lix.runs.recipe import Data, Recipe, Training
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data, Training
 from tests.cli.test_cli import lix
 from tests.deploy.conftest import write_checkpoint
 

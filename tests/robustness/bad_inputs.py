@@ -14,7 +14,8 @@ import yaml
 from PIL import Image
 
 from lix.core.registry import entries
-from lix.runs.recipe import Recipe, Section
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Section
 
 FRAMES = "Scene01/clone/frames"
 

@@ -14,7 +14,8 @@ from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.evaluation.report import evaluate_checkpoint
 from lix.runs.damaged import leave_out_damaged
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from lix.training.fit import fit
 
 

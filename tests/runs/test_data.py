@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from lix.runs.data import EvaluationSet, open_dataset
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 
 def test_images_without_labels_become_batches(streets: Path) -> None:

@@ -13,7 +13,8 @@ from PIL import Image
 from rich.console import Console
 
 from lix.evaluation.metrics import METRICS
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from lix.study.demo import DemoSize, demo_runs, demo_study, run_demo
 from lix.study.plan import Job, PlannedRun
 from lix.study.progress import StudyProgress

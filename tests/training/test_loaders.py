@@ -14,7 +14,8 @@ from lix.core.registry import merge
 from lix.data.sample import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.data import evaluation_loader, open_dataset
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from lix.training.batches import Batches
 from lix.training.loaders import (
     EpochSampler,

@@ -26,7 +26,7 @@ from lix.methods import build_method
 from lix.networks import FeatureSpec, SegNetwork
 from lix.networks.parts.base import FeatureTaps
 from lix.runs.checkpoint import NetworkSpec
-from lix.runs.recipe import Optim
+from lix.runs.settings import Optim
 from lix.training.module import SegModule, feature_pairs
 
 STEPS, BATCH, CLASSES, SIZE = 20, 4, 5, (16, 24)

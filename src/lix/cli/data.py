@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from lix.cli.arguments import parse_size
 from lix.core.console import label, progress_bar, say
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 data_app = App(name="data", help="Make, check and split data sets.")
 

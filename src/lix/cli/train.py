@@ -9,14 +9,8 @@ from cyclopts import Parameter
 from pydantic import ValidationError
 
 from lix.runs.folder import RunFolder
-from lix.runs.recipe import (
-    Data,
-    Distillation,
-    Recipe,
-    Section,
-    Settings,
-    explain_validation,
-)
+from lix.runs.recipe import Recipe, explain_validation
+from lix.runs.settings import Data, Distillation, Section, Settings
 
 Flat = Parameter(name="*")
 Checkpoint = Annotated[Path, Parameter(help="Run folder or .ckpt file.")]

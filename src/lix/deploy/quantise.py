@@ -24,7 +24,8 @@ from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
 from lix.runs.data import evaluation_loader, evenly_spaced, open_dataset
 from lix.runs.folder import RunFolder
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 
 MAX_CALIBRATION_IMAGES = 64
 """Maximum number of images to calibrate on; of more, evenly spaced ones are taken."""

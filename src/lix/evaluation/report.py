@@ -18,7 +18,7 @@ from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, require_spans
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 
 def evaluate_checkpoint(

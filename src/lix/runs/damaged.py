@@ -13,7 +13,7 @@ from lix.data.readers import missing_allowed
 from lix.data.sample import SegDataset, check_sizes
 from lix.data.splits import Split
 from lix.runs.data import open_dataset
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 MAX_NAMES_SHOWN = 10
 """Maximum number of damaged frames that the warning names."""

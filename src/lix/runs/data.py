@@ -14,7 +14,7 @@ from lix.data.sample import SegDataset
 from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
 from lix.runs.checkpoint import NetworkSpec
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 
 def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDataset:

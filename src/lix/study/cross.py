@@ -18,7 +18,7 @@ from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, open_dataset
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 from lix.study.definition import Study
 from lix.study.plan import PlannedRun, plan
 from lix.study.records import Record

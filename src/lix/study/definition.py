@@ -11,7 +11,8 @@ from lix.core.errors import unknown
 from lix.core.registry import find, merge
 from lix.data.yaml_files import load_yaml
 from lix.runs.places import find_recipe
-from lix.runs.recipe import Section, explain_validation
+from lix.runs.recipe import explain_validation
+from lix.runs.settings import Section
 
 
 def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:

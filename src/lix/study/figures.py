@@ -19,7 +19,7 @@ from lix.data.sample import SegDataset
 from lix.data.transforms import resize, to_batch
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 from lix.study.records import Record
 
 Picture = NDArray[np.uint8]

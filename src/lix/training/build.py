@@ -20,7 +20,8 @@ from lix.runs.checkpoint import NetworkSpec, load_network, read_stored
 from lix.runs.damaged import open_readable
 from lix.runs.data import require_spans
 from lix.runs.folder import RunFolder
-from lix.runs.recipe import Distillation, Recipe, Training
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Distillation, Training
 from lix.training.batches import Batches
 from lix.training.drives import open_drives
 from lix.training.flat_x import warn_if_flat

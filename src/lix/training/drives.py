@@ -14,7 +14,8 @@ from lix.core.registry import find, merge
 from lix.data.duplicates import find_copies, fingerprints
 from lix.data.sample import SegDataset
 from lix.runs.damaged import open_readable
-from lix.runs.recipe import Data, Drive, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data, Drive
 
 MAX_NAMES_SHOWN = 5
 T = TypeVar("T")

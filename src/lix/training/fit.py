@@ -31,7 +31,8 @@ from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
 from lix.runs.identity import identify
 from lix.runs.provenance import commit, hardware, peak_memory
-from lix.runs.recipe import Data, Recipe
+from lix.runs.recipe import Recipe
+from lix.runs.settings import Data
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares

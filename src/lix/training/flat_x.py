@@ -8,7 +8,7 @@ from lix.core.errors import DataError
 from lix.data.encode import encode
 from lix.data.sample import Sample, SegDataset
 from lix.runs.data import evenly_spaced
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 
 FRAMES = 4
 """Number of frames that are looked at."""

@@ -18,7 +18,7 @@ from lix.methods.parts.base import FeaturePair, Method
 from lix.methods.parts.distributed import mean_over_processes
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import KEY, NetworkSpec
-from lix.runs.recipe import Optim, Unlabelled
+from lix.runs.settings import Optim, Unlabelled
 from lix.training.drive_statistics import DriveStatistics
 from lix.training.loaders import derived_seed
 

@@ -25,7 +25,7 @@ from lix.data.sets.folder import Folder
 from lix.data.transforms import to_batch
 from lix.data.x_files import XFiles
 from lix.deploy.image_files import read_image
-from lix.runs.recipe import Data
+from lix.runs.settings import Data
 from lix.training.flat_x import warn_if_flat
 from tests.data.frames import plain, read
 from tests.data.sets.contract import Case, save
