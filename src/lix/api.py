@@ -80,10 +80,7 @@ def train(
         ValueError, FileNotFoundError: settings or data are wrong.
     """
     given = settings | ({"role": role} if role else {}) | {"distill": None}
-    whole = _merged(recipe, given)
-    return TrainedRun(
-        fit(whole, resume=resume, console=console, callbacks=callbacks, logger=logger)
-    )
+    return _fitted(recipe, given, resume, callbacks, logger, console)
 
 
 def distill(
@@ -124,14 +121,13 @@ def distill(
         "teacher_features": teacher_features,
     }
     given = {name: value for name, value in chosen.items() if value not in (None, ())}
-    whole = _merged(recipe, settings | {"distill": given, "role": "student"})
-    return TrainedRun(
-        fit(whole, resume=resume, console=console, callbacks=callbacks, logger=logger)
-    )
+    changes = settings | {"distill": given, "role": "student"}
+    return _fitted(recipe, changes, resume, callbacks, logger, console)
 
 
 def evaluate(
     checkpoint: str | Path,
+    recipe: Settings = None,
     *,
     split: Literal["train", "val"] = "val",
     data: Mapping[str, Any] | None = None,
@@ -143,8 +139,9 @@ def evaluate(
 
     Args:
         checkpoint: run folder or checkpoint.
+        recipe: settings whose section `data` counts; default: those of the run.
         split: which part of the data set.
-        data: settings of the data; those that are not given are the run's.
+        data: settings of the data, which win.
         common: on another data set, score the classes that the network and the data both name.
         output: JSON file for the scores and the confusion matrix.
         console: where the table goes; default: nowhere.
@@ -153,10 +150,12 @@ def evaluate(
         ValueError, FileNotFoundError: the checkpoint or the data are wrong.
     """
     saved = RunFolder.of(checkpoint).recipe
+    if recipe is None and saved.is_file():
+        recipe = saved
     changes = dict(data or {})
     if "root" in changes:
         changes.setdefault("val_root", None)
-    chosen = _merged(saved if saved.is_file() else None, {"data": changes}).data
+    chosen = _merged(recipe, {"data": changes}).data
     return evaluate_checkpoint(
         Path(checkpoint),
         chosen,
@@ -192,6 +191,20 @@ def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:
     output = Path(output)
     (backend_of(output) or backend("onnx")).write(Path(checkpoint), output)
     return output
+
+
+def _fitted(
+    recipe: Settings,
+    changes: Mapping[str, Any],
+    resume: bool,
+    callbacks: Sequence[Callback],
+    logger: Logger | None,
+    console: Console | None,
+) -> TrainedRun:
+    whole = _merged(recipe, changes)
+    return TrainedRun(
+        fit(whole, resume=resume, console=console, callbacks=callbacks, logger=logger)
+    )
 
 
 def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:

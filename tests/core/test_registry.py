@@ -16,7 +16,7 @@ from tests.data.sets.contract import save, write_list
 
 CODE = '''
 from lix.data.labels import IdLabels
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.data.sets.folder import Folder
 from lix.methods.kd import KD
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lix.data.sample import Sample, SegDataset
+from lix.data.dataset import SegDataset
+from lix.data.sample import Sample
 
 
 def read(data: SegDataset, position: int = 0, *, with_x: bool = False) -> Sample:

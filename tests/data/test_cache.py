@@ -18,7 +18,8 @@ from PIL import Image
 from lix.core.errors import DataError
 from lix.data import build_dataset
 from lix.data.cache import Cache
-from lix.data.sample import Sample, SegDataset
+from lix.data.dataset import SegDataset
+from lix.data.sample import Sample
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.data.transforms import resize
 from lix.runs.data import EvaluationSet

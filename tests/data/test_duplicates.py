@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lix.data.dataset import SegDataset
 from lix.data.duplicates import find_copies, fingerprint, fingerprints
-from lix.data.sample import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 
 

@@ -22,7 +22,7 @@ from lix.methods import (
     sp_loss,
     vid_loss,
 )
-from lix.methods.parts import fused
+from lix.methods.parts import sliced
 from lix.methods.parts.masks import mean_squared
 from tests.methods.feature_maps import approx, draw, positions, random_mask
 
@@ -119,7 +119,7 @@ def test_at_equals_loops(p: int) -> None:
 @pytest.mark.parametrize("p", [1, 2, 3, 4])
 def test_at_gradient_is_autograds(p: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the plain formula, for slices of one channel, two or all."""
-    monkeypatch.setitem(fused.SLICE, "cpu", cut)
+    monkeypatch.setitem(sliced.SLICE, "cpu", cut)
     fs, ft, cells = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_mask(2, 3, 5)
     qs, qt = ((f**p * cells.unsqueeze(1)).sum(dim=1).flatten(1) for f in (fs, ft))
     gaps = qs / qs.norm(dim=1, keepdim=True) - qt / qt.norm(dim=1, keepdim=True)

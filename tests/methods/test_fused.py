@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lix import methods
-from lix.methods.parts import fused
-from lix.methods.parts.fused import pixel_mean
+from lix.methods.parts import fused, sliced
+from lix.methods.parts.sliced import pixel_mean
 
 K, T = 4, 3.0
 Loss = Callable[..., Tensor]
@@ -63,7 +63,7 @@ def test_the_twin_has_the_value_and_gradients_of_the_definition(
     name: str, layout: str, cut: int, ignored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In slices of one pixel, some or all, and with NaN wherever pixels are ignored."""
-    monkeypatch.setitem(fused.SLICE, "cpu", cut * K)
+    monkeypatch.setitem(sliced.SLICE, "cpu", cut * K)
     zs, zt, beta = (LAYOUTS[layout]() for _ in range(3))
     beta.abs_()
     target = labels(zs, ignored=ignored)
@@ -80,7 +80,7 @@ def test_the_twin_has_the_value_and_gradients_of_the_definition(
 @pytest.mark.parametrize("cut", [1, 2**16])
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_mean_power_is_its_definition(p: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(fused.SLICE, "cpu", 15 * cut)
+    monkeypatch.setitem(sliced.SLICE, "cpu", 15 * cut)
     f = draw(2, 4, 3, 5).requires_grad_()
     weight = draw(2, 3, 5)
     values = fused.mean_power(f, p), f.pow(p).mean(dim=1)
@@ -173,7 +173,7 @@ def test_the_definitions_take_the_teacher_as_a_constant(name: str) -> None:
 
 def test_pixel_mean_hands_a_rule_scratch_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """At most SLICE numbers of a sample, every pixel once, copies that may be overwritten."""
-    monkeypatch.setitem(fused.SLICE, "cpu", 9)
+    monkeypatch.setitem(sliced.SLICE, "cpu", 9)
     z, weight = draw(2, 2, 3, 3).requires_grad_(), torch.arange(18).view(2, 3, 3)
     seen: list[Tensor] = []
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lix.core.registry import merge
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.data import evaluation_loader, open_dataset
 from lix.runs.recipe import Recipe

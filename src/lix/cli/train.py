@@ -6,10 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from pydantic import ValidationError
 
-from lix.runs.folder import RunFolder
-from lix.runs.recipe import Recipe, explain_validation
 from lix.runs.settings import Data, Distillation, Section, Settings
 
 Flat = Parameter(name="*")
@@ -32,10 +29,9 @@ def train(
         role: teacher or student; default: the recipe's role, else student.
         resume: continue an interrupted run.
     """
-    from lix.training.fit import fit
+    from lix import api
 
-    changes = _given(settings) | ({"role": role} if role else {})
-    fit(_merged(recipe, changes, distill=None), resume=resume)
+    api.train(recipe, role=role, resume=resume, **_given(settings))
 
 
 def distill(
@@ -50,10 +46,9 @@ def distill(
     Args:
         resume: continue an interrupted run.
     """
-    from lix.training.fit import fit
+    from lix import api
 
-    changes = _given(settings) | {"distill": _given(distill)}
-    fit(_merged(recipe, changes, role="student"), resume=resume)
+    api.distill(recipe, resume=resume, **_given(distill), **_given(settings))
 
 
 def evaluate(
@@ -72,28 +67,21 @@ def evaluate(
         common: on data with other classes, score those that the network and the data both have.
         output: JSON file for the scores and the confusion matrix.
     """
-    from lix.evaluation.report import evaluate_checkpoint
+    from rich.console import Console
 
-    if recipe is None and RunFolder.of(checkpoint).recipe.is_file():
-        recipe = RunFolder.of(checkpoint).recipe
-    given = _given(data)
-    if "root" in given:
-        given.setdefault("val_root", None)
-    chosen = _merged(recipe, {"data": given}).data
-    evaluate_checkpoint(checkpoint, chosen, split=split, common=common, output=output)
+    from lix import api
+
+    api.evaluate(
+        checkpoint,
+        recipe,
+        split=split,
+        data=_given(data),
+        common=common,
+        output=output,
+        console=Console(),
+    )
 
 
 def _given(section: Section) -> dict[str, Any]:
     """The settings that flags set."""
     return section.model_dump(exclude_unset=True)
-
-
-def _merged(recipe: Path | None, flags: dict[str, Any], **fixed: Any) -> Recipe:
-    """The settings of a recipe file and of flags, which win; `fixed` wins over both."""
-    changes = flags | fixed
-    if recipe is not None:
-        return Recipe.load(recipe, **changes)
-    try:
-        return Recipe.model_validate(changes)
-    except ValidationError as error:
-        raise ValueError(explain_validation(error)) from None

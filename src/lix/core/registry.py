@@ -35,7 +35,7 @@ class Kind(NamedTuple):
 KINDS: dict[str, Kind] = {
     "methods": Kind("method", "lix.methods", "lix.methods.parts.base:Method"),
     "networks": Kind("network", "lix.networks", "lix.networks.parts.base:SegNetwork"),
-    "datasets": Kind("data set", "lix.data.sets", "lix.data.sample:SegDataset"),
+    "datasets": Kind("data set", "lix.data.sets", "lix.data.dataset:SegDataset"),
     "backends": Kind("engine", "lix.deploy.backends", "lix.deploy.backend:Backend"),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lix.core.registry import build, find
 
 if TYPE_CHECKING:
-    from lix.data.sample import SegDataset
+    from lix.data.dataset import SegDataset
 
 
 def build_dataset(name: str, root: Path, labelled: bool = True, /, **options: Any) -> SegDataset:

@@ -18,8 +18,9 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import SegDataset
 from lix.data.modalities import KINDS
-from lix.data.sample import Sample, SegDataset
+from lix.data.sample import Sample
 from lix.data.transforms import resize, scaling
 
 READING = 2

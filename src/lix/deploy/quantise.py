@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lix.core.errors import DataError, require
 from lix.core.files import atomic_write
 from lix.core.onnx_file import CHECKSUM, UNSEALED, seal
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.deploy.backend import open_student
 from lix.deploy.export import export_onnx, silence
 from lix.deploy.image_files import find_images, read_image

@@ -9,8 +9,9 @@ from rich.console import Console
 
 from lix.core.console import warn
 from lix.core.errors import DataError
+from lix.data.dataset import SegDataset
 from lix.data.readers import missing_allowed
-from lix.data.sample import SegDataset, check_sizes
+from lix.data.sample import check_sizes
 from lix.data.splits import Split
 from lix.runs.data import open_dataset
 from lix.runs.settings import Data

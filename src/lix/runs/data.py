@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from lix.core.registry import merge
 from lix.data import build_dataset
 from lix.data.cache import Cache
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
 from lix.runs.checkpoint import NetworkSpec

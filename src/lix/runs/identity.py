@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lix.core.files import write_text
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.runs.folder import RunFolder
 
 RUN_ID = "lix_run"

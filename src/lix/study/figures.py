@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.data.transforms import resize, to_batch
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network

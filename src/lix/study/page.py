@@ -10,7 +10,7 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.core.files import write_text
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.runs.data import open_dataset
 from lix.runs.folder import RunFolder
 from lix.study.cross import cross_cells, crossed

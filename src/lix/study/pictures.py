@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lix.core.errors import unknown
 from lix.core.types import IGNORE_INDEX
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
 from lix.methods.dwld import DWLD

@@ -11,10 +11,10 @@ from typing import Any, cast
 from lix.core.files import write_text
 from lix.core.registry import find
 from lix.data import build_dataset
+from lix.data.dataset import SegDataset
 from lix.data.description import Description, read_yaml
 from lix.data.patterns import matches
 from lix.data.readers import read_text
-from lix.data.sample import SegDataset
 from lix.data.splits import grouping, sequence
 
 

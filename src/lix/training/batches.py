@@ -8,7 +8,7 @@ from typing import Any
 import lightning as L
 from torch.utils.data import DataLoader
 
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.runs.data import evaluation_loader
 from lix.runs.identity import Part
 from lix.runs.recipe import Recipe

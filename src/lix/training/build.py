@@ -9,8 +9,9 @@ from rich.console import Console
 
 from lix.core.console import warn
 from lix.core.registry import find
+from lix.data.dataset import SegDataset
+from lix.data.description import read_yaml
 from lix.data.encode import encoded_channels
-from lix.data.sample import SegDataset
 from lix.methods import build_method
 from lix.methods.parts.base import Method
 from lix.methods.parts.pairing import pair
@@ -21,7 +22,7 @@ from lix.runs.damaged import open_readable
 from lix.runs.data import require_spans
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Recipe
-from lix.runs.settings import Distillation, Training
+from lix.runs.settings import Data, Distillation, Training
 from lix.training.batches import Batches
 from lix.training.drives import open_drives
 from lix.training.flat_x import warn_if_flat
@@ -95,6 +96,7 @@ def _sees_x(teacher: SegNetwork | None, method: Method | None) -> bool:
 
 def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset]:
     """Both splits; warns if they share frames."""
+    _require_splits(recipe.data)
     with_x = recipe.role == "teacher" or recipe.distill is not None
     train = open_readable(recipe.data, "train", with_x=with_x, console=console)
     val = open_readable(recipe.data, "val", with_x=with_x, console=console)
@@ -105,6 +107,20 @@ def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset
             "images, the scores mean nothing.",
         )
     return train, val
+
+
+def _require_splits(data: Data) -> None:
+    """Check that the YAML of a `folder` tells training and validation apart."""
+    if data.name != "folder" or data.root is None or data.val_root or data.train or data.val:
+        return
+    path = data.root / "lix.yaml" if data.root.is_dir() else data.root
+    description = read_yaml(path)
+    if description.train == description.val:
+        raise ValueError(
+            f"{path} has the same frames for training and validation, so scores would mean "
+            f"nothing; write lists with `lix data split {path} {path.parent / 'lists'}` and name "
+            "them under `train` and `val`."
+        )
 
 
 def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from lix.core.console import label, warn
 from lix.core.registry import find, merge
+from lix.data.dataset import SegDataset
 from lix.data.duplicates import find_copies, fingerprints
-from lix.data.sample import SegDataset
 from lix.runs.damaged import open_readable
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data, Drive

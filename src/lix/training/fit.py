@@ -22,7 +22,6 @@ from rich.console import Console
 
 from lix.core.console import plain
 from lix.core.files import atomic_write, folder_lock, write_text
-from lix.data.description import read_yaml
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.runs.checkpoint import load_network
@@ -32,7 +31,7 @@ from lix.runs.history import read_history
 from lix.runs.identity import identify
 from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
-from lix.runs.settings import Data
+from lix.runs.settings import Training
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
@@ -80,21 +79,10 @@ def fit(
     if first and _is_done(run, recipe, resume=resume):
         console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
-    _require_splits(recipe.data)
     _quieten()
-    if recipe.training.accelerator == "gpu" and not torch.accelerator.is_available():
-        raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
-    torch.set_num_threads(recipe.training.threads)
+    _require_machine(recipe.training)
     module, batches = build(recipe, console)
-    if recipe.distill and module.teacher is not None:
-        matrix = evaluate(
-            module.teacher,
-            evaluation_loader(recipe.data, batches.val, with_x=module.teacher.x_channels > 0),
-            accelerator=recipe.training.accelerator,
-        )
-        console.print(
-            plain(f"teacher {recipe.distill.teacher}: val mIoU {100 * scores(matrix).mIoU:.1f} %")
-        )
+    _score_teacher(recipe, module, batches, console)
     with folder_lock(run.path) if first else nullcontext():
         checkpoint = last_whole(run, console) if resume else None
         if first:
@@ -109,18 +97,22 @@ def fit(
     return run.path
 
 
-def _require_splits(data: Data) -> None:
-    """Check that the YAML of a `folder` tells training and validation apart."""
-    if data.name != "folder" or data.root is None or data.val_root or data.train or data.val:
+def _require_machine(training: Training) -> None:
+    """Check that the device is there, and set the threads of this process."""
+    if training.accelerator == "gpu" and not torch.accelerator.is_available():
+        raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
+    torch.set_num_threads(training.threads)
+
+
+def _score_teacher(recipe: Recipe, module: SegModule, batches: Batches, console: Console) -> None:
+    """Print how good the teacher of a distillation is."""
+    if not recipe.distill or module.teacher is None:
         return
-    path = data.root / "lix.yaml" if data.root.is_dir() else data.root
-    description = read_yaml(path)
-    if description.train == description.val:
-        raise ValueError(
-            f"{path} has the same frames for training and validation, so scores would mean "
-            f"nothing; write lists with `lix data split {path} {path.parent / 'lists'}` and name "
-            "them under `train` and `val`."
-        )
+    with_x = module.teacher.x_channels > 0
+    loader = evaluation_loader(recipe.data, batches.val, with_x=with_x)
+    matrix = evaluate(module.teacher, loader, accelerator=recipe.training.accelerator)
+    score = 100 * scores(matrix).mIoU
+    console.print(plain(f"teacher {recipe.distill.teacher}: val mIoU {score:.1f} %"))
 
 
 def _train(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 
 from lix.core.errors import DataError
+from lix.data.dataset import SegDataset
 from lix.data.encode import encode
-from lix.data.sample import Sample, SegDataset
+from lix.data.sample import Sample
 from lix.runs.data import evenly_spaced
 from lix.runs.settings import Data
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
-from lix.data.sample import Sample, SegDataset
+from lix.data.dataset import SegDataset
+from lix.data.sample import Sample
 from lix.data.transforms import Augment, to_batch
 from lix.runs.data import cached
 from lix.runs.recipe import Recipe

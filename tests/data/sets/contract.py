@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 
 
 @dataclass(frozen=True)

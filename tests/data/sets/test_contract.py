@@ -19,9 +19,9 @@ from lix.core.errors import DataError
 from lix.core.registry import entries, find, option_names
 from lix.data import build_dataset
 from lix.data.cache import Cache
+from lix.data.dataset import SegDataset
 from lix.data.modalities import KINDS
 from lix.data.patterns import regular
-from lix.data.sample import SegDataset
 from lix.data.transforms import resize
 from lix.tools.recognise import recognise
 from tests.data.frames import plain, read

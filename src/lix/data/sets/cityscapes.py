@@ -12,11 +12,12 @@ from torch import Tensor
 
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
 from lix.data.options import Names, XFolders, as_tuple
 from lix.data.patterns import find_files
 from lix.data.readers import image_size, read_text
-from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.sample import camera_matrix
 from lix.data.splits import SPLITS, Split, keep_only
 from lix.data.x_files import FileSource, XFiles, XSource
 

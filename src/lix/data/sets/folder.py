@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
 from lix.data.labels import ColourLabels, Form, IdLabels
@@ -16,7 +17,7 @@ from lix.data.modalities import X
 from lix.data.options import XFolders
 from lix.data.patterns import matches, name, walk
 from lix.data.readers import is_missing_allowed
-from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.sample import camera_matrix
 from lix.data.splits import Split, read_list
 from lix.data.stored_labels import StoredLabels
 from lix.data.x_files import XFiles, XSource

@@ -11,10 +11,11 @@ from typing import ClassVar
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
 from lix.data.patterns import find_files
 from lix.data.readers import read_text
-from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.sample import camera_matrix
 from lix.data.sets.cityscapes import CLASSES, LABEL_IDS
 from lix.data.splits import Split
 from lix.data.x_files import FileSource, XFiles, XSource

@@ -10,9 +10,9 @@ from typing import ClassVar
 from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import ColourLabels
 from lix.data.patterns import find_files
-from lix.data.sample import Fixes, SegDataset
 from lix.data.sets.kitti import VAL_SHARE, read_camera
 from lix.data.splits import Split
 from lix.data.x_files import FileSource, XFiles, XSource

@@ -14,12 +14,12 @@ import torch
 
 from lix.core.errors import DataError
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
 from lix.data.modalities import X, as_kind
 from lix.data.options import XFolders
 from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
-from lix.data.sample import Fixes, SegDataset
 from lix.data.splits import Split, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 

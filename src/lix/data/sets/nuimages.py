@@ -14,9 +14,9 @@ from torch import Tensor
 from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
 from lix.data.options import XFolders
-from lix.data.sample import Fixes, SegDataset
 from lix.data.sets.parts.nuimages_tables import METADATA, Tables
 from lix.data.splits import Split, hashed
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.options import XFolders
 from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
-from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.sample import camera_matrix
 from lix.data.splits import Split
 from lix.data.x_files import FileSource, XFiles, XSource
 

@@ -12,10 +12,11 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import ColourLabels
 from lix.data.options import Integers, Names, XFolders, as_tuple
 from lix.data.readers import image_size, read_text
-from lix.data.sample import Fixes, SegDataset, camera_matrix
+from lix.data.sample import camera_matrix
 from lix.data.sets.parts.vkitti2_layout import Layout, children
 from lix.data.splits import Split, keep_only, require_once
 from lix.data.x_files import FileSource, XFiles, XSource

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lix.data.dataset import SegDataset
 from lix.data.labels import Form
 from lix.data.modalities import X
 from lix.data.readers import (
@@ -21,7 +22,6 @@ from lix.data.readers import (
     read_coded,
     read_rgb,
 )
-from lix.data.sample import SegDataset
 from lix.data.x_files import XSource
 
 Size = tuple[int, int]

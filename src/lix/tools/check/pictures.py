@@ -15,9 +15,9 @@ from PIL import Image
 from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.dataset import SegDataset
 from lix.data.modalities import X
 from lix.data.readers import read_rgb
-from lix.data.sample import SegDataset
 from lix.data.x_files import XSource
 from lix.tools.check.finding import number, percent
 

@@ -20,7 +20,7 @@ from lix import __version__
 from lix.core.console import plain, printable
 from lix.core.files import write_text
 from lix.core.types import IGNORE_INDEX
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.tools.check.finding import SEVERITIES, Finding, number, percent
 from lix.tools.check.pictures import panels
 from lix.tools.check.statistics import Frame, SplitStatistics

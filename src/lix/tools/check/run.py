@@ -10,7 +10,7 @@ from rich.console import Console
 
 from lix.core.registry import merge
 from lix.data import build_dataset
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.tools.check.finding import Finding
 from lix.tools.check.report import summarise, write_page
 from lix.tools.check.rules import evaluate_rules

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from lix.data.sample import SegDataset
+from lix.data.dataset import SegDataset
 from lix.data.x_files import XSource
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
 from lix.tools.check.statistics import Frame, Group, SplitStatistics, XStatistics

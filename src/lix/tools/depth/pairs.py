@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from lix.core.registry import entries
+from lix.data.dataset import SegDataset
 from lix.data.patterns import find_files, insert, regular, wildcards
-from lix.data.sample import SegDataset
 
 
 class Pair(NamedTuple):

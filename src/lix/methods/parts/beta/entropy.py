@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN, PredictionSource
-from lix.methods.parts.fused import slice_length
 from lix.methods.parts.precision import full_precision
+from lix.methods.parts.sliced import slice_length
 
 
 @full_precision

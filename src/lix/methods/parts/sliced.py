@@ -1,0 +1,87 @@
+"""Means over pixels of losses with a gradient in closed form, a slice of pixels at a time.
+
+What `fused.py` is built on: each of its losses says what a slice costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+SLICE = {"cpu": 2**16}
+"""Numbers in a slice that stays in a core's cache; other devices take a whole image at once."""
+
+Rule = Callable[..., tuple[Tensor, list[Tensor]]]
+"""(K, n) slices of maps and (n,) slices of labels → the loss of each of the n pixels, and its
+gradient with respect to the first maps, as many as there are gradients. May overwrite its input."""
+
+
+def pixel_mean(rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:
+    """Mean over valid pixels of a loss whose gradient is known in closed form.
+
+    Args:
+        rule: the loss of a slice and its gradients.
+        valid: (B, …), true where a pixel counts; None: everywhere. Maps are 0 elsewhere.
+        maps: (B, K, …) maps and (B, …) integer labels, in the order that `rule` takes them.
+    """
+    flat = [_flat(m, labels=not m.is_floating_point()) for m in maps]
+    mask = None if valid is None else _flat(valid.bool(), labels=True)
+    mean: Tensor = _SlicedMean.apply(rule, mask, *flat)
+    return mean
+
+
+def slice_length(m: Tensor, width: int) -> int:
+    """How many rows of `width` numbers make a slice."""
+    return max(1, SLICE.get(m.device.type, m.numel()) // width)
+
+
+def _flat(m: Tensor, *, labels: bool) -> Tensor:
+    """(B, K, N) maps or (B, N) labels; the rows of flat logits (N, K) become one sample."""
+    if labels:
+        m = m if m.dtype == torch.bool else m.long()
+        return m.unsqueeze(0) if m.ndim == 1 else m.flatten(1)
+    return m.mT.unsqueeze(0) if m.ndim == 2 else m.flatten(2)
+
+
+class _SlicedMean(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rule: Rule, valid: Tensor | None, *maps: Tensor) -> Tensor:
+        needed = ctx.needs_input_grad[2:]
+        gradients = [torch.empty_like(m) if n else None for m, n in zip(maps, needed, strict=True)]
+        total = maps[0].new_zeros(())
+        for here in _slices(maps[0]):
+            mask = None if valid is None else valid[here]
+            values, slopes = rule(*[_scratch(m[here], mask) for m in maps])
+            total += (values if mask is None else values * mask).sum()
+            for gradient, slope in zip(gradients, slopes, strict=False):
+                if gradient is not None:
+                    gradient[here] = slope if mask is None else slope * mask
+        pixels = maps[0][:, 0].numel() if valid is None else valid.sum().clamp(min=1)
+        ctx.save_for_backward(*[g for g in gradients if g is not None])
+        ctx.needed, ctx.pixels = needed, pixels
+        return total / pixels
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        stored = iter(ctx.saved_tensors)
+        scale = upstream / ctx.pixels
+        return None, None, *(next(stored) * scale if n else None for n in ctx.needed)
+
+
+def _slices(m: Tensor) -> Iterator[tuple[Any, ...]]:
+    """Indices that cut (B, …, N) maps into slices of some pixels of one sample."""
+    samples, pixels = m.shape[0], m.shape[-1]
+    step = slice_length(m, m.shape[1])
+    for b in range(samples):
+        for start in range(0, pixels, step):
+            yield b, ..., slice(start, start + step)
+
+
+def _scratch(piece: Tensor, mask: Tensor | None) -> Tensor:
+    """A copy, 0 where pixels do not count."""
+    return piece.clone() if mask is None else piece.masked_fill(~mask, 0)
