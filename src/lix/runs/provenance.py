@@ -15,7 +15,7 @@ from lix import __version__
 @cache
 def commit() -> str:
     """Short hash of lix's own checkout, with `+` where files were changed; else the version."""
-    source = Path(__file__).parents[2]
+    source = Path(__file__).parents[3]
     if not (source / ".git").exists():
         return __version__
     try:
