@@ -53,8 +53,9 @@ class _SlicedMean(torch.autograd.Function):
         needed = ctx.needs_input_grad[2:]
         gradients = [torch.empty_like(m) if n else None for m, n in zip(maps, needed, strict=True)]
         total = maps[0].new_zeros(())
+        whole = [] if valid is None else valid.all(dim=-1).tolist()
         for here in _slices(maps[0]):
-            mask = None if valid is None else valid[here]
+            mask = None if valid is None or whole[here[0]] else valid[here]
             values, slopes = rule(*[_scratch(m[here], mask) for m in maps])
             total += (values if mask is None else values * mask).sum()
             for gradient, slope in zip(gradients, slopes, strict=False):

@@ -37,3 +37,8 @@ class Rarity(BetaSource):
 
     def beta(self, zs: Tensor, zt: Tensor, valid: Tensor) -> Tensor:
         return rarity(zt.detach(), valid).expand_as(zs)
+
+    def statistics(self, beta: Tensor | float, valid: Tensor) -> dict[str, Tensor]:
+        assert isinstance(beta, Tensor)
+        one = beta[:1].reshape(1, beta.shape[1], -1)[..., :1]  # all pixels have the same
+        return super().statistics(one, valid.any().view(1, 1))
