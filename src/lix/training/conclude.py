@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
-from lix.core.console import plain, warn
+from lix.core.console import busy, plain, tracked, warn
 from lix.core.files import atomic_write, write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
@@ -45,7 +45,8 @@ def conclude(recipe: Recipe, batches: Batches, warnings: Sequence[str], console:
             shutil.copyfile(run.last, unfinished)
     network, spec = load_network(run.path)
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
-    confusion = evaluate(network, loader, accelerator=recipe.training.accelerator)
+    shown = tracked(loader, "scoring the run", console, len(loader))
+    confusion = evaluate(network, shown, accelerator=recipe.training.accelerator)
     result, history = scores(confusion), read_history(run.history)
     stored = {
         **result.as_dict(spec.classes),
@@ -56,7 +57,8 @@ def conclude(recipe: Recipe, batches: Batches, warnings: Sequence[str], console:
     }
     write_text(run.result, json.dumps(stored, indent=1))
     print_scores(result, spec.classes, f"{run} on {len(batches.val)} validation frames", console)
-    _draw(recipe, batches, network, history, console)
+    with busy("drawing", console):
+        _draw(recipe, batches, network, history, console)
     sentence = f"{_summary(recipe, result, history)}; result in {run.result}"
     console.print(plain(f"{run}: {sentence}"))
 
