@@ -53,7 +53,7 @@ def test_a_loss_that_becomes_nan_names_images_term_and_checkpoint(
     monkeypatch.setattr(SegModule, "losses", nan)
     code, said = lix("train", "-r", small_recipe, "--output", tmp_path / "run")
     assert code == 1
-    assert "The loss term 'hard' became nan in epoch 1 at the images Scene" in said
+    assert "The loss term 'hard' became nan in epoch 2 at the images Scene" in said
     assert f"the last good checkpoint is {tmp_path / 'run/checkpoints/last.ckpt'}" in said
 
 

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 import torch
 
+from lix.evaluation.pictures import heat
 from lix.study.definition import Pictures, Study
-from lix.study.figures import heat
 from lix.study.pictures import Gallery, draw
 from lix.study.plots import write_figures
 from lix.study.records import Record
 from lix.study.results import load_results
+
+SIZE = (32, 48)
+"""Height and width of the frames of `real_study`."""
 
 
 @pytest.fixture
@@ -26,10 +29,14 @@ def runs(real_study: Study, real_output: Path) -> dict[str, Record]:
 
 def pictures(figure: object) -> dict[str, list[np.ndarray]]:
     """Column title → pictures from top to bottom."""
-    grid = [axes for axes in figure.axes if axes.images]
-    titles = [axes.get_title() for axes in grid if axes.get_title()]
-    shown = [np.asarray(axes.images[0].get_array()) for axes in grid]
-    return {title: shown[i :: len(titles)] for i, title in enumerate(titles)}
+    sheet = np.asarray(figure.axes[0].images[0].get_array())
+    titles = [text.get_text() for text in figure.axes[0].texts]
+    (height, width), gap = SIZE, 1
+    rows = range(0, len(sheet), height + gap)
+    return {
+        title: [sheet[top : top + height, left : left + width] for top in rows]
+        for title, left in zip(titles, range(0, sheet.shape[1], width + gap), strict=True)
+    }
 
 
 def test_predictions_are_the_networks(runs: dict[str, Record]) -> None:

@@ -70,7 +70,7 @@ def test_frames_of_the_same_place_let_validation_choose(
     more = settings(teacher, streets)
     more["unlabelled"] = {"root": streets, "options": {"lists": streets}}
     run, told = train(streets, tmp_path / "run", **more)
-    assert "(the best epoch on validation frames)" in told
+    assert "chosen as the best on these frames" in told
     assert json.loads(RunFolder(run).result.read_text())["kept"] == "best"
 
 

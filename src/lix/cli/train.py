@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from lix.core.console import busy
 from lix.runs.settings import Data, Distillation, Section, Settings
 
 Flat = Parameter(name="*")
@@ -29,9 +30,7 @@ def train(
         role: teacher or student; default: the recipe's role, else student.
         resume: continue an interrupted run.
     """
-    from lix import api
-
-    api.train(recipe, role=role, resume=resume, **_given(settings))
+    _api().train(recipe, role=role, resume=resume, **_given(settings))
 
 
 def distill(
@@ -46,9 +45,7 @@ def distill(
     Args:
         resume: continue an interrupted run.
     """
-    from lix import api
-
-    api.distill(recipe, resume=resume, **_given(distill), **_given(settings))
+    _api().distill(recipe, resume=resume, **_given(distill), **_given(settings))
 
 
 def evaluate(
@@ -69,9 +66,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from lix import api
-
-    api.evaluate(
+    _api().evaluate(
         checkpoint,
         recipe,
         split=split,
@@ -80,6 +75,15 @@ def evaluate(
         output=output,
         console=Console(),
     )
+
+
+def _api() -> Any:
+    """The functions behind the commands, which take seconds to import."""
+    from rich.console import Console
+
+    with busy("starting", Console(stderr=True)):
+        from lix import api
+    return api
 
 
 def _given(section: Section) -> dict[str, Any]:

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 import sys
 import unicodedata
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
     from rich.text import Text
+
+T = TypeVar("T")
 
 TURNING = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the direction of what is shown, so that one name looks like another."""
@@ -68,6 +72,22 @@ def _is_open(number: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def busy(text: object, console: Console) -> Iterator[None]:
+    """Say in a terminal what goes on until the block ends; no bar may be shown in it."""
+    with console.status(label(text)) if console.is_terminal else nullcontext():
+        yield
+
+
+def tracked(items: Iterable[T], text: object, console: Console, total: int) -> Iterator[T]:
+    """The items, with a bar in a terminal while they are taken."""
+    from rich.progress import track  # late: core needs torch only
+
+    hidden = not console.is_terminal
+    shown = track(items, label(text), total, console=console, transient=True, disable=hidden)
+    yield from shown
 
 
 def progress_bar() -> Progress:

@@ -1,8 +1,9 @@
-"""`lix eval`: the scores of a checkpoint on a data set, as a table and as JSON."""
+"""The scores of a checkpoint on a data set, as a table and as JSON: `lix eval`, a run's end."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -69,12 +70,15 @@ def evaluate_checkpoint(
     if output is not None:  # before the table, whose reader may have gone
         stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
-    _print(result, classes, f"{checkpoint} on {len(dataset)} images", console)
+    print_scores(result, classes, f"{checkpoint} on {len(dataset)} images", console)
     return result
 
 
-def _print(result: Scores, classes: tuple[str, ...], title: str, console: Console) -> None:
-    table = Table("class", "IoU %", "F1 %", title=plain(title))
+def print_scores(result: Scores, classes: Sequence[str], title: str, console: Console) -> None:
+    """Print scores as a table by class, and their means below."""
+    table = Table("class", title=plain(title))
+    for heading in ("IoU %", "F1 %"):
+        table.add_column(heading, justify="right")
     for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True):
         if iou is None or f1 is None:
             table.add_row(plain(name), "absent", "absent")

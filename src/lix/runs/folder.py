@@ -65,6 +65,16 @@ class RunFolder:
         return self.path / "result.json"
 
     @property
+    def curves(self) -> Path:
+        """Figure of loss, validation mIoU and learning rate over the epochs."""
+        return self.path / "curves.png"
+
+    @property
+    def pictures(self) -> Path:
+        """RGB, X, labels and predictions of some validation frames."""
+        return self.path / "pictures.png"
+
+    @property
     def log(self) -> Path:
         """What the training printed, if a study started it."""
         return self.path / "log.txt"

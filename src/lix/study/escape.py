@@ -1,6 +1,7 @@
-"""The user's text (labels, names, titles) in Markdown, LaTeX, figures and file names.
+"""The user's text (labels, names, titles) in Markdown, LaTeX and file names.
 
-HTML is escaped by Jinja, CSV by pandas, the terminal's text by `lix.core.console`.
+HTML is escaped by Jinja, CSV by pandas, the terminal's text by `lix.core.console`, figures' by
+`lix.evaluation.figures`.
 """
 
 from __future__ import annotations
@@ -47,15 +48,6 @@ def latex(text: str) -> str:
     50 \% of a\_b \& $\beta$
     """
     return "".join(LATEX.get(char, char) for char in _one_line(text))
-
-
-def figure_text(text: str) -> str:
-    r"""Text as Matplotlib draws it, without its formulas.
-
-    >>> print(figure_text("5 $"))
-    5 \$
-    """
-    return text.replace("$", r"\$")
 
 
 def file_name(text: str) -> str:

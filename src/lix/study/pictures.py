@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from torch import Tensor
 
 from lix.core.errors import unknown
@@ -15,6 +13,16 @@ from lix.core.types import IGNORE_INDEX
 from lix.data.dataset import SegDataset
 from lix.evaluation.evaluate import confusion_matrix
 from lix.evaluation.metrics import scores
+from lix.evaluation.pictures import (
+    Frame,
+    Picture,
+    Row,
+    colours,
+    heat,
+    picture_sheet,
+    predictions,
+    read_frame,
+)
 from lix.methods.dwld import DWLD
 from lix.methods.lix import LIX
 from lix.methods.parts.base import Method
@@ -22,16 +30,11 @@ from lix.methods.parts.beta.entropy import confidence
 from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
-from lix.runs.data import open_dataset
+from lix.runs.data import evenly_spaced, open_dataset
 from lix.runs.folder import RunFolder
 from lix.study.definition import Pictures
-from lix.study.escape import figure_text
-from lix.study.figures import Frame, Picture, colours, heat, read_frame
 from lix.study.records import Record
 from lix.training.build import load_method
-
-Row = dict[str, Picture]
-"""Pictures of one frame, by title."""
 
 
 class Gallery:
@@ -54,11 +57,6 @@ class Gallery:
     def frame(self, index: int) -> Frame:
         """A frame of the validation split."""
         return read_frame(self.dataset, self.data, index)
-
-    def spread(self, count: int) -> list[int]:
-        """Frames evenly over the split, chosen before any is looked at."""
-        count = min(count, len(self.dataset))
-        return [i * len(self.dataset) // count for i in range(count)]
 
     def highest(self, count: int, value: Callable[[Frame], float]) -> list[int]:
         """The frames with the highest values."""
@@ -87,18 +85,12 @@ def draw(shown: Pictures, runs: Mapping[str, Record]) -> Figure:
     rows = {"predictions": _predictions, "probability": _probability, "worst": _worst}
     drawn = _maps if shown.kind == "maps" else rows[shown.kind]
     key = shown.kind in ("predictions", "worst")
-    return _grid(drawn(gallery, shown), gallery.dataset if key else None)
+    return picture_sheet(drawn(gallery, shown), gallery.dataset if key else None)
 
 
 def _predictions(gallery: Gallery, shown: Pictures) -> list[Row]:
-    rows = []
-    for index in gallery.spread(shown.frames):
-        frame = gallery.frame(index)
-        row = frame.pictures(gallery.palette)
-        for label, network in gallery.networks.items():
-            row[label] = gallery.palette[frame.logits(network).argmax(0).numpy()]
-        rows.append(row)
-    return rows
+    frames = map(gallery.frame, evenly_spaced(len(gallery.dataset), shown.frames))
+    return predictions(gallery.networks, frames, gallery.palette)
 
 
 def _probability(gallery: Gallery, shown: Pictures) -> list[Row]:
@@ -157,7 +149,7 @@ def _maps(gallery: Gallery, shown: Pictures) -> list[Row]:
         for label, run in distilled.items()
     }
     rows = []
-    for index in gallery.spread(shown.frames):
+    for index in evenly_spaced(len(gallery.dataset), shown.frames):
         frame = gallery.frame(index)
         row = {"RGB": frame.pictures(gallery.palette)["RGB"]}
         for label, method in methods.items():
@@ -193,28 +185,3 @@ def _divergence(zt: Tensor, zs: Tensor) -> Tensor:
 
 def _scaled(values: Tensor, highest: float) -> Picture:
     return heat((values / highest).clamp(0, 1).numpy())
-
-
-def _grid(rows: Sequence[Row], dataset: SegDataset | None) -> Figure:
-    """A row a frame, a column a picture; with the classes' colours below."""
-    titles = list(rows[0])
-    height, width = rows[0][titles[0]].shape[:2]
-    wide = 2.2
-    tall = wide * height / width
-    key = 0.9 if dataset else 0.3
-    figure = Figure((wide * len(titles), tall * len(rows) + key), layout="constrained")
-    places = figure.subplots(len(rows), len(titles), squeeze=False)
-    for i, row in enumerate(rows):
-        for j, title in enumerate(titles):
-            axes: Axes = places[i][j]
-            axes.imshow(row[title], interpolation="nearest")
-            axes.set_axis_off()
-            if i == 0:
-                axes.set_title(figure_text(title), fontsize=9)
-    if dataset is not None:
-        named = zip(dataset.classes, dataset.palette, strict=True)
-        patches = [Patch(color=f"#{bytes(c).hex()}", label=figure_text(name)) for name, c in named]
-        figure.legend(
-            handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False
-        )
-    return figure

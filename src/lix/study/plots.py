@@ -6,14 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from lix.core.files import atomic_write
-from lix.study.escape import figure_text, file_name
-from lix.study.figures import COLOURS
+from lix.evaluation.figures import COLOURS, figure_text, save_figure, tidy
+from lix.study.escape import file_name
 from lix.study.pictures import draw
 from lix.study.records import Record
 from lix.study.results import CompletedRun, Results
@@ -170,9 +167,7 @@ def over_epochs(panels: Mapping[str, Mapping[str, Curve]], label: str) -> Figure
         raw = panel.startswith(RAW)
         axes.set_title(f"{panel.removeprefix(RAW)}, raw" if raw else panel, fontsize=9)
     for axes in grid.flat:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(visible=True, alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
+        tidy(axes)
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel(label, fontsize=10)
     handles = {line.get_label(): line for axes in grid.flat for line in axes.get_lines()}
@@ -188,10 +183,4 @@ def _line(axes: Axes, curve: Curve, name: str, colour: str, style: str) -> None:
 
 
 def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
-    files = [folder / f"{name}.{form}" for form in ("png", "svg")]
-    for file in files:
-        metadata = {"Date": None} if file.suffix == ".svg" else None
-        # A fixed salt makes equal figures equal files.
-        with atomic_write(file) as part, mpl.rc_context({"svg.hashsalt": "lix"}):
-            figure.savefig(part, format=file.suffix[1:], dpi=150, metadata=metadata)
-    return files
+    return [save_figure(figure, folder / f"{name}.{form}") for form in ("png", "svg")]

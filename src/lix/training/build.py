@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from lix.core.console import warn
+from lix.core.console import busy, warn
 from lix.core.registry import find
 from lix.data.dataset import SegDataset
 from lix.data.description import read_yaml
@@ -40,7 +40,34 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         ValueError, FileNotFoundError: settings, data or teacher are wrong.
     """
     torch.manual_seed(derived_seed(recipe.training.seed))
-    train, val = _open_data(recipe, console)
+    with busy("opening the data", console):
+        train, val = _open_data(recipe, console)
+    with busy("building the networks", console):
+        module = _module(recipe, train)
+    teacher = module.teacher
+    with_x = recipe.role == "teacher" or _sees_x(teacher, module.method)
+    if with_x:
+        with busy("looking at X", console):
+            warn_if_flat(train, recipe.data, console)
+    drives = open_drives(recipe, train, val, with_x=with_x, console=console)
+    if drives and teacher is not None and not teacher.x_channels:
+        console.print(
+            "The teacher sees only RGB: on unlabelled frames this is self-training, which has no "
+            "X to learn from."
+        )
+    is_teacher = recipe.role == "teacher"
+    return module, Batches(
+        recipe,
+        train,
+        val,
+        x_in_training=with_x,
+        x_in_validation=is_teacher,
+        drives=drives,
+    )
+
+
+def _module(recipe: Recipe, train: SegDataset) -> SegModule:
+    """Network, and where the recipe names them teacher and method."""
     spec = _spec(recipe, train)
     network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
     if recipe.training.sync_batchnorm:
@@ -53,16 +80,11 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         method, features = _method(distill, network, teacher)
     elif recipe.unlabelled.is_used and not recipe.unlabelled.truth:
         teacher = _labeller(recipe, train)
-    with_x = recipe.role == "teacher" or _sees_x(teacher, method)
-    if with_x:
-        warn_if_flat(train, recipe.data, console)
-    drives = open_drives(recipe, train, val, with_x=with_x, console=console)
-    if drives and teacher is not None and not teacher.x_channels:
-        console.print(
-            "The teacher sees only RGB: on unlabelled frames this is self-training, which has no "
-            "X to learn from."
-        )
-    module = SegModule(
+    if training.channels_last:
+        for part in (network, teacher):
+            if part is not None:
+                part.to(memory_format=torch.channels_last)
+    return SegModule(
         network,
         spec,
         recipe.optim,
@@ -73,19 +95,6 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         teacher=teacher,
         features=features,
         unlabelled=recipe.unlabelled,
-    )
-    if training.channels_last:
-        for part in (network, teacher):
-            if part is not None:
-                part.to(memory_format=torch.channels_last)
-    is_teacher = recipe.role == "teacher"
-    return module, Batches(
-        recipe,
-        train,
-        val,
-        x_in_training=with_x,
-        x_in_validation=is_teacher,
-        drives=drives,
     )
 
 

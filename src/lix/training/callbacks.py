@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: the history file, warnings of collapse, progress."""
+"""Lightning callbacks of a training: the history file, and warnings of collapse."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class History(L.Callback):
 
     @rank_zero_only
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        values = _metrics(trainer)
+        values = epoch_metrics(trainer)
         values["lr"] = self._lr
         values["seconds"] = time.perf_counter() - self._started - self._validating
         if self._validating:
@@ -57,7 +57,7 @@ class History(L.Callback):
         write_history(self.path, self._rows)
 
 
-def _metrics(trainer: L.Trainer) -> dict[str, float]:
+def epoch_metrics(trainer: L.Trainer) -> dict[str, float]:
     """What was logged in this epoch; Lightning keeps the scores of the last validation."""
     evaluated = (trainer.current_epoch + 1) % (trainer.check_val_every_n_epoch or 1) == 0
     return {
@@ -103,26 +103,3 @@ def diagnose_shares(epoch_means: Mapping[str, float]) -> dict[str, str]:
         for name, share in epoch_means.items()
         if name.startswith("share_") and abs(share) < MIN_SHARE
     }
-
-
-class EpochLines(L.Callback):
-    """Prints a line an epoch."""
-
-    def __init__(self, console: Console, epochs: int) -> None:
-        self.console, self.epochs = console, epochs
-        self._best = 0.0
-
-    @rank_zero_only
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        now = _metrics(trainer)
-        line = f"epoch {trainer.current_epoch + 1}/{self.epochs}  loss {now['loss']:.3f}"
-        if "val_mIoU" in now:
-            self._best = max(self._best, now["val_mIoU"])
-            line += f"  val mIoU {100 * now['val_mIoU']:.1f} %  best {100 * self._best:.1f} %"
-        self.console.print(line)
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"best": self._best}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._best = state_dict["best"]

@@ -7,9 +7,8 @@ from functools import partial
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import track
 
-from lix.core.console import label, warn
+from lix.core.console import busy, tracked, warn
 from lix.core.registry import find, merge
 from lix.data.dataset import SegDataset
 from lix.data.duplicates import find_copies, fingerprints
@@ -43,9 +42,10 @@ def open_drives(
     drives = []
     for drive in recipe.unlabelled.sources:
         data = _as_data(recipe, drive)
-        dataset = open_readable(
-            data, "train", with_x=with_x, console=console, labelled=recipe.unlabelled.truth
-        )
+        with busy(f"opening {drive.root}", console):
+            dataset = open_readable(
+                data, "train", with_x=with_x, console=console, labelled=recipe.unlabelled.truth
+            )
         if recipe.unlabelled.truth and dataset.classes != train.classes:
             raise ValueError(
                 f"{drive.root} has other classes than the labelled frames; its labels cannot be "
@@ -83,14 +83,7 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
     """
 
     def progress(frames: Iterable[T], *, where: str, total: int) -> Iterable[T]:
-        return track(
-            frames,
-            label(f"looking for validation frames in {where}"),
-            total=total,
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
+        return tracked(frames, f"looking for validation frames in {where}", console, total)
 
     kept = fingerprints(
         [val.image_path(frame) for frame in val.ids],

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
-import shutil
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,30 +12,29 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from lix.core.console import plain
-from lix.core.files import atomic_write, folder_lock, write_text
+from lix.core.console import busy, plain, tracked
+from lix.core.files import folder_lock
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
-from lix.runs.checkpoint import load_network
 from lix.runs.data import evaluation_loader
 from lix.runs.folder import RunFolder
-from lix.runs.history import read_history
 from lix.runs.identity import identify
-from lix.runs.provenance import commit, hardware, peak_memory
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Training
 from lix.training.batches import Batches
 from lix.training.build import build
-from lix.training.callbacks import EpochLines, History, Warnings, diagnose_shares
+from lix.training.callbacks import History, Warnings, diagnose_shares
 from lix.training.checkpoint_io import WholeCheckpoints, last_whole, stored_id
+from lix.training.conclude import conclude
 from lix.training.drive_statistics import diagnose_drive
 from lix.training.module import SegModule
+from lix.training.progress import EpochBar, EpochLines, print_start
 from lix.training.teacher_stage import run_teacher_stage
 
 RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
@@ -55,7 +52,7 @@ def fit(
     """Train what the recipe says and evaluate its best checkpoint.
 
     Writes into `recipe.output`: `recipe.yaml`, `history.csv`, `checkpoints/best.ckpt` and
-    `last.ckpt`, `tensorboard/` and, at the end, `result.json`.
+    `last.ckpt`, `tensorboard/` and, at the end, `result.json`, `curves.png` and `pictures.png`.
 
     Args:
         recipe: all settings.
@@ -72,21 +69,23 @@ def fit(
             another run.
         ArithmeticError: a loss term is NaN or infinite.
     """
-    console = console or Console(stderr=True, soft_wrap=True)
+    first = rank_zero_only.rank == 0
+    console = console or Console(stderr=True, soft_wrap=True, quiet=not first)
     recipe = recipe.absolute()
     run = RunFolder(recipe.output)
-    first = rank_zero_only.rank == 0
     if first and _is_done(run, recipe, resume=resume):
         console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
     _quieten()
     _require_machine(recipe.training)
     module, batches = build(recipe, console)
+    print_start(module, batches, console)
     _score_teacher(recipe, module, batches, console)
     with folder_lock(run.path) if first else nullcontext():
         checkpoint = last_whole(run, console) if resume else None
         if first:
-            identify(run, batches.parts, stored_id(checkpoint))
+            with busy("looking at the files of the data", console):
+                identify(run, batches.parts, stored_id(checkpoint))
             recipe.save(run.recipe)
         try:
             trainer = _trainer(recipe, module, console, callbacks, logger)
@@ -110,7 +109,8 @@ def _score_teacher(recipe: Recipe, module: SegModule, batches: Batches, console:
         return
     with_x = module.teacher.x_channels > 0
     loader = evaluation_loader(recipe.data, batches.val, with_x=with_x)
-    matrix = evaluate(module.teacher, loader, accelerator=recipe.training.accelerator)
+    shown = tracked(loader, "scoring the teacher", console, len(loader))
+    matrix = evaluate(module.teacher, shown, accelerator=recipe.training.accelerator)
     score = 100 * scores(matrix).mIoU
     console.print(plain(f"teacher {recipe.distill.teacher}: val mIoU {score:.1f} %"))
 
@@ -140,7 +140,7 @@ def _train(
     if trainer.received_sigterm:
         raise KeyboardInterrupt
     if trainer.is_global_zero:
-        _conclude(recipe, batches, _warnings(trainer), console)
+        conclude(recipe, batches, _warnings(trainer), console)
 
 
 def _is_done(run: RunFolder, recipe: Recipe, *, resume: bool) -> bool:
@@ -189,14 +189,14 @@ def _trainer(
         *(_chosen_by_validation(recipe, checkpoints) if recipe.keeps_best else ()),
         ModelCheckpoint(filename=run.last.stem, **checkpoints),
         History(run.history),
-        EpochLines(console, training.epochs),
+        lines := EpochLines(console, training.epochs),
     ]
     if module.method is not None:
         callbacks.append(Warnings(console, diagnose_shares, module.method.diagnose, diagnose_drive))
     elif recipe.unlabelled.is_used:
         callbacks.append(Warnings(console, diagnose_drive))
     if console.is_terminal:
-        callbacks.append(RichProgressBar(leave=False))
+        callbacks.append(EpochBar(console, lines))
     several = training.devices > 1
     return L.Trainer(
         accelerator=training.accelerator,
@@ -209,7 +209,7 @@ def _trainer(
         callbacks=[*callbacks, *more_callbacks],
         plugins=[WholeCheckpoints()],
         logger=logger or TensorBoardLogger(run.path, name="", version="tensorboard"),
-        enable_progress_bar=console.is_terminal,
+        enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
@@ -239,37 +239,6 @@ def _warnings(trainer: L.Trainer) -> list[str]:
     return [sentence for callback in found for sentence in callback.warnings.values()]
 
 
-def _conclude(recipe: Recipe, batches: Batches, collapsed: list[str], console: Console) -> None:
-    """Evaluate the weights that the run ends with and write the result."""
-    run = RunFolder(recipe.output)
-    if not recipe.keeps_best:
-        with atomic_write(run.best) as unfinished:
-            shutil.copyfile(run.last, unfinished)
-    network, spec = load_network(run.path)
-    loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
-    confusion = evaluate(network, loader, accelerator=recipe.training.accelerator)
-    result = scores(confusion)
-    trained = read_history(run.history)
-    stored = {
-        **result.as_dict(spec.classes),
-        "warnings": collapsed,
-        "kept": "best" if recipe.keeps_best else "last",
-        "confusion": confusion.tolist(),
-        "seconds": sum(value for _, name, value in trained if name in ("seconds", "val_seconds")),
-        "epochs": 1 + max(epoch for epoch, _, _ in trained),
-        "parameters": sum(p.numel() for p in network.parameters()),
-        "steps_per_epoch": len(batches.train)
-        // (recipe.optim.batch_size * recipe.training.devices),
-        "peak_memory_mb": round(peak_memory(), 1),
-        "commit": commit(),
-        "hardware": hardware(),
-    }
-    write_text(run.result, json.dumps(stored, indent=1))
-    kept = "the best epoch on validation frames" if recipe.keeps_best else "the last epoch"
-    sentence = f"{run}: val mIoU {100 * result.mIoU:.1f} % ({kept}); result in {run.result}"
-    console.print(plain(sentence))
-
-
 def _quieten() -> None:
     """Silence Lightning's adverts and the warnings that do not concern the user."""
     for name in ("lightning.pytorch.utilities.rank_zero", "lightning.pytorch.accelerators.cuda"):
@@ -277,3 +246,4 @@ def _quieten() -> None:
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*missing from font.*")

@@ -103,9 +103,10 @@ class SegModule(L.LightningModule):
         for name, term in terms.items():
             if not term.isfinite():
                 raise ArithmeticError(
-                    f"The loss term {name!r} became {term.item()} in epoch {self.current_epoch} "
-                    f"at the images {', '.join(batch['id'])}; lower optim.lr or the method's "
-                    "weight, or use precision 32-true, and continue with --resume."
+                    f"The loss term {name!r} became {term.item()} in epoch "
+                    f"{self.current_epoch + 1} at the images {', '.join(batch['id'])}; "
+                    "lower optim.lr or the method's weight, or use precision 32-true, and "
+                    "continue with --resume."
                 )
         monitors = self.method.monitors if self.method else {}
         self.log_dict(
@@ -162,7 +163,7 @@ class SegModule(L.LightningModule):
         for name, parameter in self.named_parameters():
             if not parameter.isfinite().all():
                 raise ArithmeticError(
-                    f"The weights {name} became NaN or infinite in epoch {self.current_epoch}; "
+                    f"The weights {name} became NaN or infinite in epoch {self.current_epoch + 1}; "
                     "lower optim.lr or the method's weight, and continue with --resume."
                 )
 

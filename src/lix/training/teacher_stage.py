@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
-from rich.progress import track
 from torch.utils.data import DataLoader
 
+from lix.core.console import tracked
 from lix.core.files import atomic_write
 from lix.methods.parts.teacher_stage import Batch, TeacherStage
 from lix.networks.parts.weights import UNREADABLE
@@ -62,13 +62,7 @@ def _epoch(
     """The training batches of an epoch on a device, random only by seed and epoch."""
     loader.batch_sampler.sampler.set_epoch(epoch)  # type: ignore[union-attr]
     torch.manual_seed(derived_seed(seed, epoch))
-    for batch in track(
-        loader,
-        f"teacher stage, epoch {epoch + 1}",
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ):
+    for batch in tracked(loader, f"teacher stage, epoch {epoch + 1}", console, len(loader)):
         x = batch["x"].to(device) if "x" in batch else None
         valid = (batch["valid"].to(device),) if "valid" in batch else ()
         yield (batch["image"].to(device), x, batch["target"].to(device), *valid)

@@ -1,0 +1,79 @@
+"""What a run leaves and says at its end."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from rich.console import Console
+
+import lix.evaluation.figures
+from lix.runs.folder import RunFolder
+from lix.runs.history import read_history
+from lix.training.fit import fit
+from tests.training.test_fit import recipe
+
+WIDTH = 1.5 * 150
+"""Pixels of a small picture in a sheet."""
+
+
+def train(root: Path, output: Path, **settings: Any) -> tuple[RunFolder, str]:
+    stream = io.StringIO()
+    run = fit(recipe(root, output, **settings), console=Console(file=stream, width=1000))
+    return RunFolder(run), stream.getvalue()
+
+
+def test_a_run_ends_with_its_table_and_says_how_its_epoch_was_chosen(
+    streets: Path, tmp_path: Path
+) -> None:
+    run, text = train(streets, tmp_path / "run", training={"epochs": 4}, role="teacher")
+    result = json.loads(run.result.read_text())
+    table = {cells[1].strip(): cells[2].strip() for cells in rows(text)}
+    for name, iou in result["iou"].items():
+        assert table[name] == ("absent" if iou is None else f"{100 * iou:.1f}")
+    scores = [100 * v for _, name, v in read_history(run.history) if name == "val_mIoU"]
+    best, last = max(scores), text.splitlines()[-1]
+    assert f"val mIoU {best:.1f} % (epoch {1 + scores.index(best)}, chosen as the best" in last
+    assert f"last epoch {scores[-1]:.1f} %" in last
+    assert f"mean of the last 3 evaluations {sum(scores[1:]) / 3:.1f} %" in last
+    with Image.open(run.pictures) as sheet, Image.open(run.curves) as curves:
+        assert sheet.width == pytest.approx(4 * WIDTH, abs=1)
+        assert curves.width > curves.height
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split("│") for line in text.splitlines() if line.startswith("│")]
+
+
+def test_the_last_epoch_is_no_choice(streets: Path, tmp_path: Path) -> None:
+    _, text = train(streets, tmp_path / "run", training={"epochs": 1, "keep": "last"})
+    assert "(the last epoch; mean of the last 1 evaluations" in text
+
+
+def test_a_student_is_shown_without_x(streets: Path, tmp_path: Path) -> None:
+    root = tmp_path / "rgb_only"
+    shutil.copytree(streets, root)
+    for folder in root.rglob("depth"):
+        shutil.rmtree(folder)
+    run, text = train(root, tmp_path / "run", training={"epochs": 1})
+    assert "warning" not in text
+    with Image.open(run.pictures) as sheet:
+        assert sheet.width == pytest.approx(3 * WIDTH, abs=1)
+
+
+def test_pictures_that_cannot_be_written_cost_no_result(
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(lix.evaluation.figures, "save_figure", full)
+    run, text = train(streets, tmp_path / "run", training={"epochs": 1})
+    assert run.usable
+    assert "not all of its pictures: No space left on device" in text
+    assert text.splitlines()[-1].endswith(f"result in {run.result}")
