@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of `typing`, which `python -m lix` could find in the current folder
 if TYPE_CHECKING:
+    from typing import Any
+
     from lix.api import distill as distill
     from lix.api import evaluate as evaluate
     from lix.api import export as export
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from lix.networks.parts.official import load_official as load_official
     from lix.networks.parts.wrap import wrap as wrap
     from lix.runs.checkpoint import load_network as load_network
-
-__version__ = _version("lix")
 
 _EXPORTS = {
     "FeatureSpec": "lix.core.types",
@@ -48,6 +47,10 @@ _EXPORTS = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lix")
     if name in _EXPORTS:
         return getattr(import_module(_EXPORTS[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

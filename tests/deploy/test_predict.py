@@ -16,7 +16,7 @@ from lix.deploy.backend import open_student
 from lix.deploy.backends.torch import torch_student
 from lix.deploy.image_files import kinds_of, left_out
 from lix.deploy.legend import draw_legend
-from lix.deploy.predict import predict
+from lix.deploy.predict import Predictions, predict
 from lix.deploy.student import Segmenter, load_student
 from lix.runs.checkpoint import load_network
 
@@ -143,7 +143,7 @@ def test_second_run_leaves_results_inside_the_source_alone(student, photo, tmp_p
     photo("in/a.png")
     first = predict(student, tmp_path / "in", tmp_path / "in/out").files
     before = [path.read_bytes() for path in first]
-    assert predict(student, tmp_path / "in", tmp_path / "in/out") == (first, 1)
+    assert predict(student, tmp_path / "in", tmp_path / "in/out") == Predictions(first, 1)
     assert [path.read_bytes() for path in first] == before
 
 

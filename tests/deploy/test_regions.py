@@ -11,6 +11,7 @@ from PIL import Image
 
 from lix.deploy import regions
 from lix.deploy.backend import open_student
+from lix.deploy.maps import finish, score
 from lix.deploy.predict import predict
 from lix.deploy.regions import spans, strips
 from lix.deploy.student import Segmenter, Student
@@ -69,6 +70,39 @@ def test_tiles_give_the_logits_of_one_piece(student, size):
     assert torch.equal(tiled.argmax(0), whole.argmax(0))
 
 
+@pytest.fixture
+def large_is_5000_pixels(monkeypatch):
+    monkeypatch.setattr("lix.deploy.student.MAX_PIXELS", 5000)
+    monkeypatch.setattr("lix.deploy.student.OWN_TILE", (64, 64))
+
+
+def test_a_large_picture_is_seen_in_tiles_by_itself(student, large_is_5000_pixels):
+    spec = open_student(student).spec
+    narrow = Narrow(len(spec.classes))
+    segmenter = Segmenter(Student("narrow", narrow, spec, 4, torch.device("cpu")), size="native")
+    image = np.random.default_rng(0).integers(0, 256, (100, 121, 3), dtype=np.uint8)
+    shape = image.shape[:2]
+    whole = Segmenter(segmenter.student, tile=(200, 200))(image)
+    assert narrow.largest == 100 * 124
+    narrow.largest = 0
+    maps = finish(score(segmenter, segmenter.prepare(image), shape), shape)
+    assert narrow.largest == 64 * 64
+    assert np.array_equal(maps.labels, whole.argmax(0).numpy())
+    assert not segmenter.has_own_tiles((50, 100))
+    assert not Segmenter(segmenter.student).has_own_tiles(shape)
+
+
+@pytest.mark.parametrize("source", ["in", "in/large.png"])
+def test_own_tiles_are_told(student, photo, tmp_path, capsys, large_is_5000_pixels, source):
+    photo("in/large.png", 90, 130)
+    photo("in/small.png", 50, 60)
+    words = ("predict", student, tmp_path / source, "--output", tmp_path / "out")
+    assert lix(*words, "--size", "native") == 0
+    assert "seen in tiles of 64x64, as too large for one piece: 1\n" in capsys.readouterr().out
+    assert lix(*words, "--size", "64x64") == 0
+    assert "seen in" not in capsys.readouterr().out
+
+
 def test_predictions_in_tiles_larger_than_the_picture_are_those_of_one_piece(
     student, photo, tmp_path
 ):
@@ -108,9 +142,13 @@ def test_strips_give_what_interpolation_gives(shape, monkeypatch):
 MEMORY = """
 import resource, sys
 from pathlib import Path
+import lix.deploy.student
 from lix.deploy.predict import predict
 student, tiny, large, output = map(Path, sys.argv[1:5])
-options = {"tile": (256, 256)} if sys.argv[5] == "tiles" else {}
+options = {}
+if sys.argv[5] == "tiles":
+    lix.deploy.student.OWN_TILE = (512, 512)
+    options = {"size": "native"}
 predict(student, tiny, output, confidence=True, **options)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 predict(student, large, output, confidence=True, **options)
@@ -119,11 +157,14 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1e3)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["whole", "tiles"])
-def test_a_large_picture_needs_little_more_than_its_pixels(student, tmp_path, how):
-    """12 megapixels have 36 MB; their logits of five classes would have 240."""
+@pytest.mark.parametrize(("how", "size"), [("whole", (4000, 3000)), ("tiles", (2200, 1950))])
+def test_a_large_picture_needs_little_more_than_its_pixels(student, tmp_path, how, size):
+    """12 megapixels have 36 MB; their logits of five classes would have 240.
+
+    Of 4.3 megapixels at their own size the network would need 2 GB.
+    """
     Image.new("RGB", (300, 300)).save(tmp_path / "tiny.png")
-    Image.new("RGB", (4000, 3000), (90, 120, 9)).save(tmp_path / "large.png")
+    Image.new("RGB", size, (90, 120, 9)).save(tmp_path / "large.png")
     paths = [student, tmp_path / "tiny.png", tmp_path / "large.png", tmp_path / "out"]
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, *map(str, paths), how],

@@ -50,7 +50,6 @@ def run(folder: Path, *words: object, code: bool = False) -> subprocess.Complete
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 has no safe path")
 def test_no_module_of_the_current_folder_is_run(small_recipe: Path, tmp_path: Path) -> None:
     here = evil_folder(tmp_path / "here")
     data = yaml.safe_load(small_recipe.read_text())
@@ -79,6 +78,13 @@ def test_no_module_of_the_current_folder_is_run(small_recipe: Path, tmp_path: Pa
     ):
         done = run(here, *words)
         assert done.returncode == 0, done.stderr
+    assert not (here / "RAN").exists()
+
+
+@pytest.mark.slow
+def test_a_module_run_by_its_name_takes_no_library_of_the_current_folder(tmp_path: Path) -> None:
+    here = evil_folder(tmp_path / "here")
+    subprocess.run([sys.executable, "-m", "lix", "list", "datasets"], cwd=here, check=True)
     assert not (here / "RAN").exists()
 
 

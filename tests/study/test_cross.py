@@ -6,12 +6,18 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import yaml
+from PIL import Image
 from rich.console import Console
 
 from lix.cli.app import app
+from lix.evaluation.report import evaluate_checkpoint
+from lix.runs.settings import Data
 from lix.study.cross import Crossed, cross_cells, crossed, evaluate_across
 from lix.study.definition import Study
 from lix.study.page import write_page
@@ -95,6 +101,45 @@ def test_data_without_common_classes_are_found_before_anything_runs(
     with pytest.raises(ValueError, match="fewer than two classes in common"):
         run_study(wrong, tmp_path / "out", console=Console(quiet=True))
     assert not (tmp_path / "out").exists()
+
+
+def depth_folder(root: Path, folder: Path, description: dict[str, object]) -> Path:
+    """X of all images below a root, which is depth in mm where the description says nothing."""
+    for image in root.rglob("*.jpg"):
+        path = folder / image.relative_to(root).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((32, 48), 900, np.uint16)).save(path)
+    described = {"kind": "depth", "scale": 0.001} | description
+    (folder / "x.yaml").write_text(yaml.safe_dump(described))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        ({"range": [0.4, 2]}, r"the range the default, but .* describes 0\.4 to 2"),
+        ({"kind": "disparity"}, r"sees 1 channel\(s\) of depth, but .* has disparity"),
+    ],
+)
+def test_a_network_that_sees_x_is_refused(
+    real_study: Study, real_output: Path, tmp_path: Path, x: dict[str, object], message: str
+) -> None:
+    """A study tests students, and `lix eval` wants X of the same kind and range."""
+    runs = plan(real_study, real_output)
+    (student,) = (p for p in runs if (p.data, p.method) == ("town", "none"))
+    teacher = next(p for p in runs if (p.data, p.method) == ("town", "teacher"))
+    shutil.copytree(teacher.job.recipe.output, tmp_path / "run")
+    recipe = student.job.recipe.model_copy(update={"output": tmp_path / "run"})
+    seeing = replace(student, job=replace(student.job, recipe=recipe))
+    console = Console(quiet=True)
+    with pytest.raises(ValueError, match="is a teacher"):
+        evaluate_across(real_study, [seeing], console)
+    highway = Data.model_validate(real_study.data["highway"])
+    assert evaluate_checkpoint(tmp_path / "run", highway, common=True, console=console)
+    folder = depth_folder(Path(real_study.data["highway"]["root"]), tmp_path / "x", x)
+    other = highway.model_copy(update={"options": {"x": [folder]}})
+    with pytest.raises(ValueError, match=message):
+        evaluate_checkpoint(tmp_path / "run", other, common=True, console=console)
 
 
 def test_eval_scores_the_same_by_hand(

@@ -61,6 +61,22 @@ def test_csv_holds_the_text_as_it_is(results: Results, tmp_path: Path) -> None:
             assert EVIL in {row["method"] for row in csv.DictReader(file)}
 
 
+@pytest.mark.parametrize("label", ["=HYPERLINK(1)", "+1", "-1", "@SUM(1)", "\t=1", "＝1"])
+def test_csv_holds_no_formula(output: Path, tmp_path: Path, label: str) -> None:
+    none, kd, at = STUDY.methods
+    changes = {
+        "data": {label: STUDY.data["streets"]},
+        "methods": (none, kd.model_copy(update={"label": label}), at),
+    }
+    write_tables(load_results(STUDY.model_copy(update=changes), output), tmp_path)
+    for name in ("table.csv", "results.csv"):
+        with (tmp_path / name).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert {row["data"] for row in rows} == {f"'{label}"}
+        assert f"'{label}" in {row["method"] for row in rows}
+        assert not any(str(cell).startswith(label) for row in rows for cell in row.values())
+
+
 def test_a_page_has_no_tags_of_the_user(results: Results, tmp_path: Path) -> None:
     write_page(results, tmp_path / "report.html")
     images: list[str] = []

@@ -45,7 +45,9 @@ def predict(
         output: folder for overlays and label images.
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
         tile: HEIGHTxWIDTH of overlapping windows that the network sees of a picture at its own
-            size: for a network trained on crops, or a picture too large for the memory.
+            size, for a network trained on crops. With `--size native` pictures of more than 4
+            megapixels are seen in tiles of 1024x1024 unless this says otherwise; a tile larger
+            than the picture shows it in one piece.
         confidence: also write a map of the highest class probability.
         opacity: opacity of the class colours over the image, from 0 to 1.
         legend: also write legend.png and classes.json, which say what the colours mean.
@@ -53,6 +55,7 @@ def predict(
     """
     from lix.deploy.image_files import kinds_of, left_out
     from lix.deploy.predict import predict as run
+    from lix.deploy.student import OWN_TILE
 
     with progress_bar() as bars:
         task = bars.add_task(label(source.name), total=None)
@@ -71,6 +74,9 @@ def predict(
         )
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     say(f"{len(done.files)} files in {output}{before}")
+    if done.tiled:
+        height, width = OWN_TILE
+        say(f"seen in tiles of {height}x{width}, as too large for one piece: {done.tiled}")
     if source.is_dir() and (others := left_out(source, output)):
         say(f"left out, as lix reads no such images: {len(others)} ({kinds_of(others)})")
 

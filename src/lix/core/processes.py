@@ -7,11 +7,29 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 PARENT = "LIX_PARENT"
 """Variable with the process id of the lix that started this one."""
 POLL_SECONDS = 0.5
 GRACE_SECONDS = 20
+
+
+@contextmanager
+def outside_of_current_folder() -> Iterator[None]:
+    """Start processes in lix's own folder, as a module of the current one could pass for a library.
+
+    `--allow-code` lets them start where they are.
+    """
+    here = Path.cwd()
+    if not os.environ.get("LIX_ALLOW_CODE"):
+        os.chdir(Path(__file__).parents[2])
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def end_worker_with_parent() -> None:

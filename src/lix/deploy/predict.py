@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -18,10 +17,12 @@ from lix import __version__
 from lix.deploy import video
 from lix.deploy.backend import AUTO, open_student
 from lix.deploy.image_files import label_image, overlay
-from lix.deploy.images import ImageSegmenter, ImageTask, find_tasks, labels_of, segment_all
+from lix.deploy.images import ImageSegmenter, ImageTask, find_tasks, segment_all
 from lix.deploy.legend import write_legend
+from lix.deploy.maps import Maps, finish, score
 from lix.deploy.prefetch import prefetch
 from lix.deploy.student import Segmenter, Size
+from lix.deploy.video import Frame
 from lix.runs.checkpoint import NetworkSpec, checkpoint_file
 
 Progress = Callable[[int, int], None]
@@ -32,8 +33,11 @@ class Predictions(NamedTuple):
     """Results in the output folder."""
 
     files: list[Path]
-    skipped: int
+    skipped: int = 0
     """Number of images whose results were there before."""
+    tiled: int = 0
+    """Number of images, or frames of a video, that the network saw in tiles of `OWN_TILE`, as they
+    are too large for one piece."""
 
 
 def predict(
@@ -70,7 +74,8 @@ def predict(
         size: what the network sees: the picture at the training size (`train`), at its own
             (`native`) or at (H, W); see `Segmenter`.
         tile: (H, W) of overlapping windows of the picture at its own size, which the network sees
-            one by one: for networks trained on crops, and for pictures too large for the memory.
+            one by one: for networks trained on crops. A picture of more than `MAX_PIXELS` at its
+            own size is seen in tiles of `OWN_TILE` (`lix.deploy.student`) where this is None.
         confidence: write the confidence too; only for images.
         opacity: opacity of the colours, in [0, 1].
         legend: write `legend.png` and `classes.json`, which say what the colours mean; they are
@@ -100,7 +105,7 @@ def predict(
     segmenter = Segmenter(student, size=size, tile=tile)
     with _explained(output, student.spec) if legend else nullcontext():
         if is_video:
-            return Predictions([_repaint_video(segmenter, source, output, opacity, progress)], 0)
+            return _repaint_video(segmenter, source, output, opacity, progress)
         digest = _digest(checkpoint_file(checkpoint))
         settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
         kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
@@ -130,18 +135,19 @@ def _segment(
 ) -> Predictions:
     files: list[Path] = []
     errors: dict[Path, str] = {}
-    skipped = 0
+    skipped = tiled = 0
     with closing(segment_all(segmenter, tasks)) as results:
         for done, (task, result) in enumerate(zip(tasks, results, strict=True), start=1):
             files += result.files
             skipped += result.skipped
+            tiled += result.tiled
             if result.error is not None:
                 errors[task.source] = str(result.error)
             if progress is not None:
                 progress(done, len(tasks))
     if errors:
         raise ValueError(_report(errors, len(tasks)))
-    return Predictions(files, skipped)
+    return Predictions(files, skipped, tiled)
 
 
 def _report(errors: dict[Path, str], total: int) -> str:
@@ -154,27 +160,33 @@ def _report(errors: dict[Path, str], total: int) -> str:
 
 def _repaint_video(
     segmenter: Segmenter, source: Path, output: Path, opacity: float, progress: Progress | None
-) -> Path:
-    def prepare(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], Tensor]:
+) -> Predictions:
+    tiled = 0
+
+    def prepare(frame: Frame) -> tuple[Frame, Tensor]:
         return frame, segmenter.prepare(frame)
 
-    def score(prepared: tuple[NDArray[np.uint8], Tensor]) -> tuple[NDArray[np.uint8], Tensor]:
+    def scored(prepared: tuple[Frame, Tensor]) -> tuple[Frame, Tensor | Maps]:
+        nonlocal tiled
         frame, batch = prepared
-        return frame, segmenter.score(batch, frame.shape[:2])
+        height, width = frame.shape[:2]
+        tiled += segmenter.has_own_tiles((height, width))
+        return frame, score(segmenter, batch, (height, width))
 
-    def colour(scored: tuple[NDArray[np.uint8], Tensor]) -> NDArray[np.uint8]:
-        frame, logits = scored
-        labels = labels_of(segmenter.restore(logits, frame.shape[:2]))
+    def colour(of_frame: tuple[Frame, Tensor | Maps]) -> Frame:
+        frame, values = of_frame
+        height, width = frame.shape[:2]
+        labels = finish(values, (height, width)).labels
         coloured = label_image(labels, segmenter.student.spec.palette)
         return np.asarray(overlay(Image.fromarray(frame), coloured, opacity))
 
-    def paint(frames: Iterator[NDArray[np.uint8]]) -> Generator[NDArray[np.uint8], None, None]:
+    def paint(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
         with (
             closing(prefetch(prepare, frames)) as prepared,
-            closing(prefetch(colour, map(score, prepared))) as painted,
+            closing(prefetch(colour, map(scored, prepared))) as painted,
         ):
             yield from painted
 
     target = output / f"{source.stem}_overlay.mp4"
     video.repaint(source, target, paint, progress)
-    return target
+    return Predictions([target], tiled=tiled)

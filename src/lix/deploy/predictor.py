@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lix.deploy.backend import AUTO, open_student
 from lix.deploy.image_files import label_image, overlay, read_image
-from lix.deploy.images import labels_of
+from lix.deploy.maps import labels_of
 from lix.deploy.student import Segmenter, Size
 
 Picture = str | Path | Image.Image | NDArray[np.uint8] | Tensor

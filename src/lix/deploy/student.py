@@ -27,6 +27,13 @@ Logits = Callable[[Tensor], Tensor]
 """(B, 3, H, W) float32 RGB in [0, 1], H and W multiples of the size divisor → (B, K, H, W)."""
 
 
+MAX_PIXELS = 1 << 22
+"""Maximum number of pixels of a picture of its own size that the network sees in one piece: the
+networks of lix need 0.5 to 1.7 GB a megapixel."""
+OWN_TILE = (1024, 1024)
+"""Height and width of the tiles in which a larger one is seen, unless the user names others."""
+
+
 @dataclass(frozen=True)
 class Student:
     """A student that an engine has opened."""
@@ -66,7 +73,8 @@ class Segmenter:
         student: what computes the logits.
         size: size of what the network sees.
         tile: (H, W) of overlapping windows of the picture at its own size, which the network sees
-            one by one in place of the whole; None: the whole at `size`.
+            one by one in place of the whole; None: the whole at `size` or, of native pictures of
+            more than `MAX_PIXELS`, windows of `OWN_TILE`.
 
     Raises:
         ValueError: a size below 1, or tiles of a picture that is resized.
@@ -86,6 +94,15 @@ class Segmenter:
                 f"The tile is {tile}; its height and width must be at least 1, and tiles are cut "
                 "out of pictures of their own size, so leave --size out."
             )
+
+    def tile_of(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """(H, W) of the windows in which a picture of (H, W) is seen; None: in one piece."""
+        is_large = self.size == "native" and shape[0] * shape[1] > MAX_PIXELS
+        return OWN_TILE if self.tile is None and is_large else self.tile
+
+    def has_own_tiles(self, shape: tuple[int, ...]) -> bool:
+        """Whether it sees a picture of (H, W) in tiles that nobody asked for."""
+        return self.tile is None and self.tile_of(shape) is not None
 
     def __call__(self, image: NDArray[np.uint8]) -> Tensor:
         """Score one picture.
@@ -109,7 +126,7 @@ class Segmenter:
                 f"A picture must be (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}."
             )
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        if self.tile is not None:
+        if self.tile_of(image.shape) is not None:
             return pixels[None]
         if self.size != "native":
             pixels = TF.resize(pixels, list(self.size), antialias=True)
@@ -124,7 +141,7 @@ class Segmenter:
     @torch.inference_mode()
     def score(self, batch: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(1, K, h, w) logits of a prepared picture of (H, W), without the padding."""
-        if self.tile is not None:
+        if self.tile_of(shape) is not None:
             regions = self.tiles(batch)
             first = next(regions)
             logits = first.logits.new_empty((1, len(first.logits), *batch.shape[-2:]))
@@ -139,15 +156,15 @@ class Segmenter:
     @torch.inference_mode()
     def tiles(self, pixels: Tensor) -> Generator[Region, None, None]:
         """Logits of a (1, 3, H, W) uint8 picture, tile by tile."""
-        assert self.tile is not None
         divisor, sizes = self.student.size_divisor, pixels.shape[-2:]
+        shape = self.tile_of(sizes) or sizes
         rows, columns = (
             spans(size + -size % divisor, tile, divisor)
-            for size, tile in zip(sizes, self.tile, strict=True)
+            for size, tile in zip(sizes, shape, strict=True)
         )
         for y, x in product(rows, columns):
             window = self._padded(pixels[..., y.start : y.end, x.start : x.end])
-            with self._memory(self.tile):
+            with self._memory(shape):
                 logits = self.student.logits(window.to(self.student.device))[0]
             (top, bottom), (left, right) = (
                 (span.first, min(span.last, size)) for span, size in zip((y, x), sizes, strict=True)

@@ -18,7 +18,7 @@ from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
-from lix.runs.data import evaluation_loader, require_spans
+from lix.runs.data import evaluation_loader, require_same_x
 from lix.runs.settings import Data
 
 
@@ -54,7 +54,7 @@ def evaluate_checkpoint(
             f"{', '.join(classes)}; evaluate on a data set with the same classes, or only the "
             "classes that both have with --common."
         )
-    require_spans(spec, dataset)
+    require_same_x(spec, dataset)
     torch.set_num_threads(1)
     of_run: dict[str, object] = {"x": spec.x_encoding}
     if "size" not in data.model_fields_set:

@@ -11,6 +11,7 @@ from lix.core.registry import merge
 from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.data.dataset import SegDataset
+from lix.data.encode import encoded_channels
 from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
 from lix.runs.checkpoint import NetworkSpec
@@ -47,9 +48,17 @@ def cached(dataset: SegDataset, data: Data) -> SegDataset | Cache:
     return Cache(dataset, data.cache, data.size, [data.name, data.options, data.train, data.val])
 
 
-def require_spans(spec: NetworkSpec, dataset: SegDataset) -> None:
-    """Raise a ValueError if a network that sees X would see it in another range."""
-    if spec.x_kind is not None and spec.x_spans != dataset.x_spans:
+def require_same_x(spec: NetworkSpec, dataset: SegDataset) -> None:
+    """Raise a ValueError if a network would see X of another kind or in another range."""
+    if spec.x_kind is None:
+        return
+    has = (dataset.x_kind, encoded_channels(dataset.x, spec.x_encoding))
+    if has != (spec.x_kind, spec.x_channels):
+        raise ValueError(
+            f"The teacher sees {spec.x_channels} channel(s) of {spec.x_kind}, but {dataset.root} "
+            f"has {dataset.x_kind}; name folders of such X under x, or another teacher."
+        )
+    if spec.x_spans != dataset.x_spans:
         trained, here = (
             " and ".join("the default" if s is None else f"{s[0]:g} to {s[1]:g}" for s in spans)
             for spans in (spec.x_spans or (None,), dataset.x_spans or (None,))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
-from lix.core.processes import end_worker_with_parent
+from lix.core.processes import end_worker_with_parent, outside_of_current_folder
 from lix.streets.layout import claim, frame_paths, write_frame, write_lists
 from lix.streets.plan import StreetPlan
 from lix.streets.render import render
@@ -50,7 +53,7 @@ def write_streets(
     done = plan.images - len(missing)
     if progress is not None:
         progress(done, plan.images)
-    for _ in _make_all(partial(_make, root, plan, tuple(cameras)), missing, workers):
+    for _ in _make_all(partial(_make, root.absolute(), plan, tuple(cameras)), missing, workers):
         done += 1
         if progress is not None:
             progress(done, plan.images)
@@ -61,9 +64,14 @@ def _make_all(make: Callable[[int], None], indices: list[int], workers: int) -> 
         yield from map(make, indices)
         return
     context = get_context("spawn")
-    with ProcessPoolExecutor(workers, context, end_worker_with_parent) as pool:
+    # Python 3.10 does not know the variable, and puts the current folder on their path.
+    is_unsafe = os.environ.get("PYTHONSAFEPATH") and sys.version_info < (3, 11)
+    with outside_of_current_folder() if is_unsafe else nullcontext():
+        pool = ProcessPoolExecutor(workers, context, end_worker_with_parent)
+        made = pool.map(make, indices, chunksize=4)  # starts them
+    with pool:
         try:
-            yield from pool.map(make, indices, chunksize=4)
+            yield from made
         finally:
             pool.shutdown(cancel_futures=True)
 

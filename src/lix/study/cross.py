@@ -13,9 +13,9 @@ from rich.console import Console
 
 from lix.core.console import plain
 from lix.core.files import write_text
+from lix.deploy.student import load_student
 from lix.evaluation.metrics import METRICS, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
-from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, open_dataset
 from lix.runs.settings import Data
@@ -85,7 +85,7 @@ def evaluate_across(
 
 def _test(study: Study, run: PlannedRun, data: Data, console: Console) -> dict[str, Any]:
     """Scores of a run on other data."""
-    network, spec = load_network(run.job.recipe.output)
+    network, spec = load_student(run.job.recipe.output)  # whose range of X does not matter here
     section = data.model_copy(update={"size": spec.size})
     dataset = open_readable(section, "val", with_x=False, console=console)
     common = common_classes(spec.classes, dataset.classes, _groups(study))

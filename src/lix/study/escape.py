@@ -1,7 +1,7 @@
-"""The user's text (labels, names, titles) in Markdown, LaTeX and file names.
+"""The user's text (labels, names, titles) in Markdown, LaTeX, CSV and file names.
 
-HTML is escaped by Jinja, CSV by pandas, the terminal's text by `lix.core.console`, figures' by
-`lix.evaluation.figures`.
+HTML is escaped by Jinja, commas of CSV by pandas, the terminal's text by `lix.core.console`,
+figures' by `lix.evaluation.figures`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ LATEX = {
     "ω": r"$\omega$",
 }
 
+FORMULA = tuple("=+-@\t\r\n＝＋－＠")
+"""Characters that begin a formula, for some programs in their wide form too."""
+
 
 def markdown(text: str) -> str:
     r"""Text as a cell or a heading of Markdown.
@@ -48,6 +51,15 @@ def latex(text: str) -> str:
     50 \% of a\_b \& $\beta$
     """
     return "".join(LATEX.get(char, char) for char in _one_line(text))
+
+
+def no_formula(cell: object) -> object:
+    """A cell of CSV that spreadsheets show: with an apostrophe before text that they would run.
+
+    >>> no_formula("=1+1"), no_formula("a=1"), no_formula(-0.5)
+    ("'=1+1", 'a=1', -0.5)
+    """
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
 def file_name(text: str) -> str:

@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-import lix
 from lix.core.errors import require
-from lix.core.processes import PARENT
-from lix.core.registry import safe_path
+from lix.core.processes import PARENT, outside_of_current_folder
 from lix.study.plan import Job
 from lix.study.processes import Process
 
@@ -43,7 +40,7 @@ def connect(
     import ray
 
     try:
-        with _outside_of_the_current_folder():
+        with outside_of_current_folder():  # Ray puts it on the path of its workers
             ray.init(
                 address=address,
                 ignore_reinit_error=True,
@@ -65,18 +62,6 @@ def connect(
 
     needs = [_needs(job, cpus, gpus) for job in jobs]
     return start, max(min(_fit(cpus, n["num_cpus"]), _fit(gpus, n["num_gpus"])) for n in needs)
-
-
-@contextmanager
-def _outside_of_the_current_folder() -> Iterator[None]:
-    """Ray puts the current folder on the path of its workers, where modules of it would run."""
-    here = Path.cwd()
-    if safe_path():
-        os.chdir(Path(lix.__file__).parents[1])
-    try:
-        yield
-    finally:
-        os.chdir(here)
 
 
 def _needs(job: Job, cpus: int, gpus: int) -> dict[str, int]:

@@ -18,6 +18,7 @@ from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Distillation
 from lix.study.definition import Study
+from lix.study.escape import no_formula
 from lix.study.plan import IRRELEVANT_TO_RESULT, PlannedRun, plan
 from lix.study.records import DamagedError, Record, read_across, read_folder, read_packed
 
@@ -173,7 +174,7 @@ def _chosen(distill: Distillation) -> dict[str, Any]:
 def write_tidy(results: Results, path: Path) -> None:
     """Write the tidy table as CSV."""
     with atomic_write(path) as part:
-        tidy(results).to_csv(part, index=False, lineterminator="\r\n")
+        tidy(results).map(no_formula).to_csv(part, index=False, lineterminator="\r\n")
 
 
 @dataclass(frozen=True)

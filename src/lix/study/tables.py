@@ -163,7 +163,8 @@ def comma_separated(groups: Sequence[ResultGroup]) -> str:
         for row in group.rows
         for metric, score in row.scores.items()
     ]
-    text: str = pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")
+    table = pd.DataFrame(rows).map(escape.no_formula)
+    text: str = table.to_csv(index=False, lineterminator="\n")
     return text
 
 

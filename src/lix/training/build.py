@@ -19,7 +19,7 @@ from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network, read_stored
 from lix.runs.damaged import open_readable
-from lix.runs.data import require_spans
+from lix.runs.data import require_same_x
 from lix.runs.folder import RunFolder
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data, Distillation, Training
@@ -181,13 +181,7 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
         raise ValueError(
             f"The teacher {path} was trained with data.x={spec.x_encoding!r}; set the same here."
         )
-    has = (train.x_kind, encoded_channels(train.x, spec.x_encoding))
-    if (spec.x_kind, spec.x_channels) not in ((None, 0), has):
-        raise ValueError(
-            f"The teacher {path} sees {spec.x_channels} channel(s) of "
-            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
-        )
-    require_spans(spec, train)
+    require_same_x(spec, train)
     return teacher
 
 

@@ -21,6 +21,10 @@ from lix.core.types import IGNORE_INDEX
 from lix.data.readers import reading
 
 METADATA = "unpack nuimages-v1.0-all-metadata.tgz into {root}"
+TEXTS = {"token", "name", "filename"}
+"""Fields that hold text, as those do whose names end in `_token`."""
+MAX_SIDE = 1 << 15
+"""Maximum height and width of a picture in pixels."""
 
 
 class Frame(NamedTuple):
@@ -95,7 +99,18 @@ def _key_frames(tables: Path) -> dict[str, Frame]:
     frames = [Frame(tables, *(row[field] for field in fields)) for row in images]
     if not frames:
         raise _damaged(table, "has no key frame of a camera")
+    for frame in frames:
+        _require_below_samples(frame, table)
     return {frame.file.removeprefix("samples/").removesuffix(".jpg"): frame for frame in frames}
+
+
+def _require_below_samples(frame: Frame, table: Path) -> None:
+    parts = frame.file.replace("\\", "/").split("/")
+    if parts[0] != "samples" or ".." in parts:
+        raise _damaged(table, f"names {frame.file}, which is not below samples")
+    sides = frame.height, frame.width
+    if not all(isinstance(side, int) and 0 < side <= MAX_SIDE for side in sides):
+        raise _damaged(table, f"says that {frame.file} is {frame.height}x{frame.width}")
 
 
 def _drawings(
@@ -126,7 +141,8 @@ def _rows(
     key, values = only
 
     def keep(row: dict[str, Any]) -> dict[str, Any] | None:
-        return None if key in row and row[key] not in values else row
+        kept = row.get(key)
+        return None if isinstance(kept, str | bool) and kept not in values else row
 
     if not path.is_file():
         fix = METADATA.format(root=path.parents[1])
@@ -136,6 +152,9 @@ def _rows(
     kept_rows = [row for row in table if row is not None] if isinstance(table, list) else [table]
     if not all(isinstance(row, dict) and row.keys() >= {*fields} for row in kept_rows):
         raise _damaged(path, f"has a row without {', '.join(fields)}")
+    texts = [field for field in fields if field in TEXTS or field.endswith("_token")]
+    if not all(isinstance(row[field], str) for row in kept_rows for field in texts):
+        raise _damaged(path, f"has a row whose {' or '.join(texts)} is no text")
     return kept_rows
 
 
@@ -144,11 +163,14 @@ def _draw(frame: Frame, masks: Sequence[Drawing], table: Path) -> NDArray[np.uin
     from pycocotools import mask as coco
 
     # In the order of masks, for speed.
-    ids = np.full((frame.height, frame.width), IGNORE_INDEX, np.uint8, order="F")
+    size = [frame.height, frame.width]
+    ids = np.full(size, IGNORE_INDEX, np.uint8, order="F")
     try:
         for train_id, mask in masks:
+            if mask["size"] != size:  # decoding another one could fill the memory
+                raise ValueError(mask["size"])  # noqa: TRY301
             counts = base64.b64decode(mask["counts"], validate=True)
-            ids[coco.decode({"size": mask["size"], "counts": counts}) == 1] = train_id
+            ids[coco.decode({"size": size, "counts": counts}) == 1] = train_id
     except (IndexError, KeyError, TypeError, ValueError):
         fault = f"has a mask that does not fit {frame.file} of {frame.height}x{frame.width}"
         raise _damaged(table, fault) from None
