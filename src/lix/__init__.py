@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lix.api import evaluate as evaluate
     from lix.api import export as export
     from lix.api import load_student as load_student
+    from lix.api import report as report
     from lix.api import train as train
     from lix.core.types import FeatureSpec as FeatureSpec
     from lix.core.types import SegOutput as SegOutput
@@ -42,6 +43,7 @@ _EXPORTS = {
     "load_official": "lix.networks.parts.official",
     "load_student": "lix.api",
     "pair": "lix.methods.parts.pairing",
+    "report": "lix.api",
     "train": "lix.api",
     "wrap": "lix.networks.parts.wrap",
 }

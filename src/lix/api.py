@@ -193,6 +193,27 @@ def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:
     return output
 
 
+def report(*runs: str | Path, output: str | Path = "report.html") -> Path:
+    """Write one HTML page about runs, which needs no network: `lix report`.
+
+    Runs that differ only in the seed are one row. Pictures need the weights and the validation
+    data on this disk; the page says which runs have none.
+
+    Args:
+        runs: their folders; runs that are not finished are left out, which the page says.
+        output: the file.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no run is finished.
+    """
+    from lix.study.loose import read_runs
+    from lix.study.page import write_page
+
+    write_page(read_runs(Path(run) for run in runs), Path(output))
+    return Path(output)
+
+
 def _fitted(
     recipe: Settings,
     changes: Mapping[str, Any],

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from lix.core.console import say
 from lix.runs.settings import Data, Distillation, Section, Settings
 
 Flat = Parameter(name="*")
@@ -80,6 +81,23 @@ def evaluate(
         output=output,
         console=Console(),
     )
+
+
+def report(*runs: Path, output: Path = Path("report.html")) -> None:
+    """Write one HTML page about any runs: scores, curves, classes, pictures, cost.
+
+    It needs no network. Runs that differ only in the seed are one row.
+
+    Args:
+        runs: their folders.
+        output: the file.
+    """
+    import torch
+
+    from lix import api
+
+    torch.set_num_threads(1)
+    say(f"Open {api.report(*runs, output=output)}.")
 
 
 def _given(section: Section) -> dict[str, Any]:

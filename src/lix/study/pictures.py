@@ -22,7 +22,7 @@ from lix.methods.parts.beta.entropy import confidence
 from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import load_network
-from lix.runs.data import open_dataset
+from lix.runs.data import evenly_spaced, open_dataset
 from lix.runs.folder import RunFolder
 from lix.study.definition import Pictures
 from lix.study.escape import figure_text
@@ -53,12 +53,11 @@ class Gallery:
 
     def frame(self, index: int) -> Frame:
         """A frame of the validation split."""
-        return read_frame(self.dataset, self.data, index)
+        return read_frame(self.dataset, self.data, self.dataset.ids[index])
 
     def spread(self, count: int) -> list[int]:
         """Frames evenly over the split, chosen before any is looked at."""
-        count = min(count, len(self.dataset))
-        return [i * len(self.dataset) // count for i in range(count)]
+        return evenly_spaced(len(self.dataset), count)
 
     def highest(self, count: int, value: Callable[[Frame], float]) -> list[int]:
         """The frames with the highest values."""
