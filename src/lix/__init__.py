@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lix.core.types import FeatureSpec as FeatureSpec
     from lix.core.types import SegOutput as SegOutput
     from lix.data import build_dataset as build_dataset
+    from lix.data.memory import Frames as Frames
     from lix.methods import build_method as build_method
     from lix.methods.parts.pairing import pair as pair
     from lix.networks import build_network as build_network
@@ -31,6 +32,7 @@ __version__ = _version("lix")
 
 _EXPORTS = {
     "FeatureSpec": "lix.core.types",
+    "Frames": "lix.data.memory",
     "SegNetwork": "lix.networks.parts.base",
     "SegOutput": "lix.core.types",
     "build_dataset": "lix.data",

@@ -176,7 +176,7 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
     if (spec.x_kind, spec.x_channels) not in ((None, 0), has):
         raise ValueError(
             f"The teacher {path} sees {spec.x_channels} channel(s) of "
-            f"{spec.x_kind}, but {recipe.data.root} has {train.x_kind}."
+            f"{spec.x_kind}, but {recipe.data.root or 'the data'} has {train.x_kind}."
         )
     require_spans(spec, train)
     return teacher

@@ -92,6 +92,13 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
             disable=not console.is_terminal,
         )
 
+    if not val.in_files:
+        warn(
+            console,
+            "the validation frames are in memory, so they are not looked for among the unlabelled "
+            "ones; see to it that none is there.",
+        )
+        return
     kept = fingerprints(
         [val.image_path(frame) for frame in val.ids],
         partial(progress, where="memory", total=len(val)),
