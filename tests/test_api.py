@@ -17,6 +17,8 @@ from rich.console import Console
 
 import lix
 from lix.cli import train as commands
+from lix.data.dataset import SegDataset
+from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Distillation
 from tests.test_readme import ROOT, block
@@ -125,6 +127,48 @@ def test_an_exported_student_predicts_the_same(student: Path, tmp_path: Path) ->
     pixels = np.random.default_rng(1).integers(0, 255, (32, 64, 3), dtype=np.uint8)
     both = [lix.load_student(one).predict(pixels).labels for one in (student, path)]
     assert (both[0] == both[1]).mean() > 0.999
+
+
+def test_a_data_set_may_be_an_object(streets: Path, tmp_path: Path) -> None:
+    splits = [VKITTI2(streets, split=split) for split in ("train", "val")]
+    train, val = (Items(split) for split in splits)
+    frames = lix.Frames(train, val, splits[0].classes, x="depth", palette=splits[0].palette)
+    settings = SMALL | {"data": {"frames": frames, "size": [32, 64]}, "console": QUIET}
+    teacher = lix.train(role="teacher", output=tmp_path / "teacher", **settings)
+    data = {"name": "vkitti2", "root": str(streets)}
+    on_disk = lix.train(
+        SMALL | {"data": {**data, "size": [32, 64]}},
+        role="teacher",
+        output=tmp_path / "disk",
+        console=QUIET,
+    )
+    assert teacher.scores == pytest.approx(on_disk.scores, abs=1e-6), "same frames, same run"
+    run = lix.distill(method="kd", teacher=teacher.path, output=tmp_path / "kd", **settings)
+    assert lix.evaluate(run.path, data=frames).mIoU == pytest.approx(run.scores["mIoU"], abs=1e-6)
+    assert lix.evaluate(run.path, data=data).mIoU == pytest.approx(run.scores["mIoU"], abs=1e-6)
+    with pytest.raises(ValueError, match="frames in memory, which its folder cannot open again"):
+        lix.evaluate(run.path)
+    page = lix.report(teacher.path, run.path, output=tmp_path / "report.html")
+    assert "No pictures of teacher, kd: This run learnt from frames in memory" in page.read_text()
+
+
+def test_frames_that_are_no_data_set_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.frames is a lix\.Frames"):
+        lix.train(data={"frames": []}, output=tmp_path)
+
+
+class Items:
+    """Frames of a data set on disk as a user's own object."""
+
+    def __init__(self, dataset: SegDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        sample = self.dataset.read(self.dataset.ids[index], with_x=True)
+        return {"image": sample.image, "label": sample.target, "x": sample.x}
 
 
 def test_the_page_runs_as_written(

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from lix.api import evaluate as evaluate
     from lix.api import export as export
     from lix.api import load_student as load_student
+    from lix.api import report as report
     from lix.api import train as train
     from lix.core.types import FeatureSpec as FeatureSpec
     from lix.core.types import SegOutput as SegOutput
     from lix.data import build_dataset as build_dataset
+    from lix.data.memory import Frames as Frames
     from lix.methods import build_method as build_method
     from lix.methods.parts.pairing import pair as pair
     from lix.networks import build_network as build_network
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 _EXPORTS = {
     "FeatureSpec": "lix.core.types",
+    "Frames": "lix.data.memory",
     "SegNetwork": "lix.networks.parts.base",
     "SegOutput": "lix.core.types",
     "build_dataset": "lix.data",
@@ -41,6 +44,7 @@ _EXPORTS = {
     "load_official": "lix.networks.parts.official",
     "load_student": "lix.api",
     "pair": "lix.methods.parts.pairing",
+    "report": "lix.api",
     "train": "lix.api",
     "wrap": "lix.networks.parts.wrap",
 }

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from lix.core.registry import merge
+from lix.data.memory import Frames
 from lix.deploy.backend import AUTO, backend, backend_of
 from lix.deploy.predictor import Predictor
 from lix.deploy.student import Size
@@ -33,6 +34,8 @@ from lix.training.fit import fit
 
 Settings = Recipe | Mapping[str, Any] | str | Path | None
 """A recipe, its sections, or a YAML file of them."""
+FRAMES = "frames"
+"""Entry of the section `data` for a data set in memory, which no recipe file can have."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,8 @@ def train(
         logger: Lightning's, in place of TensorBoard.
         console: where progress goes; default: standard error.
         settings: `output` and the sections `data`, `network`, `optim`, `augment`, `training` and
-            `unlabelled`, each a mapping.
+            `unlabelled`, each a mapping. `data` may be a data set in memory (`lix.Frames`), or
+            have one as its entry `frames`.
 
     Raises:
         ValueError, FileNotFoundError: settings or data are wrong.
@@ -130,7 +134,7 @@ def evaluate(
     recipe: Settings = None,
     *,
     split: Literal["train", "val"] = "val",
-    data: Mapping[str, Any] | None = None,
+    data: Mapping[str, Any] | Frames | None = None,
     common: bool = False,
     output: str | Path | None = None,
     console: Console | None = None,
@@ -141,7 +145,7 @@ def evaluate(
         checkpoint: run folder or checkpoint.
         recipe: settings whose section `data` counts; default: those of the run.
         split: which part of the data set.
-        data: settings of the data, which win.
+        data: settings of the data, which win, or a data set in memory.
         common: on another data set, score the classes that the network and the data both name.
         output: JSON file for the scores and the confusion matrix.
         console: where the table goes; default: nowhere.
@@ -152,7 +156,7 @@ def evaluate(
     saved = RunFolder.of(checkpoint).recipe
     if recipe is None and saved.is_file():
         recipe = saved
-    changes = dict(data or {})
+    changes: dict[str, Any] = {FRAMES: data} if isinstance(data, Frames) else dict(data or {})
     if "root" in changes:
         changes.setdefault("val_root", None)
     chosen = _merged(recipe, {"data": changes}).data
@@ -193,6 +197,27 @@ def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:
     return output
 
 
+def report(*runs: str | Path, output: str | Path = "report.html") -> Path:
+    """Write one HTML page about runs, which needs no network: `lix report`.
+
+    Runs that differ only in the seed are one row. Pictures need the weights and the validation
+    data on this disk; the page says which runs have none.
+
+    Args:
+        runs: their folders; runs that are not finished are left out, which the page says.
+        output: the file.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no run is finished.
+    """
+    from lix.study.loose import read_runs
+    from lix.study.page import write_page
+
+    write_page(read_runs(Path(run) for run in runs), Path(output))
+    return Path(output)
+
+
 def _fitted(
     recipe: Settings,
     changes: Mapping[str, Any],
@@ -213,10 +238,40 @@ def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
     Raises:
         ValueError: a wrong entry; one sentence that names it.
     """
+    changes, frames = _without_frames(changes)
     if isinstance(recipe, str | Path):
-        return Recipe.load(Path(recipe), **changes)
-    given = recipe.model_dump(exclude_unset=True) if isinstance(recipe, Recipe) else recipe or {}
-    try:
-        return Recipe.model_validate(merge(given, changes))
-    except ValidationError as error:
-        raise ValueError(explain_validation(error)) from None
+        whole = Recipe.load(Path(recipe), **changes)
+    else:
+        given, first = _without_frames(_entries(recipe))
+        frames = frames or first
+        try:
+            whole = Recipe.model_validate(merge(given, changes))
+        except ValidationError as error:
+            raise ValueError(explain_validation(error)) from None
+    if frames is None:
+        return whole
+    return whole.model_copy(update={"data": whole.data.with_frames(frames)})
+
+
+def _entries(recipe: Recipe | Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if not isinstance(recipe, Recipe):
+        return recipe or {}
+    entries = recipe.model_dump(exclude_unset=True)
+    if recipe.data.frames is not None:
+        entries["data"][FRAMES] = recipe.data.frames
+    return entries
+
+
+def _without_frames(settings: Mapping[str, Any]) -> tuple[dict[str, Any], Frames | None]:
+    """Settings for a recipe, and the data set in memory among them."""
+    data = settings.get("data")
+    if isinstance(data, Frames):
+        data = {FRAMES: data}
+    if not isinstance(data, Mapping) or FRAMES not in data:
+        return dict(settings), None
+    frames = data[FRAMES]
+    if not isinstance(frames, Frames):
+        raise ValueError(  # noqa: TRY004 - what the user gave is a wrong value
+            f"data.frames is a lix.Frames(train, val, classes), not a {type(frames).__name__}."
+        )
+    return {**settings, "data": {k: v for k, v in data.items() if k != FRAMES}}, frames

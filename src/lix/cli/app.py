@@ -15,7 +15,7 @@ from lix import __version__
 from lix.cli.data import data_app
 from lix.cli.deploy import bench, export, predict
 from lix.cli.study import study_app
-from lix.cli.train import distill, evaluate, train
+from lix.cli.train import distill, evaluate, report, train
 from lix.core.console import prepare_streams, printable
 from lix.core.errors import explain
 from lix.core.processes import end_with_lix
@@ -34,7 +34,7 @@ app.meta.suppress_keyboard_interrupt = False
 app.command(data_app)
 app.command(study_app)
 
-for command in (train, distill, predict, export, bench):
+for command in (train, distill, report, predict, export, bench):
     app.command(command)
 app.command(evaluate, name="eval")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from lix.core.console import busy
+from lix.core.console import busy, say
 from lix.runs.settings import Data, Distillation, Section, Settings
 
 Flat = Parameter(name="*")
@@ -75,6 +75,21 @@ def evaluate(
         output=output,
         console=Console(),
     )
+
+
+def report(*runs: Path, output: Path = Path("report.html")) -> None:
+    """Write one HTML page about any runs: scores, curves, classes, pictures, cost.
+
+    It needs no network. Runs that differ only in the seed are one row.
+
+    Args:
+        runs: their folders.
+        output: the file.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    say(f"Open {_api().report(*runs, output=output)}.")
 
 
 def _api() -> Any:

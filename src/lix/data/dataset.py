@@ -79,6 +79,8 @@ class SegDataset(ABC):
     """Glob pattern of the right images of stereo pairs, where there are some."""
     every_frame: ClassVar[Mapping[str, Any]] = {}
     """Options that open all frames on disk, where the set's own splits leave some out."""
+    in_files: ClassVar[bool] = True
+    """Whether frames are files, so that a run can open them again from its folder."""
     labelled: bool = True
     """Whether labels are read; else every target is 255 everywhere."""
     ids: list[str]

@@ -50,9 +50,9 @@ def evaluate_checkpoint(
     classes = spec.classes
     if dataset.classes != classes and not common:
         raise ValueError(
-            f"{data.root} has the classes {', '.join(dataset.classes)} but {checkpoint} knows "
-            f"{', '.join(classes)}; evaluate on a data set with the same classes, or only the "
-            "classes that both have with --common."
+            f"{data.root or 'The data'} has the classes {', '.join(dataset.classes)} but "
+            f"{checkpoint} knows {', '.join(classes)}; evaluate on a data set with the same "
+            "classes, or only the classes that both have with --common."
         )
     require_same_x(spec, dataset)
     torch.set_num_threads(1)

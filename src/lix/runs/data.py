@@ -12,6 +12,7 @@ from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.data.dataset import SegDataset
 from lix.data.encode import encoded_channels
+from lix.data.memory import MEMORY, MemoryDataset
 from lix.data.splits import Split
 from lix.data.transforms import resize, to_batch
 from lix.runs.checkpoint import NetworkSpec
@@ -24,11 +25,33 @@ def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDatas
     Raises:
         ValueError: the recipe names no root, or what the data set raises.
     """
+    if data.name == MEMORY:
+        return _in_memory(data, split)
     root = data.val_root if split == "val" and data.val_root else data.root
     if root is None:
         raise ValueError("Set data.root to the folder of the data set.")
     options = merge(data.options, data.train if split == "train" else data.val)
     return build_dataset(data.name, root, labelled, split=split, **options)
+
+
+def _in_memory(data: Data, split: Split) -> SegDataset:
+    """A split of the object that the user gave.
+
+    Raises:
+        ValueError: there is none, or settings that files need.
+    """
+    if data.frames is None:
+        raise ValueError(
+            "This run learnt from frames in memory, which its folder cannot open again; pass them "
+            "as data= to lix.evaluate, or name data on disk with --data.name and --data.root."
+        )
+    if data.root is not None:
+        raise ValueError(
+            f"Frames in memory have no folder; name the loader of {data.root}, such as folder."
+        )
+    if data.cache is not None:
+        raise ValueError("Frames in memory need no data.cache; leave it out.")
+    return MemoryDataset(data.frames, split)
 
 
 def evenly_spaced(total: int, count: int) -> list[int]:

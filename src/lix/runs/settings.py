@@ -8,7 +8,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
 from lix.core.errors import unknown
 from lix.data.options import ENCODINGS
@@ -81,6 +89,18 @@ class Data(Section):
     """Options of the loader for the training split."""
     val: Options = {}
     """Options of the loader for the validation split."""
+    _frames: Any = PrivateAttr(None)
+
+    @property
+    def frames(self) -> Any:
+        """A data set in memory (`lix.data.memory.Frames`), which no file can hold, or None."""
+        return self._frames
+
+    def with_frames(self, frames: Any) -> Data:
+        """The same settings of a data set in memory."""
+        data = self.model_copy(update={"name": "memory", "root": None, "val_root": None})
+        data._frames = frames
+        return data
 
 
 class Network(Section):

@@ -123,8 +123,9 @@ class Study(Section):
     """Other settings of the teachers, as in a recipe."""
     unlabelled: dict[str, dict[str, Any]] = {}
     """Label of data → the section `unlabelled` of those of its rows that ask for it."""
-    average_last: int = Field(default=5, ge=1)
-    """Number of evaluations at the end of a run whose mean is its result."""
+    average_last: Annotated[int, Field(ge=1)] | None = 5
+    """Number of evaluations at the end of a run whose mean is its result; None: its result is that
+    of the weights it ends with."""
     paper: Literal["I", "II", "III"] | None = None
     """Table of the paper with the same set-up, shown next to the results."""
     cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None

@@ -1,8 +1,9 @@
-"""`lix study report`: one self-contained HTML page about a study."""
+"""The HTML page about runs: of `lix report`, `lix study report` and `lix demo`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,25 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lix.core.files import write_text
-from lix.data.dataset import SegDataset
-from lix.runs.data import open_dataset
-from lix.runs.folder import RunFolder
+from lix.study.charts import BOX, charts
 from lix.study.cross import cross_cells, crossed
-from lix.study.details import Bold, by_class, costs
-from lix.study.figures import comparison, svg
-from lix.study.plots import WATCHED, curves, over_epochs, scores
 from lix.study.records import Record
-from lix.study.results import CompletedRun, Results
-from lix.study.tables import ResultGroup, note, result_groups
+from lix.study.results import CompletedRun, Results, Row
+from lix.study.sheets import class_sheet, cost_sheet, score_sheet, text_sheet
+from lix.study.tables import BOUNDS, ResultGroup, note, result_groups
+from lix.study.viewer import view
 
-PICTURES = 6
-"""Frames shown, spread evenly over the validation split."""
+FEW = 8
+"""Number of rows up to which all curves have a colour, and number of the page's colours."""
+HIGHLIGHTED = 3
+"""Number of the best students that have one where rows are more; teacher and plain student have."""
 
 
 def write_page(results: Results, path: Path, *, headline: str = "") -> None:
-    """Write tables that sort, figures, scores by class, pictures with a slider, costs, settings.
+    """Write tables that sort, scores, curves, pictures with a slider, costs, settings.
 
-    The file needs no network: styles, script and pictures are inside. Pictures are left out where
-    the validation data or the weights are not on this disk.
+    The file needs no network: styles, script and pictures are inside. Runs whose validation data
+    or weights are not on this disk have no pictures, which the page says.
 
     Args:
         results: what the page is about.
@@ -37,16 +37,20 @@ def write_page(results: Results, path: Path, *, headline: str = "") -> None:
         headline: a sentence shown above all.
     """
     environment = Environment(
-        loader=PackageLoader("lix.study"), autoescape=True, undefined=StrictUndefined
+        loader=PackageLoader("lix.study"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"sort_keys": False}
-    environment.tests["bold"] = lambda text: isinstance(text, Bold)
-    page = environment.get_template("study.html").render(
+    across = cross_cells(results.study, crossed(results))
+    page = environment.get_template("page.html").render(
         title=results.study.title or results.study.name,
         headline=headline,
         note=note(results),
+        box=BOX,
         parts=[_part(group) for group in result_groups(results)],
-        across=cross_cells(results.study, crossed(results)),
+        across={heading: text_sheet(table) for heading, table in across.items()},
         settings={_label(one): _settings(one) for one in results.runs},
         warnings={_label(one): one.record.result.get("warnings", []) for one in results.runs},
     )
@@ -55,39 +59,81 @@ def write_page(results: Results, path: Path, *, headline: str = "") -> None:
 
 def _part(group: ResultGroup) -> dict[str, Any]:
     """What the page shows of one data set and network."""
-    watched = {label: curves(group.runs, quantity) for quantity, label in WATCHED.items()}
-    pictures, palette = _pictures(group.runs)
-    classes = by_class(group.runs)
+    first: dict[str, Record] = {}
+    for one in group.runs:
+        first.setdefault(one.planned.method, one.record)
     return {
         "heading": group.heading,
-        "rows": group.table,
-        "scores": svg(scores(group)),
-        "curves": {label: svg(over_epochs(c, label)) for label, c in watched.items() if c},
-        "classes": classes.astype(object).where(classes.notna(), None).to_dict("index"),
-        "costs": costs(group.runs).to_dict("index"),
-        "pictures": pictures,
-        "palette": palette,
+        "scores": score_sheet(group),
+        "points": _points(group),
+        "styles": _styles(group),
+        "curves": charts(group.runs),
+        "classes": class_sheet(group),
+        "costs": cost_sheet(group),
+        "viewer": view(first),
     }
 
 
-def _pictures(
-    runs: Sequence[CompletedRun],
-) -> tuple[list[dict[str, str]], dict[str, tuple[int, int, int]]]:
-    """RGB, X, labels and predictions of the first seed of each method, and the classes' colours."""
-    first: dict[str, Record] = {}
-    for one in runs:
-        first.setdefault(one.planned.method, one.record)
-    first = {m: record for m, record in first.items() if RunFolder(record.folder).best.is_file()}
-    if not first:
-        return [], {}
-    try:
-        dataset: SegDataset = open_dataset(runs[0].record.recipe.data, "val")
-        shown = min(PICTURES, len(dataset))
-        indices = [i * len(dataset) // shown for i in range(shown)]
-        pictures = comparison(first, dataset, indices)
-    except (OSError, ValueError):
-        return [], {}
-    return pictures, dict(zip(dataset.classes, dataset.palette, strict=True))
+@dataclass(frozen=True)
+class Style:
+    """How a row looks in charts."""
+
+    colour: int
+    dashed: bool
+    is_on: bool
+    """Whether it has its colour from the start."""
+
+
+def _styles(group: ResultGroup) -> Mapping[str, Style]:
+    """Method → style. Those that are on from the start have colours of their own."""
+    rows = group.rows
+    on = {row.method for row in rows}
+    if len(rows) > FEW:
+        students = [row for row in rows if row.kind not in BOUNDS and row is not group.student]
+        best = sorted(students, key=_mean, reverse=True)[:HIGHLIGHTED]
+        references = [row for row in (group.teacher, group.student) if row is not None]
+        on = {row.method for row in [*references, *best]}
+    order = sorted((row.method for row in rows), key=lambda method: method not in on)
+    numbers = {method: number for number, method in enumerate(order)}
+    return {
+        row.method: Style(
+            numbers[row.method] % FEW, numbers[row.method] % (2 * FEW) >= FEW, row.method in on
+        )
+        for row in rows
+    }
+
+
+def _mean(row: Row) -> float:
+    return row.scores["mIoU"].mean
+
+
+@dataclass(frozen=True)
+class Point:
+    """mIoU of a row in percent, and where it stands between the ends of the axis, in percent."""
+
+    method: str
+    text: str
+    place: float
+    low: float
+    high: float
+    """Ends of its 95 % interval; both its place where there is none."""
+
+
+def _points(group: ResultGroup) -> list[Point]:
+    scores = [row.scores["mIoU"] for row in group.rows]
+    halves = [score.interval or 0.0 for score in scores]
+    means = [score.mean for score in scores]
+    lowest = min(mean - half for mean, half in zip(means, halves, strict=True))
+    highest = max(mean + half for mean, half in zip(means, halves, strict=True))
+    span = (highest - lowest) or 1.0
+
+    def place(value: float) -> float:
+        return 100 * (value - lowest) / span
+
+    return [
+        Point(row.method, str(score), place(mean), place(mean - half), place(mean + half))
+        for row, score, mean, half in zip(group.rows, scores, means, halves, strict=True)
+    ]
 
 
 def _label(one: CompletedRun) -> str:

@@ -40,8 +40,13 @@ class CompletedRun:
         """Its data and network; runs are compared with those of the same place."""
         return self.planned.data, self.planned.network
 
-    def final(self, metric: str, average_last: int) -> float:
-        """Mean of the last evaluations, a share in [0, 1]: a single one is noisier."""
+    def final(self, metric: str, average_last: int | None) -> float:
+        """Mean of the last evaluations, a share in [0, 1]: a single one is noisier.
+
+        Without a number it is the score of the weights that the run ends with.
+        """
+        if average_last is None:
+            return float(self.record.result[metric])
         values = [value for _, value in self.record.curve(f"val_{metric}")]
         return fmean(values[-average_last:])
 
@@ -64,6 +69,8 @@ class Results:
     """Number of its runs, equal ones counted once."""
     damaged: dict[str, str]
     """Runs and files that cannot be read and are left out, with the reasons."""
+    remedy: str = "restore them, or move them away and run the study again"
+    """What to do about them."""
 
     @property
     def damage(self) -> str:
@@ -71,10 +78,7 @@ class Results:
         if not self.damaged:
             return ""
         named = "; ".join(f"{name}: {why}" for name, why in self.damaged.items())
-        return (
-            f"{len(self.damaged)} damaged and left out; restore them, or move them away and "
-            f"run the study again: {named}."
-        )
+        return f"{len(self.damaged)} damaged and left out; {self.remedy}: {named}."
 
 
 def load_results(study: Study, output: Path) -> Results:
@@ -264,7 +268,7 @@ def summarise(results: Results) -> list[Row]:
 
 
 def _kind(one: CompletedRun) -> str:
-    if one.planned.method == "teacher":
+    if one.record.method == "teacher":
         return "teacher"
     if one.record.recipe.unlabelled.truth:
         return "ceiling"

@@ -21,12 +21,6 @@ ALPHA = 0.05
 ENOUGH_SEEDS = 3
 BOUNDS = ("teacher", "ceiling")
 """Kinds of rows that methods are measured by and do not compete with."""
-HEADER = (
-    *("method", "kind", *(f"{metric} %" for metric in METRICS)),
-    *("recovered %", "p student", "p best other", "ms a step"),
-)
-
-
 Table = list[dict[str, str]]
 """Rows of a table; each has the text of every column, `Bold` where it is bold."""
 
@@ -210,17 +204,38 @@ def note(results: Results) -> str:
     made = sorted(
         {(str(f.record.result["commit"]), str(f.record.result["hardware"])) for f in runs}
     )
-    text = (
-        f"Mean of the last {study.average_last} evaluations of a run, then over seeds "
-        f"({', '.join(map(str, study.seeds))}; teachers have one), ± half the 95 % interval. "
-        "Recovered: share of the gap between teacher and plain student (mIoU). "
-        f"{_about_ceiling(study)}p: paired t-tests "
-        "of mIoU over seeds, against the plain student and against the best other method, not "
-        f"corrected for their number. Bold: better than all other students, p < {ALPHA}, at least "
-        f"{ENOUGH_SEEDS} seeds. {len({f.planned.job.name for f in runs})} of {results.planned} "
-        f"runs are done. Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}."
+    is_repeated = len({(*f.place, f.planned.method) for f in runs}) < len(runs)
+    sentences = (
+        _about_scores(results, is_repeated),
+        "Recovered: share of the gap between teacher and plain student (mIoU).",
+        _about_ceiling(study),
+        _about_tests() if is_repeated or study.average_last else "",
+        f"{len({f.planned.job.name for f in runs})} of {results.planned} runs are done.",
+        f"Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}.",
+        results.damage,
     )
-    return f"{text} {results.damage}".strip()
+    return " ".join(filter(None, sentences))
+
+
+def _about_scores(results: Results, is_repeated: bool) -> str:
+    study = results.study
+    seeds = ", ".join(map(str, study.seeds))
+    if study.average_last is not None:
+        scored = f"Mean of the last {study.average_last} evaluations of a run"
+        return f"{scored}, then over seeds ({seeds}; teachers have one), ± half the 95 % interval."
+    epochs = {"best": "its best epoch on the validation frames", "last": "its last epoch"}
+    kept = sorted({one.record.result.get("kept", "best") for one in results.runs})
+    which = " or ".join(epochs.get(name, name) for name in kept)
+    scored = f"Scores of the weights that a run ends with: {which}"
+    return f"{scored}; means over seeds ± half the 95 % interval." if is_repeated else f"{scored}."
+
+
+def _about_tests() -> str:
+    return (
+        "p: paired t-tests of mIoU over seeds, against the plain student and against the best "
+        "other method, not corrected for their number. Bold: better than all other students, "
+        f"p < {ALPHA}, at least {ENOUGH_SEEDS} seeds."
+    )
 
 
 def _about_ceiling(study: Study) -> str:
@@ -228,7 +243,7 @@ def _about_ceiling(study: Study) -> str:
         return ""
     return (
         "Of reachable: share of the gap between the plain student and the same network taught by "
-        "true labels of the unlabelled frames too. "
+        "true labels of the unlabelled frames too."
     )
 
 

@@ -85,6 +85,13 @@ def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Conso
     def progress(frames: Iterable[T], *, where: str, total: int) -> Iterable[T]:
         return tracked(frames, f"looking for validation frames in {where}", console, total)
 
+    if not val.in_files:
+        warn(
+            console,
+            "the validation frames are in memory, so they are not looked for among the unlabelled "
+            "ones; see to it that none is there.",
+        )
+        return
     kept = fingerprints(
         [val.image_path(frame) for frame in val.ids],
         partial(progress, where="memory", total=len(val)),
