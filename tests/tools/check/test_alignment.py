@@ -13,6 +13,8 @@ from lix.streets import StreetPlan
 from lix.streets.render import render
 from lix.tools.check.alignment import MAX_SHIFT, Alignment, alignment, jumps
 from lix.tools.check.pictures import JUMP_COLOUR, jumps_over
+from lix.tools.check.rules.x import x_rules
+from lix.tools.check.statistics import XStatistics
 from tests.tools.check.cases import judged
 
 SIZE = (96, 320)
@@ -112,6 +114,18 @@ def test_a_wrong_calibration_is_a_finding_that_names_the_shift(
     (finding,) = [f for f in wrong if f.rule == "calibration"]
     assert finding.severity == "warning"
     assert "depth moved 7 px left and 3 px down fits best (4 frames)" in finding.text
+
+
+def test_jumps_beside_all_edges_on_both_sides_are_not_a_shift() -> None:
+    scores = np.zeros((2 * MAX_SHIFT + 1,) * 2, np.float32)
+    for side in (-1, 1):
+        scores[MAX_SHIFT, MAX_SHIFT + 5 * side] = 4 * 9
+    x = XStatistics("depth", 1, alignment=Alignment(9, 1, scores))
+    assert x.alignment.best == (0, -5, 4, 0, 4)
+    x.files, x.valid, x.pixels, x.low, x.high = 9, 9, 9, 1, 2
+    assert "calibration" not in {finding.rule for finding in x_rules(x, 300)}
+    scores[MAX_SHIFT, MAX_SHIFT + 5] = 0
+    assert "calibration" in {finding.rule for finding in x_rules(x, 300)}
 
 
 def test_the_overlay_shows_the_jumps(frames: list[tuple[np.ndarray, ...]]) -> None:

@@ -45,6 +45,8 @@ class Shift(NamedTuple):
     """Deviations above the mean of all shifts."""
     here: float
     """Score of X as it is, one reduced pixel more or less."""
+    opposite: float
+    """Score of the shift the other way, one reduced pixel more or less."""
 
 
 @dataclass
@@ -69,12 +71,18 @@ class Alignment:
         """The shift that fits best; None without frames."""
         if self.scores is None:
             return None
-        mean = self.scores / self.frames
-        row, column = np.unravel_index(mean.argmax(), mean.shape)
-        middle = slice(MAX_SHIFT - 1, MAX_SHIFT + 2)
-        here = float(mean[middle, middle].max())
-        down, right = (self.factor * (int(place) - MAX_SHIFT) for place in (row, column))
-        return Shift(down, right, float(mean.max()), here)
+        mean = self.scores / np.float32(self.frames)
+        row, column = (int(i) for i in np.unravel_index(mean.argmax(), mean.shape))
+        here, opposite = (_around(mean, *at) for at in ((MAX_SHIFT,) * 2, (-1 - row, -1 - column)))
+        down, right = (self.factor * (place - MAX_SHIFT) for place in (row, column))
+        return Shift(down, right, float(mean.max()), here, opposite)
+
+
+def _around(scores: Scores, row: int, column: int) -> float:
+    """Largest score of a place and its neighbours; negative places count from the end."""
+    side = len(scores)
+    rows, columns = (slice(max(0, i % side - 1), i % side + 2) for i in (row, column))
+    return float(scores[rows, columns].max())
 
 
 def align(dataset: SegDataset, source: XSource, frames: Sequence[str]) -> Alignment:
