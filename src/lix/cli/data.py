@@ -23,6 +23,7 @@ def streets(
     size: str = "96x320",
     seed: int = 0,
     world: str = "town",
+    lidar: bool = False,
     workers: int = 1,
 ) -> None:
     """Write Procedural Streets in Virtual KITTI 2's layout.
@@ -34,6 +35,7 @@ def streets(
         size: HEIGHTxWIDTH in pixels.
         seed: seed of the whole set.
         world: palette, density and camera: `town` or `highway`.
+        lidar: also write the point clouds of a simulated LiDAR, and calib.yaml.
         workers: number of processes.
     """
     from lix.streets import StreetPlan, write_streets
@@ -44,6 +46,7 @@ def streets(
         write_streets(
             output,
             plan,
+            lidar=lidar,
             workers=workers,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
@@ -62,13 +65,20 @@ def depth(
     download: bool = False,
     max_disparity: int | None = None,
     fill: Annotated[bool | None, Parameter(negative="--no-fill")] = None,
+    points: str | None = None,
+    calibration: str | None = None,
+    poses: str | None = None,
+    sweeps: int | None = None,
+    sparse: bool = False,
+    guided: bool = False,
     threads: int = 1,
 ) -> None:
     """Make depth or disparity of a data set's images; a second call continues the first.
 
     Args:
         root: the data set's folder.
-        engine: sgbm (stereo pairs, OpenCV), depth-anything (single images) or onnx (any model).
+        engine: sgbm (stereo pairs, OpenCV), depth-anything (single images), onnx (any model) or
+            lidar (point clouds).
         left: images, as in 'images/left/*.jpg', relative to the root; default: the data set's.
         right: images of the right camera; wildcards match the same text as in --left.
         output: folder to write; default: x-ENGINE in the root.
@@ -76,11 +86,19 @@ def depth(
         download: let depth-anything download its model.
         max_disparity: largest disparity in pixels that sgbm tries; default: an eighth of the width.
         fill: let sgbm fill holes with the background next to them (on).
+        points: point clouds of lidar, as in 'velodyne/*.bin'; wildcards match as in --left.
+        calibration: of lidar a YAML file, KITTI's file or folder, or files, as in 'calib/*.txt'.
+        poses: file of lidar's poses, to move sweeps to the moment of an image.
+        sweeps: number of lidar's sweeps for an image (1); more need --poses.
+        sparse: let lidar keep only the pixels that a point falls into.
+        guided: let lidar put the borders of surfaces where the image has them.
         threads: number of threads of the engine.
     """
     from lix.tools.depth import build_engine, make_depth
 
-    options = {"model": model, "download": download or None, "threads": threads}
+    lidar = {"points": points, "calibration": calibration, "poses": poses, "sweeps": sweeps}
+    lidar |= {"sparse": sparse or None, "guided": guided or None}
+    options = {"model": model, "download": download or None, "threads": threads, **lidar}
     chosen_engine = build_engine(engine, max_disparity=max_disparity, fill=fill, **options)
     with progress_bar() as bars:
         task = bars.add_task(label(engine), total=None)

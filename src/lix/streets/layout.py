@@ -7,6 +7,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -41,6 +43,26 @@ def write_frame(root: Path, plan: StreetPlan, index: int, frame: Frame) -> None:
     }
     for modality, path in frame_paths(root, plan, index, frame.camera).items():
         _write(path, _encode(arrays[modality], path.suffix))
+
+
+def sweep_path(root: Path, plan: StreetPlan, index: int) -> Path:
+    """Path of a street's point cloud."""
+    frames = root / plan.scene / plan.variation(index) / "frames"
+    return frames / "lidar" / f"lidar_{index:05d}.bin"
+
+
+def write_sweep(path: Path, points: NDArray[np.float32]) -> None:
+    """Write points (N, 4) as KITTI does: float32, without a header."""
+    _write(path, points.astype("<f4").tobytes())
+
+
+def write_calibration(root: Path, plan: StreetPlan, lidar_to_camera: NDArray[np.float64]) -> None:
+    """Write `calib.yaml`, which `lix data depth --engine lidar` reads."""
+    v, u = ((side - 1) / 2 for side in plan.size)
+    rows = [[plan.focal, 0.0, u], [0.0, plan.focal, v], [0.0, 0.0, 1.0]]
+    matrices = {"intrinsics": rows, "lidar_to_camera": lidar_to_camera.tolist()}
+    text = yaml.safe_dump(matrices, sort_keys=False, default_flow_style=None)
+    _write(root / "calib.yaml", text.encode())
 
 
 def claim(root: Path, plan: StreetPlan) -> None:

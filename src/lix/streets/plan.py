@@ -92,9 +92,16 @@ class StreetPlan:
 
     def generators(self, index: int) -> tuple[Generator, Generator, Generator, Generator]:
         """Independent generators of an image's weather, street and noise of either camera."""
-        seeds = SeedSequence([self.seed, self.kind.scene, index]).spawn(4)
-        weather, street, left, right = (np.random.default_rng(seed) for seed in seeds)
+        weather, street, left, right, _ = self._spawned(index)
         return weather, street, left, right
+
+    def lidar_generator(self, index: int) -> Generator:
+        """Generator of the LiDAR's noise, independent of the others."""
+        return self._spawned(index)[4]
+
+    def _spawned(self, index: int) -> list[Generator]:
+        seeds = SeedSequence([self.seed, self.kind.scene, index]).spawn(5)
+        return [np.random.default_rng(seed) for seed in seeds]
 
     def variation(self, index: int) -> str:
         """The variation in whose folder image `index` lies."""

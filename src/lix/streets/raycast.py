@@ -48,7 +48,8 @@ def cast(scene: Scene, road: Road, camera: Camera) -> Hits:
         entry = _first_hit(scene, i, starts[i], bases[i], windows[i])
         closer = entry < buffer
         if scene.solids[i].ragged:
-            closer &= _is_leafy(scene, i, camera, entry, closer, windows[i])
+            rays = camera.rays[:, windows[i][0], windows[i][1]]
+            closer &= is_leafy(scene, i, camera.origin, rays, entry, closer)
         buffer[closer] = entry[closer]
         index[windows[i]][closer] = i
     return Hits(depth, index)
@@ -77,7 +78,7 @@ def in_shadow(
         starts = to_unit @ (
             points[:, window[0], window[1]][:, lit[0], lit[1]] - scene.centre[i][:, None]
         )
-        enter, leave = _interval(SHAPES[scene.shape[i]], starts, (to_unit @ sun)[:, None])
+        enter, leave = interval(SHAPES[scene.shape[i]], starts, (to_unit @ sun)[:, None])
         dark[window][lit] = (enter < leave) & (leave > 0)
     return dark
 
@@ -92,12 +93,12 @@ def _first_hit(
         gap = shape.offsets - shape.normals @ start
         enter, leave = _clip_by_planes(gap[:, None, None], slope)
     else:
-        enter, leave = _interval(shape, start[:, None, None], outer(basis, *window))
+        enter, leave = interval(shape, start[:, None, None], outer(basis, *window))
     enter[(enter >= leave) | (enter < NEAR)] = np.inf
     return enter
 
 
-def _interval(shape: Shape, start: FloatArray, ray: FloatArray) -> tuple[FloatArray, FloatArray]:
+def interval(shape: Shape, start: FloatArray, ray: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Where rays `start` + t `ray` (3, ...) enter and leave the unit shape."""
     if isinstance(shape, Polyhedron):
         gap = shape.offsets[:, None] - shape.normals @ start
@@ -127,17 +128,17 @@ def _clip_by_planes(gap: FloatArray, slope: FloatArray) -> tuple[FloatArray, Flo
     return enter, leave
 
 
-def _is_leafy(
+def is_leafy(
     scene: Scene,
     i: int,
-    camera: Camera,
+    origin: FloatArray,
+    rays: FloatArray,
     depth: FloatArray,
     candidate: BoolArray,
-    window: Window,
 ) -> BoolArray:
     """Whether foliage is dense enough to be seen: at a crown's rim only where its noise is high."""
-    rays = camera.rays[:, window[0], window[1]][:, candidate]
-    offset = camera.origin[:, None] + depth[candidate] * rays
+    rays = rays[:, candidate]
+    offset = origin[:, None] + depth[candidate] * rays
     unit = scene.to_unit[i] @ (offset - scene.centre[i][:, None])
     look = scene.to_unit[i] @ rays
     facing = np.abs((unit * look).sum(axis=0)) / np.sqrt((look**2).sum(axis=0))

@@ -12,9 +12,19 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from lix.core.processes import end_worker_with_parent, outside_of_current_folder
-from lix.streets.layout import claim, frame_paths, write_frame, write_lists
+from lix.streets.layout import (
+    claim,
+    frame_paths,
+    sweep_path,
+    write_calibration,
+    write_frame,
+    write_lists,
+    write_sweep,
+)
+from lix.streets.lidar import Lidar, sweep
 from lix.streets.plan import StreetPlan
 from lix.streets.render import render
+from lix.streets.street import draw_street
 
 
 def write_streets(
@@ -22,6 +32,7 @@ def write_streets(
     plan: StreetPlan,
     *,
     cameras: Sequence[int] = (0, 1),
+    lidar: bool = False,
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -35,6 +46,8 @@ def write_streets(
         root: folder to write to; made if it does not exist.
         plan: settings of the streets.
         cameras: 0 for the left camera, 1 for the one 0.532725 m to its right.
+        lidar: also write what a simulated LiDAR measures (`frames/lidar/lidar_00012.bin`, float32
+            x, y, z, reflectance) and its calibration to the left camera, `calib.yaml`.
         workers: number of processes.
         progress: called with the number of finished images, and of all images; first for all
             images that exist.
@@ -49,11 +62,19 @@ def write_streets(
     root = Path(root)
     claim(root, plan)
     write_lists(root, plan)
-    missing = [i for i in range(plan.images) if _missing_cameras(root, plan, i, cameras)]
+    if lidar:
+        write_calibration(root, plan, Lidar().lidar_to_camera)
+    missing = [
+        index
+        for index in range(plan.images)
+        if _missing_cameras(root, plan, index, cameras)
+        or (lidar and not sweep_path(root, plan, index).exists())
+    ]
     done = plan.images - len(missing)
     if progress is not None:
         progress(done, plan.images)
-    for _ in _make_all(partial(_make, root.absolute(), plan, tuple(cameras)), missing, workers):
+    make = partial(_make, root.absolute(), plan, tuple(cameras), lidar)
+    for _ in _make_all(make, missing, workers):
         done += 1
         if progress is not None:
             progress(done, plan.images)
@@ -84,6 +105,10 @@ def _missing_cameras(root: Path, plan: StreetPlan, index: int, cameras: Sequence
     ]
 
 
-def _make(root: Path, plan: StreetPlan, cameras: Sequence[int], index: int) -> None:
+def _make(root: Path, plan: StreetPlan, cameras: Sequence[int], lidar: bool, index: int) -> None:
     for frame in render(plan, index, _missing_cameras(root, plan, index, cameras)):
         write_frame(root, plan, index, frame)
+    path = sweep_path(root, plan, index)
+    if lidar and not path.exists():
+        street = draw_street(plan.generators(index)[1], plan.kind, plan.size)
+        write_sweep(path, sweep(street, Lidar(), plan.lidar_generator(index)))

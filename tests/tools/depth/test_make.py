@@ -188,7 +188,8 @@ def test_command_line(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("engine", ENGINES)
 def test_missing_extra_is_one_sentence(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lix.core.errors.find_spec", lambda module: None)
-    options = {} if engine == "sgbm" else {"model": "none.yaml"}
+    needed = {"sgbm": {}, "lidar": {"points": "*.bin", "calibration": "none.yaml"}}
+    options = needed.get(engine, {"model": "none.yaml"})
     with pytest.raises(ModuleNotFoundError, match=r'pip install "lix\[depth\]"') as error:
         build_engine(engine, **options)
     assert "\n" not in str(error.value)

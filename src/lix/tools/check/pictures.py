@@ -19,6 +19,7 @@ from lix.data.dataset import SegDataset
 from lix.data.modalities import X
 from lix.data.readers import read_rgb
 from lix.data.x_files import XSource
+from lix.tools.check.alignment import KINDS, jumps
 from lix.tools.check.finding import number, percent
 
 Picture = NDArray[np.uint8]
@@ -26,6 +27,7 @@ Picture = NDArray[np.uint8]
 
 MAX_WIDTH = 480
 """Maximum width of a picture in the page in pixels."""
+JUMP_COLOUR = (255, 60, 0)
 INVALID = (150, 160, 175)
 """Colour of invalid X; the heat map does not have it."""
 
@@ -55,7 +57,33 @@ def panels(dataset: SegDataset, frame: str) -> list[Panel]:
         return Panel("labels", address(picture, "JPEG"), f"{percent(ignored)} ignored (dark)")
 
     made = [_tried("RGB", image), _tried("labels", labels)]
-    return made + [_tried("X", partial(_x, source, frame)) for source in dataset.x_sources]
+    made += [_tried("X", partial(_x, source, frame)) for source in dataset.x_sources]
+    return made + [
+        _tried("edges", partial(_edges, source, frame, rgb[0]))
+        for source in dataset.x_sources
+        if rgb and source.path(frame).is_file() and source.spec.kind in KINDS
+    ]
+
+
+def _edges(source: XSource, frame: str, rgb: Picture) -> Panel:
+    values: NDArray[np.float32] = source.read(frame).as_subclass(Tensor)[0].numpy()
+    if values.shape != rgb.shape[:2]:
+        return Panel("edges", caption=f"{source.spec.kind} and image differ in size")
+    kind = source.spec.kind
+    return Panel(f"edges of {kind}", address(jumps_over(values, rgb), "PNG"), "where it jumps")
+
+
+def jumps_over(values: NDArray[np.float32], rgb: Picture) -> Picture:
+    """The jumps of depth or disparity (H, W) over the darkened grey image, wide enough to see."""
+    grey = np.broadcast_to(0.6 * rgb.mean(axis=2, keepdims=True), rgb.shape)
+    picture = grey.astype(np.uint8)
+    step = max(1, round(rgb.shape[1] / MAX_WIDTH))
+    rows, columns = np.nonzero(jumps(values))
+    for down in range(step):
+        for right in range(step):
+            at = (rows + down).clip(max=len(rgb) - 1), (columns + right).clip(max=rgb.shape[1] - 1)
+            picture[at] = JUMP_COLOUR
+    return picture
 
 
 def _x(source: XSource, frame: str) -> Panel:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import Form
 from lix.data.x_files import XFiles
+from lix.tools.check.alignment import Alignment
 from lix.tools.check.frame import Colour, FrameFacts, Size, XFacts
 from lix.tools.check.quantiles import Quantiles
 
@@ -72,6 +73,8 @@ class XStatistics:
     falls: int = 0
     constant: Group = field(default_factory=Group)
     empty: Group = field(default_factory=Group)
+    alignment: Alignment = field(default_factory=Alignment)
+    """How well X fits the image, of some frames."""
 
     def add(self, frame: Frame, facts: XFacts) -> None:
         """Count one frame's X."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from lix.data.dataset import SegDataset
 from lix.data.x_files import XSource
+from lix.tools.check.alignment import align
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
 from lix.tools.check.statistics import Frame, Group, SplitStatistics, XStatistics
 
@@ -24,6 +25,8 @@ MAX_VALUES_SHOWN = 12
 """Maximum number of wrong values that are named."""
 WINDOW = 32
 """Number of frames that are read ahead."""
+ALIGNED = 32
+"""Number of frames of a split whose X is compared with the edges of the image."""
 
 
 @dataclass
@@ -135,6 +138,9 @@ def _read(
         frame = Frame(split, facts.frame, facts.frame)
         statistics.add(frame, facts)
         yield frame, facts
+    some = [ids[index] for index in spaced(len(ids), ALIGNED)]
+    for source, x_statistics in zip(sources, x, strict=True):
+        x_statistics.alignment = align(dataset, source, some)
 
 
 def spaced(length: int, count: int | None) -> list[int]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ ENGINES = {
     "sgbm": "lix.tools.depth.sgbm:SGBM",
     "depth-anything": "lix.tools.depth.depth_anything:DepthAnything",
     "onnx": "lix.tools.depth.onnx:OnnxModel",
+    "lidar": "lix.tools.depth.lidar.engine:Lidar",
 }
 """Names → classes, which are imported when they are used."""
 
@@ -66,7 +68,46 @@ class Engine(Protocol):
         """
 
 
-def build_engine(name: str, **options: Any) -> Engine:
+class Recording(Protocol):
+    """What was recorded beside a set of images."""
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """As `Engine.settings`."""
+
+    def __call__(self, image: Path) -> NDArray[np.float32]:
+        """Make X of an image, (H, W) as `Engine` does.
+
+        Raises:
+            DataError: a file is missing or cannot be used.
+        """
+
+
+@runtime_checkable
+class RecordingEngine(Protocol):
+    """A function that makes X of files that belong to images, such as point clouds."""
+
+    @property
+    def name(self) -> str:
+        """Key of the engine in `ENGINES`."""
+
+    @property
+    def files(self) -> XFiles:
+        """Format of the engine's values; `kind` is a key of `STORED`."""
+
+    @property
+    def stereo(self) -> bool:
+        """False."""
+
+    def open(self, root: Path, pattern: str, images: Sequence[Path]) -> Recording:
+        """Find what belongs to the images below `root` that fit a glob pattern.
+
+        Raises:
+            ValueError: options that do not fit the pattern, or files that cannot be read.
+        """
+
+
+def build_engine(name: str, **options: Any) -> Engine | RecordingEngine:
     """Build an engine by name.
 
     Args:
@@ -94,5 +135,5 @@ def build_engine(name: str, **options: Any) -> Engine:
             raise ValueError(f"The engine {name} needs --{option}; see `lix data depth --help`.")
     if chosen.get("threads", 1) < 1:
         raise ValueError(f"threads is {chosen['threads']}; choose at least 1.")
-    built: Engine = engine(**chosen)
+    built: Engine | RecordingEngine = engine(**chosen)
     return built

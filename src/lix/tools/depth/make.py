@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from lix.core.files import write_text
 from lix.data.readers import read_array
 from lix.data.x_files import XFiles
 from lix.deploy.image_files import is_whole, save_png
-from lix.tools.depth.engine import Engine
+from lix.tools.depth.engine import Engine, Recording, RecordingEngine
 from lix.tools.depth.pairs import Pair, choose_patterns, find_pairs
 
 LARGEST = 65535
@@ -52,7 +53,7 @@ class DepthReport:
 
 def make_depth(
     root: Path,
-    engine: Engine,
+    engine: Engine | RecordingEngine,
     *,
     left: str | None = None,
     right: str | None = None,
@@ -85,7 +86,12 @@ def make_depth(
     output = output or root / f"x-{engine.name}"
     patterns = choose_patterns(root, left, right, stereo=engine.stereo)
     targets = _targets(find_pairs(root, patterns, output), root, output)
-    _claim(output, engine)
+    if isinstance(engine, RecordingEngine):
+        recording = engine.open(root, patterns.left, [pair.left for pair in targets.values()])
+        settings, make = recording.settings, partial(_recorded, recording)
+    else:
+        settings, make = engine.settings, partial(_values, engine)
+    _claim(output, {"engine": engine.name, **settings}, engine.files)
     remaining = {target: pair for target, pair in targets.items() if not is_whole(target)}
     kept = len(targets) - len(remaining)
     failed: dict[Path, str] = {}
@@ -94,7 +100,7 @@ def make_depth(
         if progress is not None:
             progress(done, len(targets))
         try:
-            values = _values(engine, pair)
+            values = make(pair)
         except ValueError as error:
             failed[pair.left] = str(error)
             continue
@@ -151,13 +157,12 @@ def _targets(pairs: list[Pair], root: Path, output: Path) -> dict[Path, Pair]:
     return targets
 
 
-def _claim(output: Path, engine: Engine) -> None:
-    """Write into the folder what its numbers mean and which engine makes them.
+def _claim(output: Path, record: dict[str, Any], files: XFiles) -> None:
+    """Write into the folder what its numbers mean and which engine, of which settings, makes them.
 
     Raises:
         ValueError: it holds X of another origin.
     """
-    record = {"engine": engine.name, **engine.settings}
     origin, description = output / "engine.json", output / "x.yaml"
     if origin.is_file():
         _require_same(output, _read_record(origin), record)
@@ -167,8 +172,8 @@ def _claim(output: Path, engine: Engine) -> None:
             "--output."
         )
     write_text(origin, json.dumps(record, indent=2) + "\n")
-    entries = engine.files.model_dump(mode="json", exclude_defaults=True)
-    entries["scale"] = str(Fraction(engine.files.scale).limit_denominator(LARGEST))
+    entries = files.model_dump(mode="json", exclude_defaults=True)
+    entries["scale"] = str(Fraction(files.scale).limit_denominator(LARGEST))
     write_text(description, yaml.safe_dump(entries, sort_keys=False, default_flow_style=None))
 
 
@@ -195,6 +200,10 @@ def _require_same(output: Path, record: dict[str, Any], settings: dict[str, Any]
             f"{output} holds X with other settings ({', '.join(other)}); choose another folder "
             "with --output, or use the same settings to continue."
         )
+
+
+def _recorded(recording: Recording, pair: Pair) -> NDArray[np.float32]:
+    return recording(pair.left)
 
 
 def _values(engine: Engine, pair: Pair) -> NDArray[np.float32]:

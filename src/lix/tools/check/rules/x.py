@@ -14,6 +14,11 @@ MIN_VALID_SHARE = 0.05
 """Share of valid pixels below which a teacher sees little."""
 MIN_AGREEING_SHARE = 0.8
 """Share of the frames that must show that X runs the wrong way."""
+MIN_ALIGNED_FRAMES = 4
+MIN_SCORE = 2.8
+"""Score of the best shift below which it may be chance; images of streets reach 3 to 20."""
+MIN_GAIN = 1.4
+"""Ratio of the scores of the best shift and of others above which X is shifted."""
 
 
 def x_findings(survey: Survey) -> Iterator[Finding]:
@@ -63,6 +68,7 @@ def x_rules(x: XStatistics, width: int) -> Iterator[Finding]:
         yield replace(direction[0], severity="error")
     else:
         yield from units + direction
+    yield from _calibration(x)
 
 
 def _valid_pixels(x: XStatistics) -> Iterator[Finding]:
@@ -113,3 +119,26 @@ def _direction(x: XStatistics) -> Iterator[Finding]:
             "camera that looks ahead sees what is near; if it is depth, set the kind to `depth` "
             "and its unit.",
         )
+
+
+def _calibration(x: XStatistics) -> Iterator[Finding]:
+    """A finding about jumps of X that lie beside the edges of the image, all on one side."""
+    best, frames = x.alignment.best, x.alignment.frames
+    if best is None or frames < MIN_ALIGNED_FRAMES:
+        return
+    # Stereo matching widens what is near: its jumps lie beside the edges, but on all sides.
+    others = max(best.here, best.opposite, 0.0)
+    if best.score < MIN_SCORE or best.score < MIN_GAIN * others:
+        return
+    moves = [
+        f"{abs(pixels)} px {ways[pixels > 0]}"
+        for pixels, ways in ((best.right, ("left", "right")), (best.down, ("up", "down")))
+        if pixels
+    ]
+    yield Finding(
+        "warning",
+        "calibration",
+        f"The {x.kind} does not jump where the images have edges: of all shifts, {x.kind} moved "
+        f"{' and '.join(moves)} fits best ({frames} frames); correct the calibration that it was "
+        "made with, or the order or times of its files.",
+    )

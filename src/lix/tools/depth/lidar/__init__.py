@@ -1,0 +1,1 @@
+"""Depth of a camera from the point clouds of a LiDAR: files, projection, completion, poses."""
