@@ -16,6 +16,15 @@ MAX_FOREIGN_LENGTH = 400
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
+OF_WORKERS = {
+    "shared memory": "The shared memory (/dev/shm) is too small for the processes that load data; "
+    "set training.workers to 0 or give it more, as `docker run --shm-size 1g` does, and continue "
+    "with --resume.",
+    "DataLoader worker (pid": "A process that loads data died, often for lack of memory; lower "
+    "training.workers and continue with --resume.",
+}
+"""Words in PyTorch's errors about loading processes → what to do."""
+
 
 class UserError(ValueError):
     """An error that the user can correct.
@@ -106,11 +115,9 @@ def explain(error: BaseException) -> str:
         return _explain_disk(error)
     if isinstance(error, MemoryError) or "out of memory" in text.lower():
         return "Out of memory; lower optim.batch_size or data.size."
-    if "DataLoader worker (pid" in text:
-        return (
-            "A process that loads data died, often for lack of memory; lower training.workers and "
-            "continue with --resume."
-        )
+    for words, sentence in OF_WORKERS.items():
+        if words in text:
+            return sentence
     if "in DataLoader worker process" in text:
         last = str(error).strip().splitlines()[-1]
         return re.sub(r"^[\w.]*(Error|Exception): ", "", last)
