@@ -54,6 +54,10 @@ def _ascending(limits: tuple[float, float]) -> tuple[float, float]:
     return limits
 
 
+IRRELEVANT_TO_RESULT = {"strategy", "workers", "threads", "accelerator", "logger"}
+"""Settings of `training` that change no result: a resume may change them, and a study names its
+runs without them."""
+
 Zoom = Annotated[float, Field(gt=0, le=100)]
 
 
@@ -175,6 +179,9 @@ class Training(Section):
     """Keep maps as NHWC in memory: often faster; needs a network that supports channels-last."""
     workers: int = Field(default=0, ge=0)
     """Extra processes that load data, for each training process."""
+    logger: Literal["tensorboard", "csv", "wandb", "mlflow"] = "tensorboard"
+    """What records the training; `wandb` and `mlflow` are extras, and write into the run's folder
+    unless WANDB_MODE or MLFLOW_TRACKING_URI says otherwise."""
 
 
 class Drive(Section):

@@ -12,9 +12,9 @@ from typing import Any
 
 from lix.core.registry import merge
 from lix.runs.folder import RunFolder
-from lix.runs.settings import Data
+from lix.runs.settings import IRRELEVANT_TO_RESULT, Data
 from lix.study.definition import Study
-from lix.study.plan import IRRELEVANT_TO_RESULT, Job, PlannedRun
+from lix.study.plan import Job, PlannedRun
 from lix.study.records import DamagedError, Record, read_folder
 from lix.study.results import CompletedRun, Results
 

@@ -16,10 +16,10 @@ from lix.core.files import atomic_write
 from lix.core.registry import find
 from lix.evaluation.metrics import METRICS
 from lix.runs.recipe import Recipe
-from lix.runs.settings import Distillation
+from lix.runs.settings import IRRELEVANT_TO_RESULT, Distillation
 from lix.study.definition import Study
 from lix.study.escape import no_formula
-from lix.study.plan import IRRELEVANT_TO_RESULT, PlannedRun, plan
+from lix.study.plan import PlannedRun, plan
 from lix.study.records import DamagedError, Record, read_across, read_folder, read_packed
 
 COLUMNS = (

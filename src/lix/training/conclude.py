@@ -107,11 +107,13 @@ def _summary(recipe: Recipe, result: Scores, history: Sequence[Row]) -> str:
     """The score, how its epoch was chosen, and what a choice of the best makes of it."""
     evaluated = sorted((epoch, value) for epoch, name, value in history if name == "val_mIoU")
     recent = [100 * value for _, value in evaluated[-LAST_EVALUATIONS:]]
-    score, mean = f"val mIoU {100 * result.mIoU:.1f} %", f"{fmean(recent):.1f} %"
+    score, mean = f"val mIoU {100 * result.mIoU:.1f} %", ""
+    if len(recent) > 1:
+        mean = f", mean of the last {len(recent)} evaluations {fmean(recent):.1f} %"
     if not recipe.keeps_best:
-        return f"{score} (the last epoch; mean of the last {len(recent)} evaluations {mean})"
+        return f"{score} (the last epoch{mean})"
     best = 1 + max(evaluated, key=lambda point: (point[1], -point[0]))[0]
     return (
         f"{score} (epoch {best}, chosen as the best on these frames; last epoch "
-        f"{recent[-1]:.1f} %, mean of the last {len(recent)} evaluations {mean})"
+        f"{recent[-1]:.1f} %{mean})"
     )

@@ -13,7 +13,7 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
@@ -26,19 +26,17 @@ from lix.runs.data import evaluation_loader
 from lix.runs.folder import RunFolder
 from lix.runs.identity import identify
 from lix.runs.recipe import Recipe
-from lix.runs.settings import Training
+from lix.runs.settings import IRRELEVANT_TO_RESULT, Training
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import History, Warnings, diagnose_shares
 from lix.training.checkpoint_io import WholeCheckpoints, last_whole, stored_id
 from lix.training.conclude import conclude
 from lix.training.drive_statistics import diagnose_drive
+from lix.training.logs import LogExtras, close_logger, open_logger, require_logger
 from lix.training.module import SegModule
 from lix.training.progress import EpochBar, EpochLines, print_start
 from lix.training.teacher_stage import run_teacher_stage
-
-RESUMABLE = {"strategy", "workers", "threads", "accelerator"}
-"""Training settings that a resume may change; a schedule depends on the epochs too."""
 
 
 def fit(
@@ -78,6 +76,7 @@ def fit(
         return run.path
     _quieten()
     _require_machine(recipe.training)
+    require_logger(recipe.training.logger)
     module, batches = build(recipe, console)
     print_start(module, batches, console)
     _score_teacher(recipe, module, batches, console)
@@ -92,7 +91,11 @@ def fit(
         except MisconfigurationException as error:
             reason = " ".join(str(error).split())
             raise ValueError(f"This machine or setting does not allow it: {reason}") from None
-        _train(trainer, recipe, module, batches, checkpoint, console)
+        try:
+            _train(trainer, recipe, module, batches, checkpoint, console)
+        finally:
+            if logger is None:
+                close_logger(recipe.training.logger)
     return run.path
 
 
@@ -163,7 +166,9 @@ def _is_done(run: RunFolder, recipe: Recipe, *, resume: bool) -> bool:
 
 def _fixed(recipe: Recipe) -> dict[str, Any]:
     """Settings by dotted name that must not change between a start and a resume."""
-    may_change = RESUMABLE | ({"epochs"} if recipe.optim.schedule == "constant" else set())
+    may_change = IRRELEVANT_TO_RESULT | (
+        {"epochs"} if recipe.optim.schedule == "constant" else set()
+    )
     dumped = recipe.model_dump(mode="json", exclude={"output": True, "training": may_change})
     flat: dict[str, Any] = {}
     for section, value in dumped.items():
@@ -186,6 +191,7 @@ def _trainer(
         "save_on_train_epoch_end": True,
     }
     callbacks: list[L.Callback] = [
+        LogExtras(),
         *(_chosen_by_validation(recipe, checkpoints) if recipe.keeps_best else ()),
         ModelCheckpoint(filename=run.last.stem, **checkpoints),
         History(run.history),
@@ -208,7 +214,7 @@ def _trainer(
         accumulate_grad_batches=recipe.optim.accumulate,
         callbacks=[*callbacks, *more_callbacks],
         plugins=[WholeCheckpoints()],
-        logger=logger or TensorBoardLogger(run.path, name="", version="tensorboard"),
+        logger=logger or open_logger(training.logger, run),
         enable_progress_bar=False,
         enable_model_summary=False,
         use_distributed_sampler=False,

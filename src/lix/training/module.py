@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX, SegOutput
 from lix.evaluation.evaluate import confusion_matrix
-from lix.evaluation.metrics import scores
+from lix.evaluation.metrics import Scores, scores
 from lix.methods import pseudo_target
 from lix.methods.parts.base import FeaturePair, Method
 from lix.methods.parts.distributed import mean_over_processes
@@ -81,6 +81,8 @@ class SegModule(L.LightningModule):
         self.unlabelled = unlabelled or Unlabelled()
         self.drive_statistics = DriveStatistics(spec.classes)
         self.confusion = confusion_matrix(network.num_classes)
+        self.scores: Scores | None = None
+        """Those of the last validation."""
         frozen = teacher.eval().requires_grad_(False) if teacher else None
         object.__setattr__(self, "teacher", frozen)  # not a submodule, see above
 
@@ -176,7 +178,8 @@ class SegModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
-            means = scores(self.confusion.compute()).means
+            self.scores = scores(self.confusion.compute())
+            means = self.scores.means
             # Every rank holds the same matrix; Lightning wants the flag all the same.
             self.log_dict({f"val_{k}": v for k, v in means.items()}, sync_dist=True)
         self.confusion.reset()
