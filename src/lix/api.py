@@ -156,7 +156,7 @@ def evaluate(
     saved = RunFolder.of(checkpoint).recipe
     if recipe is None and saved.is_file():
         recipe = saved
-    changes = {FRAMES: data} if isinstance(data, Frames) else dict(data or {})
+    changes: dict[str, Any] = {FRAMES: data} if isinstance(data, Frames) else dict(data or {})
     if "root" in changes:
         changes.setdefault("val_root", None)
     chosen = _merged(recipe, {"data": changes}).data

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from lix.core.registry import merge
 from lix.runs.folder import RunFolder
@@ -93,7 +94,7 @@ def _rows(records: Mapping[Path, Record]) -> list[_Row]:
 
 def _settings(record: Record) -> str:
     """All that makes a result but the seed, as text."""
-    left_out = {"output": True, "training": {"seed", *IRRELEVANT_TO_RESULT}}
+    left_out: Any = {"output": True, "training": {"seed", *IRRELEVANT_TO_RESULT}}
     return record.recipe.model_dump_json(exclude=left_out)
 
 
