@@ -129,6 +129,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "threads": 1,
             "channels_last": False,
             "workers": 0,
+            "logger": "tensorboard",
         },
         "unlabelled": {
             "name": None,
