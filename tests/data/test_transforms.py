@@ -250,3 +250,33 @@ def test_batch(sample: Sample) -> None:
     assert target.dtype == torch.int64
     torch.testing.assert_close(x, encode(sample.x[0], "inverse"))
     assert set(to_batch(replace(sample, x=()))) == {"image", "target", "id"}
+
+
+def test_a_crop_is_a_part_of_the_zoomed_frame(sample: Sample) -> None:
+    """Without a zoom each pixel of the crop is one of the frame, in its place."""
+    cut = Augment((HEIGHT, WIDTH), (1, 1), flip=0, photometric=0, crop=(10, 16))(sample)
+    assert cut.target.shape == (10, 16)
+    depth, whole = plain(cut.x[0])[0], plain(sample.x[0])[0]
+    top, left = divmod(int(depth[0, 0]) - 1, WIDTH)
+    assert torch.equal(depth, whole[top : top + 10, left : left + 16])
+    places = {
+        int(plain(Augment((HEIGHT, WIDTH), (1, 1), 0, 0, (10, 16))(sample).x[0])[0, 0, 0])
+        for _ in range(20)
+    }
+    assert len(places) > 10
+
+
+@pytest.mark.parametrize("zoom", [0.25, 0.5, 2.0])
+def test_a_crop_of_a_zoomed_frame_keeps_its_scale(sample: Sample, zoom: float) -> None:
+    """Neighbours in a crop are 1 / zoom pixels of the frame apart; what lies outside is ignored."""
+    size = (12, 20)
+    cut = Augment((HEIGHT, WIDTH), (zoom, zoom), flip=0, photometric=0, crop=size)(sample)
+    assert cut.target.shape == size
+    depth = plain(cut.x[0])[0]
+    inside = depth.isfinite()
+    assert int(inside.sum()) == round(min(size[0], HEIGHT * zoom)) * round(
+        min(size[1], WIDTH * zoom)
+    )
+    row = depth[inside.any(dim=1)][0]
+    row = row[row.isfinite()]
+    assert float(row[-1] - row[0]) == pytest.approx((len(row) - 1) / zoom, abs=1 / zoom)

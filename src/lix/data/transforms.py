@@ -80,13 +80,15 @@ class Augment:
     """
 
     size: tuple[int, int]
-    """(H, W) of the result."""
+    """(H, W) of the whole frame, before the zoom."""
     scale: tuple[float, float] = (0.75, 1.5)
     """Range of the zoom; below 1 the image shrinks and its surroundings are ignored."""
     flip: float = 0.5
     """Probability of a horizontal flip."""
     photometric: float = 0.5
     """Probability of each distortion of brightness, contrast, saturation and channel order."""
+    crop: tuple[int, int] | None = None
+    """(H, W) of the result, a random part of the zoomed frame; None: `size`."""
 
     def __post_init__(self) -> None:
         low, high = self.scale
@@ -103,11 +105,12 @@ class Augment:
             sample = flip(sample)
         low, high = self.scale
         zoom = low + (high - low) * torch.rand(()).item()
-        full = sample.image.shape[-2:]
-        window = _scaled(full, min(1 / zoom, 1.0))  # visible part of the image
-        filled = _scaled(self.size, min(zoom, 1.0))  # part of the result that it fills
+        full, crop = sample.image.shape[-2:], self.crop or self.size
+        shares = [part / whole for part, whole in zip(crop, self.size, strict=True)]
+        window = _scaled(full, [min(share / zoom, 1.0) for share in shares])  # what is visible
+        filled = _scaled(crop, [min(zoom * (1 / share), 1.0) for share in shares])  # and fills
         sample = resize(_random_crop(sample, window), filled)
-        sample = _random_crop(self._distort(sample), self.size)
+        sample = _random_crop(self._distort(sample), crop)
         return replace(sample, target=tv_tensors.Mask(sample.target.long()))
 
     def _distort(self, sample: Sample) -> Sample:
@@ -156,8 +159,9 @@ def _resized(part: Tensor, size: list[int]) -> Tensor:
     return tv_tensors.Mask(nearest[0].to(part.dtype))
 
 
-def _scaled(size: Sequence[int], factor: float) -> tuple[int, int]:
-    height, width = (max(round(length * factor), 1) for length in size)
+def _scaled(size: Sequence[int], factors: Sequence[float]) -> tuple[int, int]:
+    pairs = zip(size, factors, strict=True)
+    height, width = (max(round(length * factor), 1) for length, factor in pairs)
     return height, width
 
 

@@ -40,6 +40,10 @@ class Recipe(Settings):
         places = {drive.root for drive in self.unlabelled.sources} | {self.data.val_root}
         return places <= {None, self.data.root}
 
+    def steps_per_epoch(self, frames: int) -> int:
+        """Batches that each process gets in an epoch; what does not fill one is left out."""
+        return frames // (self.optim.batch_size * self.training.devices)
+
     @model_validator(mode="after")
     def _evaluates_the_last_epoch(self) -> Recipe:
         epochs, every = self.training.epochs, self.training.evaluate_every
@@ -47,6 +51,21 @@ class Recipe(Settings):
             raise ValueError(
                 f"training.epochs {epochs} is not a multiple of training.evaluate_every {every}, "
                 "so the last epochs would not be evaluated; change one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_length_and_size(self) -> Recipe:
+        warmup, crop = self.optim.warmup, self.augment.crop
+        if warmup >= self.training.epochs:
+            raise ValueError(
+                f"optim.warmup {warmup} leaves none of the {self.training.epochs} epochs of "
+                "training.epochs; lower it"
+            )
+        if crop and any(part > whole for part, whole in zip(crop, self.data.size, strict=True)):
+            raise ValueError(
+                f"augment.crop {crop[0]} × {crop[1]} is larger than data.size "
+                f"{self.data.size[0]} × {self.data.size[1]}; lower it, or raise data.size"
             )
         return self
 

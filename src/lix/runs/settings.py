@@ -60,6 +60,8 @@ runs without them."""
 
 Zoom = Annotated[float, Field(gt=0, le=100)]
 
+Size = tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]]
+
 
 class Section(BaseModel):
     """A group of settings; unknown keys are errors."""
@@ -78,7 +80,7 @@ class Data(Section):
     """Folder of the data set, or the YAML file that describes your own."""
     val_root: Path | None = None
     """Folder of the validation frames, where they are of another place; default: `root`."""
-    size: tuple[Annotated[int, Field(ge=16)], Annotated[int, Field(ge=16)]] = (384, 1248)
+    size: Size = (384, 1248)
     """Height and width that the network sees."""
     x: Annotated[str, AfterValidator(_encoding)] = "log"
     """How the teacher sees depth and disparity: `log`, `inverse`, `normal`, or `log+normal`;
@@ -127,8 +129,13 @@ class Optim(Section):
     """Momentum of SGD."""
     weight_decay: float = Field(default=5e-4, ge=0)
     """Weight decay of all parameters."""
-    schedule: Literal["constant", "poly"] = "constant"
-    """`poly` lowers the learning rate to 0 over the epochs, with power 0.9."""
+    schedule: Literal["constant", "poly", "cosine"] = "constant"
+    """`poly` lowers the learning rate to 0 over the epochs with power 0.9, `cosine` along half a
+    cosine."""
+    warmup: int = Field(default=0, ge=0)
+    """Epochs over which the learning rate first rises from 0, a little with every step."""
+    clip: float | None = Field(default=None, gt=0)
+    """Largest norm of the gradient, which is scaled down to it; default: no limit."""
     batch_size: int = Field(default=8, ge=1)
     """Images per step and process."""
     accumulate: int = Field(default=1, ge=1)
@@ -144,6 +151,9 @@ class Augmentation(Section):
     """Probability of a horizontal flip."""
     photometric: float = Field(default=0.5, ge=0, le=1)
     """Probability of each colour and photometric distortion."""
+    crop: Size | None = None
+    """Height and width of random crops of frames at `data.size`, which validation sees whole;
+    default: training sees whole frames too."""
 
 
 class Training(Section):
@@ -163,6 +173,11 @@ class Training(Section):
     max_class_weight: float = Field(default=1, ge=1)
     """Largest weight of a rare class in the cross-entropy: its pixels weigh 1/(K · its share of the
     batch), at least 1 and at most this; 1: all weigh the same, as in the paper."""
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    """Decay of a moving average of the weights, such as 0.999, which is then what is validated and
+    kept; default: no average."""
+    compile: bool = False
+    """Compile network and teacher with `torch.compile`: faster after a slow first step."""
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     """Numerical precision, as Lightning names it."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

@@ -55,6 +55,11 @@ class Batches(L.LightningDataModule):
             },
         }
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches that each process gets in an epoch; what does not fill one is left out."""
+        return self.recipe.steps_per_epoch(len(self.train))
+
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented batches.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import torch
@@ -80,15 +81,19 @@ def _module(recipe: Recipe, train: SegDataset) -> SegModule:
         method, features = _method(distill, network, teacher)
     elif recipe.unlabelled.is_used and not recipe.unlabelled.truth:
         teacher = _labeller(recipe, train)
-    if training.channels_last:
-        for part in (network, teacher):
-            if part is not None:
-                part.to(memory_format=torch.channels_last)
+    for part in (network, teacher):
+        if part is None:
+            continue
+        if training.channels_last:
+            part.to(memory_format=torch.channels_last)
+        if training.compile:
+            part.compile()  # in place, so that the names of the weights stay
     return SegModule(
         network,
         spec,
         recipe.optim,
         epochs=training.epochs,
+        updates_per_epoch=math.ceil(recipe.steps_per_epoch(len(train)) / recipe.optim.accumulate),
         seed=training.seed,
         max_class_weight=training.max_class_weight,
         method=method,

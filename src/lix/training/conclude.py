@@ -53,7 +53,7 @@ def conclude(recipe: Recipe, batches: Batches, warnings: Sequence[str], console:
         "warnings": list(warnings),
         "kept": "best" if recipe.keeps_best else "last",
         "confusion": confusion.tolist(),
-        **_cost(recipe, batches, network, history),
+        **_cost(batches, network, history),
     }
     write_text(run.result, json.dumps(stored, indent=1))
     print_scores(result, spec.classes, f"{run} on {len(batches.val)} validation frames", console)
@@ -63,16 +63,13 @@ def conclude(recipe: Recipe, batches: Batches, warnings: Sequence[str], console:
     console.print(plain(f"{run}: {sentence}"))
 
 
-def _cost(
-    recipe: Recipe, batches: Batches, network: SegNetwork, history: Sequence[Row]
-) -> dict[str, Any]:
+def _cost(batches: Batches, network: SegNetwork, history: Sequence[Row]) -> dict[str, Any]:
     """What the run took, and on what."""
-    per_step = recipe.optim.batch_size * recipe.training.devices
     return {
         "seconds": sum(value for _, name, value in history if name in ("seconds", "val_seconds")),
         "epochs": 1 + max(epoch for epoch, _, _ in history),
         "parameters": sum(p.numel() for p in network.parameters()),
-        "steps_per_epoch": len(batches.train) // per_step,
+        "steps_per_epoch": batches.steps_per_epoch,
         "peak_memory_mb": round(peak_memory(), 1),
         "commit": commit(),
         "hardware": hardware(),

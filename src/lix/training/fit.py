@@ -27,6 +27,7 @@ from lix.runs.folder import RunFolder
 from lix.runs.identity import identify
 from lix.runs.recipe import Recipe
 from lix.runs.settings import IRRELEVANT_TO_RESULT, Training
+from lix.training.averaging import MovingAverage
 from lix.training.batches import Batches
 from lix.training.build import build
 from lix.training.callbacks import History, Warnings, diagnose_shares
@@ -203,6 +204,8 @@ def _trainer(
         callbacks.append(Warnings(console, diagnose_drive))
     if console.is_terminal:
         callbacks.append(EpochBar(console, lines))
+    if training.ema is not None:  # last: others look at the average before it goes
+        more_callbacks = [*more_callbacks, MovingAverage(training.ema)]
     several = training.devices > 1
     return L.Trainer(
         accelerator=training.accelerator,
@@ -212,6 +215,7 @@ def _trainer(
         max_epochs=training.epochs,
         check_val_every_n_epoch=training.evaluate_every,
         accumulate_grad_batches=recipe.optim.accumulate,
+        gradient_clip_val=recipe.optim.clip,
         callbacks=[*callbacks, *more_callbacks],
         plugins=[WholeCheckpoints()],
         logger=logger or open_logger(training.logger, run),

@@ -53,7 +53,9 @@ class TrainingSet(Dataset[dict[str, Any]]):
         self.dataset, self.with_x = cached(dataset, recipe.data), with_x
         self.encoding, self.seed = recipe.data.x, recipe.training.seed
         augment = recipe.augment
-        self.augment = Augment(recipe.data.size, augment.scale, augment.flip, augment.photometric)
+        self.augment = Augment(
+            recipe.data.size, augment.scale, augment.flip, augment.photometric, augment.crop
+        )
 
     def __len__(self) -> int:
         return len(self.dataset)

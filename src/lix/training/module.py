@@ -21,6 +21,7 @@ from lix.runs.checkpoint import KEY, NetworkSpec
 from lix.runs.settings import Optim, Unlabelled
 from lix.training.drive_statistics import DriveStatistics
 from lix.training.loaders import derived_seed
+from lix.training.schedule import schedule
 
 
 def hard_loss(logits: Tensor, target: Tensor, max_class_weight: float = 1.0) -> Tensor:
@@ -50,6 +51,7 @@ class SegModule(L.LightningModule):
     Args:
         network: what is trained.
         spec: written into every checkpoint.
+        updates_per_epoch: for a warm-up, which rises with every update of the weights.
         method: its parameters are trained together with the network's.
         teacher: frozen; None without distillation.
         features: names of the student's and of the teacher's maps that the method compares.
@@ -66,6 +68,7 @@ class SegModule(L.LightningModule):
         optim: Optim,
         *,
         epochs: int,
+        updates_per_epoch: int = 1,
         seed: int,
         max_class_weight: float = 1.0,
         method: Method | None = None,
@@ -76,7 +79,7 @@ class SegModule(L.LightningModule):
         super().__init__()
         self.network, self.method = network, method
         self.spec, self.optim, self.epochs, self.seed = spec, optim, epochs, seed
-        self.max_class_weight = max_class_weight
+        self.updates_per_epoch, self.max_class_weight = updates_per_epoch, max_class_weight
         self.student_features, self.teacher_features = features
         self.unlabelled = unlabelled or Unlabelled()
         self.drive_statistics = DriveStatistics(spec.classes)
@@ -194,10 +197,7 @@ class SegModule(L.LightningModule):
             )
         else:
             optimizer = torch.optim.AdamW(parameters, lr=o.lr, weight_decay=o.weight_decay)
-        if o.schedule == "constant":
-            return optimizer
-        poly = torch.optim.lr_scheduler.PolynomialLR(optimizer, self.epochs, power=0.9)
-        return {"optimizer": optimizer, "lr_scheduler": poly}
+        return schedule(optimizer, o, self.epochs, self.updates_per_epoch)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.spec.as_dict()

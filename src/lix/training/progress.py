@@ -33,7 +33,7 @@ def print_start(module: SegModule, batches: Batches, console: Console) -> None:
         f"{len(batches.train)} training, {len(batches.val)} validation"
         + (f" and {unlabelled} unlabelled" if unlabelled else "")
         + " frames",
-        f"{len(batches.train) // per_step} steps an epoch of {per_step} frames",
+        f"{batches.steps_per_epoch} steps an epoch of {per_step} frames",
         f"{parameters(module.network) / 1e6:.2f} M parameters",
         _devices(training),
         f"{training.threads} thread{'s' * (training.threads > 1)}",
