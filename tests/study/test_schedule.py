@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -124,11 +125,23 @@ def test_a_failure_is_recorded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPa
     assert not list(Path("out/runs").glob("*/error.txt"))
 
 
+def test_a_failure_whose_note_finds_no_room_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("lix.study.schedule.write_text", full)
+    failed, said = run(monkeypatch, Fake(fail="at"))
+    assert len(failed) == 2
+    assert said.count("lix: this is why.") == 2
+    assert not list(Path("out/runs").glob("*/error.txt"))
+
+
 def test_students_of_a_teacher_that_failed_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(fail="teacher")
-    failed, _ = run(monkeypatch, fake)
+    failed, said = run(monkeypatch, fake, workers=4)
     assert sorted(fake.started) == ["student", "student", "teacher"]
     assert len(failed) == 5
+    assert "another process" not in said
 
 
 @pytest.mark.parametrize("late", [False, True])

@@ -195,7 +195,7 @@ def _array(path: Path, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         except OSError as error:
             size = np.prod(shape) * np.dtype(dtype).itemsize / 1e9
             raise OSError(
-                f"The cache {path} of {size:.1f} GB cannot be written ({error.strerror}); set "
+                f"The cache {path} of {size:.2g} GB cannot be written ({error.strerror}); set "
                 "data.cache to a folder with room, or leave it out."
             ) from None
         finally:

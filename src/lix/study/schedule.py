@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Collection, Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ import torch
 from rich.console import Console
 
 from lix.core.console import plain
-from lix.core.files import is_locked
+from lix.core.files import is_locked, write_text
 from lix.core.types import FeatureSpec
 from lix.methods import build_method
 from lix.methods.parts.base import FeaturePair
@@ -159,7 +159,7 @@ def run_jobs(
                     running[job.name] = start(job)
                 progress.show(running)
                 if not running:
-                    progress.waits({_obstacle(job, done) for job in waiting})
+                    progress.waits({_obstacle(job, done) for job in waiting} - failed.keys())
                 time.sleep(POLL_SECONDS)
                 lost = _failed(others, started, failed)
                 for job, failure in _endings(own_jobs, running, failed, lost):
@@ -246,5 +246,6 @@ def _failure(job: Job, code: int) -> str | None:
     text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     last = " ".join(text.strip().splitlines()[-1:])
     sentence = f"The training {job.name!r} failed: {last or f'exit code {code}'} (see {log})."
-    note.write_text(sentence + "\n", encoding="utf-8")
+    with suppress(OSError):  # on a full disk, which failed the training too, it is only printed
+        write_text(note, sentence + "\n")
     return sentence
