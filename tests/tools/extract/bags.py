@@ -16,10 +16,11 @@ from rosbags.rosbag2 import Writer as Writer2
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lix.streets import StreetPlan
+from lix.streets.labels import Label
 from lix.streets.lidar import Lidar, sweep
-from lix.streets.raycast import cast
+from lix.streets.raycast import ROAD, SKY, TERRAIN, cast
 from lix.streets.shade import photograph
-from lix.streets.street import draw_street
+from lix.streets.street import Street, draw_street
 from lix.streets.weather import draw_weather
 
 START = 1_700_000_000_000_000_000
@@ -68,14 +69,32 @@ def views(drive: Drive) -> list[View]:
     return [_view(drive.size, drive.seed, drive.baseline, way * n, n) for n in range(drive.frames)]
 
 
+def labels(drive: Drive) -> list[np.ndarray]:
+    """Virtual KITTI 2's class of every pixel of every moment."""
+    way = drive.speed * drive.period
+    return [_hit_labels(_place(drive.size, drive.seed, way * n)) for n in range(drive.frames)]
+
+
+def _hit_labels(street: Street) -> np.ndarray:
+    hits = cast(street.scene, street.road, street.camera)
+    found = street.scene.label[np.maximum(hits.index, 0)]
+    for index, label in ((SKY, Label.SKY), (TERRAIN, Label.TERRAIN), (ROAD, Label.ROAD)):
+        found[hits.index == index] = label
+    return found
+
+
+def _place(size: tuple[int, int], seed: int, metres: float) -> Street:
+    """The street of a seed, and the vehicle so far along it."""
+    plan = StreetPlan(1, size, seed)
+    street = draw_street(plan.generators(0)[1], plan.kind, plan.size)
+    x, y, z = street.camera.position
+    return street._replace(camera=replace(street.camera, position=(x, y, z + metres)))
+
+
 @lru_cache(maxsize=64)
 def _view(size: tuple[int, int], seed: int, baseline: float, metres: float, index: int) -> View:
-    plan = StreetPlan(1, size, seed)
-    weather_rng, street_rng, *_ = plan.generators(0)
-    weather = draw_weather(weather_rng, "clone")
-    street = draw_street(street_rng, plan.kind, plan.size)
-    x, y, z = street.camera.position
-    here = street._replace(camera=replace(street.camera, position=(x, y, z + metres)))
+    here = _place(size, seed, metres)
+    weather = draw_weather(StreetPlan(1, size, seed).generators(0)[0], "clone")
     hits = cast(here.scene, here.road, here.camera)
     rgb = photograph(here, here.camera, hits, weather, np.random.default_rng(0))
     depth = cast(here.scene, here.road, here.camera.beside(baseline)).depth
