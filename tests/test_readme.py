@@ -136,7 +136,14 @@ def test_every_method_has_a_card() -> None:
         "CONTRIBUTING.md",
         *(
             f"docs/{n}"
-            for n in ("paper.md", "methods.md", "data.md", "your-model.md", "unlabelled.md")
+            for n in (
+                "paper.md",
+                "methods.md",
+                "data.md",
+                "your-model.md",
+                "unlabelled.md",
+                "recordings.md",
+            )
         ),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from lix.cli.arguments import parse_size
+from lix.cli.arguments import parse_seconds, parse_size
 from lix.core.console import label, progress_bar, say
 from lix.runs.settings import Data
 
@@ -110,6 +110,56 @@ def depth(
             output=output,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
+    say(report)
+
+
+@data_app.command
+def extract(
+    bag: Path,
+    output: Path | None = None,
+    *,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    image: str | None = None,
+    x: str | None = None,
+    calibration: Path | None = None,
+    every: str = "0",
+    max_gap: str = "0.05",
+    min_motion: float = 0.0,
+    sparse: bool = False,
+    guided: bool = False,
+) -> None:
+    """Write pairs of image and depth from a ROS bag; a second call continues the first.
+
+    Args:
+        bag: .bag of ROS 1; .db3, .mcap or the folder of ROS 2.
+        output: folder to write: rgb/, depth/ and drive.yaml.
+        list_: only show topics, their rates, and how well they pair.
+        image: topic of the images; default: the only one.
+        x: topic of depth images or point clouds; default: the only one, depth images first.
+        calibration: YAML file in place of the bag's CameraInfo and tf.
+        every: smallest time between two pairs, as in 0.5s; default: all.
+        max_gap: largest time between an image and its partner.
+        min_motion: smallest mean change of grey (0 to 255) since the last pair, such as 2.
+        sparse: keep only the pixels that a point falls into.
+        guided: put the borders of surfaces where the image has them.
+    """
+    from rich.console import Console
+
+    from lix.tools.extract.listing import show
+    from lix.tools.extract.run import Options
+    from lix.tools.extract.run import extract as run
+
+    gap = parse_seconds("--max-gap", max_gap)
+    if list_:
+        show(bag, Console(), gap)
+        return
+    if output is None:
+        raise ValueError("Name the folder to write, as in lix data extract BAG drive.")
+    motion = {"every": parse_seconds("--every", every), "max_gap": gap, "min_motion": min_motion}
+    options = Options(image, x, calibration, **motion, sparse=sparse, guided=guided)
+    with progress_bar() as bars:
+        task = bars.add_task(label(bag.name), total=None)
+        report = run(bag, output, options, progress=lambda done: bars.update(task, completed=done))
     say(report)
 
 

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
 from lix.core.errors import DataError
-from lix.core.files import write_text
 from lix.data.readers import read_array
 from lix.data.x_files import XFiles
 from lix.deploy.image_files import is_whole, save_png
+from lix.tools.depth.claim import claim
 from lix.tools.depth.engine import Engine, Recording, RecordingEngine
 from lix.tools.depth.pairs import Pair, choose_patterns, find_pairs
 
@@ -91,7 +86,7 @@ def make_depth(
         settings, make = recording.settings, partial(_recorded, recording)
     else:
         settings, make = engine.settings, partial(_values, engine)
-    _claim(output, {"engine": engine.name, **settings}, engine.files)
+    claim(output, {"engine": engine.name, **settings}, engine.files)
     remaining = {target: pair for target, pair in targets.items() if not is_whole(target)}
     kept = len(targets) - len(remaining)
     failed: dict[Path, str] = {}
@@ -155,51 +150,6 @@ def _targets(pairs: list[Pair], root: Path, output: Path) -> dict[Path, Pair]:
             )
         targets[target] = pair
     return targets
-
-
-def _claim(output: Path, record: dict[str, Any], files: XFiles) -> None:
-    """Write into the folder what its numbers mean and which engine, of which settings, makes them.
-
-    Raises:
-        ValueError: it holds X of another origin.
-    """
-    origin, description = output / "engine.json", output / "x.yaml"
-    if origin.is_file():
-        _require_same(output, _read_record(origin), record)
-    elif description.is_file():
-        raise ValueError(
-            f"{output} holds X that lix data depth did not write; choose another folder with "
-            "--output."
-        )
-    write_text(origin, json.dumps(record, indent=2) + "\n")
-    entries = files.model_dump(mode="json", exclude_defaults=True)
-    entries["scale"] = str(Fraction(files.scale).limit_denominator(LARGEST))
-    write_text(description, yaml.safe_dump(entries, sort_keys=False, default_flow_style=None))
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    with suppress(ValueError):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        if isinstance(record, dict):
-            return record
-    raise ValueError(
-        f"{path} is damaged, so the settings of this folder's X are unknown; choose another folder "
-        "with --output."
-    )
-
-
-def _require_same(output: Path, record: dict[str, Any], settings: dict[str, Any]) -> None:
-    settings = json.loads(json.dumps(settings))
-    other = [
-        key if isinstance(record.get(key), dict) else f"{key} {record.get(key)!r}"
-        for key in {**record, **settings}
-        if record.get(key) != settings.get(key)
-    ]
-    if other:
-        raise ValueError(
-            f"{output} holds X with other settings ({', '.join(other)}); choose another folder "
-            "with --output, or use the same settings to continue."
-        )
 
 
 def _recorded(recording: Recording, pair: Pair) -> NDArray[np.float32]:

@@ -51,7 +51,7 @@ class Poses:
         share = (time - self.times[before]) / (self.times[after] - self.times[before])
         share = float(np.clip(share, 0, 1))
         pose = np.eye(4)
-        pose[:3, :3] = _matrix(_between(self.turns[before], self.turns[after], share))
+        pose[:3, :3] = rotation(_between(self.turns[before], self.turns[after], share))
         pose[:3, 3] = (1 - share) * self.places[before] + share * self.places[after]
         return pose
 
@@ -146,7 +146,7 @@ def _between(
     return mixed / np.linalg.norm(mixed)
 
 
-def _matrix(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+def rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
     """Rotation (3, 3) of a unit quaternion x, y, z, w."""
     vector, w = turn[:3], turn[3]
     x, y, z = vector

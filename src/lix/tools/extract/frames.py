@@ -1,0 +1,142 @@
+"""How the sensors of a bag stand: transforms, cameras, rectification."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lix.core.errors import UserError
+from lix.tools.depth.lidar.calibration import Calibration, read_calibration
+from lix.tools.depth.lidar.poses import rotation
+from lix.tools.extract.bag import Bag, Topic
+
+TRANSFORM_MESSAGES = 2000
+"""Number of messages of transforms that are read: sensors are fixed, and say so at the start."""
+FISHEYE = "equidistant"
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A camera, and how its images are made free of distortion."""
+
+    intrinsics: Matrix
+    """(3, 3), pixels."""
+    distortion: Matrix
+    """Coefficients in OpenCV's order."""
+    is_fisheye: bool = False
+    maps: tuple[NDArray[Any], NDArray[Any]] | None = None
+    """Where each pixel of a rectified image comes from."""
+
+    def for_size(self, size: tuple[int, int]) -> Camera:
+        """The camera with the maps of images of (H, W)."""
+        if not self.distortion.any():
+            return self
+        import cv2
+
+        lens: Any = cv2.fisheye if self.is_fisheye else cv2
+        k = self.intrinsics
+        maps = lens.initUndistortRectifyMap(
+            k, self.distortion, np.eye(3), k, size[::-1], cv2.CV_32FC1
+        )
+        return replace(self, maps=(np.asarray(maps[0]), np.asarray(maps[1])))
+
+    def rectified(self, image: NDArray[Any], *, smooth: bool = True) -> NDArray[Any]:
+        """An image (H, W, …) without distortion; outside of it 0."""
+        if self.maps is None:
+            return image
+        import cv2
+
+        how = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+        fill = 0 if smooth else float("nan")
+        return np.asarray(cv2.remap(image, *self.maps, how, None, cv2.BORDER_CONSTANT, fill))
+
+
+def find_camera(bag: Bag, topic: Topic) -> Camera | None:
+    """The camera of an image topic, from the CameraInfo next to it or of its frame.
+
+    Images of a topic with `rect` in its name are taken as rectified.
+    """
+    infos = [each for each in bag.topics.values() if each.kind == "camera"]
+    parents = [topic.name.rsplit("/", n)[0] for n in (1, 2)]
+    near = [info for parent in parents for info in infos if info.name == f"{parent}/camera_info"]
+    near += [info for info in infos if info.frame == topic.frame]
+    if not near:
+        return None
+    info = bag.first(near[0].name)
+    capital = not hasattr(info, "k")  # as the fields are in ROS 1
+    k, d, p = (np.array(getattr(info, n.upper() if capital else n), np.float64) for n in "kdp")
+    if any("rect" in part for part in topic.name.rsplit("/", 2)[1:]):
+        return Camera(p.reshape(3, 4)[:, :3], np.zeros(5))
+    is_fisheye = info.distortion_model == FISHEYE
+    return Camera(k.reshape(3, 3), d if d.size else np.zeros(5), is_fisheye)
+
+
+def find_calibration(
+    bag: Bag, image: Topic, x: Topic, path: Path | None
+) -> tuple[Camera, Calibration]:
+    """The camera, and the place of the other sensor in the frame of its rectified images.
+
+    Raises:
+        UserError: neither a file nor the bag says it.
+    """
+    if path is not None:
+        given = read_calibration(path, path)
+        camera = Camera(given.intrinsics, given.distortion)
+        return camera, Calibration(given.intrinsics, given.lidar_to_camera)
+    found = find_camera(bag, image)
+    if found is None:
+        raise UserError(
+            f"{bag.path} has no CameraInfo of {image.name}; give --calibration, a YAML file with "
+            "intrinsics and lidar_to_camera.",
+            bag.path,
+        )
+    matrix = find_transform(bag, x.frame, image.frame)
+    if matrix is None:
+        raise UserError(
+            f"{bag.path} has no transform from {x.frame or 'an unnamed frame'} to "
+            f"{image.frame or 'an unnamed frame'}; give --calibration, a YAML file with intrinsics "
+            "and lidar_to_camera.",
+            bag.path,
+        )
+    return found, Calibration(found.intrinsics, matrix)
+
+
+def find_transform(bag: Bag, source: str, target: str) -> Matrix | None:
+    """(4, 4) from one frame to another, by the first transforms of each pair; None: unknown."""
+    source, target = source.lstrip("/"), target.lstrip("/")
+    edges: dict[str, dict[str, Matrix]] = {}
+    topics = [topic.name for topic in bag.topics.values() if topic.kind == "transforms"]
+    static_first = sorted(topics, key=lambda name: "static" not in name)
+    for name in static_first:
+        for number, message in enumerate(bag.messages([name])):
+            if number == TRANSFORM_MESSAGES:
+                break
+            for each in bag.decode(message).transforms:
+                _add(edges, each)
+    todo, found = deque([source]), {source: np.eye(4)}
+    while todo and target not in found:
+        here = todo.popleft()
+        for there, matrix in edges.get(here, {}).items():
+            if there not in found:
+                found[there] = matrix @ found[here]
+                todo.append(there)
+    return found.get(target)
+
+
+def _add(edges: dict[str, dict[str, Matrix]], transform: Any) -> None:
+    parent = transform.header.frame_id.lstrip("/")
+    child = transform.child_frame_id.lstrip("/")
+    if parent in edges.get(child, {}):
+        return
+    place, turn = transform.transform.translation, transform.transform.rotation
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(np.array([turn.x, turn.y, turn.z, turn.w]))
+    matrix[:3, 3] = place.x, place.y, place.z
+    edges.setdefault(child, {})[parent] = matrix
+    edges.setdefault(parent, {})[child] = np.linalg.inv(matrix).astype(np.float64)

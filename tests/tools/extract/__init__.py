@@ -1,0 +1,1 @@
+"""Tests of `lix data extract`, on bags that the simulator wrote."""
