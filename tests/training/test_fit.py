@@ -258,6 +258,20 @@ def test_bf16_mixed_trains(streets: Path, teacher: Path, tmp_path: Path) -> None
     assert fit(recipe(streets, tmp_path / "run", **settings))
 
 
+def test_a_precision_that_this_cpu_lacks(
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_precision(name: str) -> Recipe:
+        return recipe(streets, tmp_path / name, training={"epochs": 1, "precision": name})
+
+    with pytest.raises(ValueError, match="16-mixed needs a GPU; choose 32-true"):
+        fit(with_precision("16-mixed"))
+    monkeypatch.setattr("lix.training.fit._has_bfloat16", lambda: False)
+    stream = io.StringIO()
+    fit(with_precision("bf16-mixed"), console=Console(file=stream, width=200))
+    assert "computes bfloat16 in software, which is slow" in stream.getvalue()
+
+
 def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> None:
     stream = io.StringIO()
     settings = {"optim": {"lr": 1e-12}, "training": {"epochs": 9, "patience": 1}}

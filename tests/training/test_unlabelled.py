@@ -147,6 +147,17 @@ def test_an_rgb_teacher_is_called_self_training_and_no_x_is_opened(
     more = settings(plain, tmp_path / drive.name, training={"epochs": 1})
     _, told = train(tmp_path / streets.name, tmp_path / "run", **more)
     assert "this is self-training" in told
+    told = io.StringIO()
+    alone = recipe(streets, tmp_path / "labels", distill={"method": "kd", "teacher": plain})
+    build(alone, Console(file=told, width=500))
+    assert "The teacher sees only RGB: this is compression" in told.getvalue()
+
+
+def test_the_maps_that_are_compared_are_said(streets: Path, teacher: Path, tmp_path: Path) -> None:
+    told = io.StringIO()
+    features = recipe(streets, tmp_path / "run", distill={"method": "at", "teacher": teacher})
+    build(features, Console(file=told, width=500))
+    assert "student – teacher: enc2 – enc2, enc3 – enc3" in told.getvalue()
 
 
 def test_labels_of_the_drive_are_the_ceiling(

@@ -51,10 +51,16 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
         with busy("looking at X", console):
             warn_if_flat(train, recipe.data, console)
     drives = open_drives(recipe, train, val, with_x=with_x, console=console)
-    if drives and teacher is not None and not teacher.x_channels:
+    if teacher is not None and not teacher.x_channels:
+        how = (
+            "on unlabelled frames this is self-training" if drives else "this compresses a network"
+        )
+        console.print(f"The teacher sees only RGB: {how}, and there is no X to learn from.")
+    if module.student_features:
+        pairs = zip(module.student_features, module.teacher_features, strict=True)
         console.print(
-            "The teacher sees only RGB: on unlabelled frames this is self-training, which has no "
-            "X to learn from."
+            f"compared maps, student – teacher: {', '.join(f'{s} – {t}' for s, t in pairs)}",
+            markup=False,
         )
     is_teacher = recipe.role == "teacher"
     return module, Batches(

@@ -18,7 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
-from lix.core.console import busy, plain, tracked
+from lix.core.console import busy, plain, tracked, warn
 from lix.core.files import folder_lock
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
@@ -76,7 +76,7 @@ def fit(
         console.print(plain(f"{run} is finished already; its result is in {run.result}."))
         return run.path
     _quieten()
-    _require_machine(recipe.training)
+    _require_machine(recipe.training, console)
     require_logger(recipe.training.logger)
     module, batches = build(recipe, console)
     print_start(module, batches, console)
@@ -100,11 +100,23 @@ def fit(
     return run.path
 
 
-def _require_machine(training: Training) -> None:
-    """Check that the device is there, and set the threads of this process."""
-    if training.accelerator == "gpu" and not torch.accelerator.is_available():
+def _require_machine(training: Training, console: Console) -> None:
+    """Check that the device is there and fits, and set the threads of this process."""
+    has_gpu = torch.accelerator.is_available()
+    if training.accelerator == "gpu" and not has_gpu:
         raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
+    on_cpu = training.accelerator == "cpu" or not has_gpu
+    if on_cpu and training.precision == "16-mixed":
+        raise ValueError("training.precision 16-mixed needs a GPU; choose 32-true.")
+    if on_cpu and training.precision == "bf16-mixed" and not _has_bfloat16():
+        warn(console, "this CPU computes bfloat16 in software, which is slow; 32-true is faster.")
     torch.set_num_threads(training.threads)
+
+
+def _has_bfloat16() -> bool:
+    """Whether oneDNN computes bfloat16 on this CPU; yes where PyTorch cannot tell."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is None or bool(supported())
 
 
 def _score_teacher(recipe: Recipe, module: SegModule, batches: Batches, console: Console) -> None:

@@ -91,10 +91,13 @@ class SegNetwork(nn.Module):
         if image.ndim != 4 or image.shape[1] != 3:
             raise ValueError(f"{name} needs an image of (B, 3, H, W), got {tuple(image.shape)}.")
         height, width = image.shape[-2:]
-        if height % self.size_divisor or width % self.size_divisor:
+        step = self.size_divisor
+        if height % step or width % step:
+            below = [max(length // step, 1) * step for length in (height, width)]
+            above = [-(-length // step) * step for length in (height, width)]
             raise ValueError(
-                f"{name} needs a height and a width that are multiples of {self.size_divisor}, "
-                f"got {height}x{width}; pad or resize the image."
+                f"{name} needs a height and a width that are multiples of {step}, got "
+                f"{height}x{width}; take {below[0]}x{below[1]} or {above[0]}x{above[1]}."
             )
         if self.x_channels == 0 and x is not None:
             raise ValueError(f"This {name} sees RGB only (x_channels=0); call it without x.")
