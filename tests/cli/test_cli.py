@@ -16,19 +16,12 @@ import yaml
 from PIL import Image
 
 from lix.cli.app import main
-from lix.cli.arguments import parse_size
 from lix.core.registry import entries
 from lix.runs.checkpoint import load_network
 from lix.runs.history import read_history
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data
 from tests.conftest import RANK_VARIABLES
-
-SMALL = {
-    "data": {"name": "vkitti2", "size": [32, 64]},
-    "optim": {"batch_size": 4, "lr": 0.02},
-    "training": {"epochs": 1, "accelerator": "cpu"},
-}
 
 
 def lix(*arguments: object) -> int:
@@ -40,26 +33,6 @@ def lix(*arguments: object) -> int:
         except SystemExit as leave:
             return int(leave.code or 0)
     return 0
-
-
-@pytest.fixture(scope="module")
-def recipe(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "small.yaml"
-    settings = {**SMALL, "data": {**SMALL["data"], "root": str(streets)}}
-    settings["training"] = {**SMALL["training"], "channels_last": True}
-    path.write_text(yaml.safe_dump(settings))
-    return path
-
-
-@pytest.fixture(scope="module")
-def runs(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A teacher and a LIX student."""
-    folder = tmp_path_factory.mktemp("runs")
-    teacher, student = folder / "teacher", folder / "lix"
-    assert lix("train", "-r", recipe, "--role", "teacher", "--output", teacher) == 0
-    taught = ("--method", "lix", "--teacher", teacher, "--output", student)
-    assert lix("distill", "-r", recipe, *taught, "--options.dwld.controller", "budget") == 0
-    return folder
 
 
 def test_help_is_fast_because_it_loads_nothing_heavy() -> None:
@@ -161,106 +134,12 @@ def test_streets_command(tmp_path: Path) -> None:
     assert len(list((tmp_path / "s").rglob("rgb_*.jpg"))) == 6
 
 
-WRONG = {
-    ("trian",): 'Did you mean "train"',
-    ("train", "--data.rot", "x"): "Did you mean --data.root",
-    ("train", "--optim.lr", "-1"): "--optim.lr: Input should be greater than 0",
-    ("train", "--optim.lr", "abc"): "lix: --optim.lr: Input should be a valid number",
-    ("train", "--optim.batch_size", "abc"): "lix: --optim.batch-size: ",
-    ("train", "--data.size", "a", "b"): "lix: --data.size: ",
-    ("eval", "runs/x", "--data.x", "lag"): "lix: --data.x: Unknown encoding of X 'lag'",
-    ("train", "--training.epochs", "3", "--training.evaluate-every", "2"): "lix: training.epochs 3",
-    ("train", "--data.name", "folder", "--data.root", "YAML"): "the same frames for training and",
-    ("train", "--optim.name", "sdg"): "'sgd' or 'adamw'",
-    ("train", "--data.root", "/nowhere"): "/nowhere is missing",
-    ("train",): "Set data.root",
-    ("train", "-r", "/nowhere.yaml"): "/nowhere.yaml is missing",
-    ("distill", "--data.root", "ROOT"): "needs a teacher",
-    ("distill", "--data.root", "ROOT", "--teacher", "/nowhere"): "is missing; name a run folder",
-    ("eval", "/nowhere"): "is missing; name a run folder",
-    ("predict", "/nowhere", "/nowhere"): "is missing",
-    ("data", "streets", "OUT", "--world", "twon"): "town",
-    ("data", "streets", "OUT", "--size", "big"): "HEIGHTxWIDTH",
-}
-
-
-@pytest.mark.parametrize(("arguments", "expected"), WRONG.items(), ids=lambda x: str(x)[:40])
-def test_wrong_input_is_one_sentence(
-    arguments: tuple[str, ...],
-    expected: str,
-    streets: Path,
-    tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    yaml_file = tmp_path_factory.mktemp("unsplit") / "my.yaml"
-    yaml_file.write_text("{classes: [a, b], files: {image: '*.jpg', label: '*.png'}}")
-    places = {"ROOT": str(streets), "OUT": str(tmp_path / "out"), "YAML": str(yaml_file)}
-    assert lix(*[places.get(a, a) for a in arguments]) in (1, 2)
-    said = capsys.readouterr().err
-    assert expected in said
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1].startswith("lix: ")
-    assert not list(tmp_path.iterdir()), "a refused command left something behind"
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        ("data: {siz: [1, 2]}", "unknown entry 'data.siz'. Did you mean 'size'"),
-        ("optim: {lr: fast}", "optim.lr"),
-        ("data: [", "not valid YAML"),
-    ],
-)
-def test_wrong_recipe_names_file_and_entry(
-    content: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "wrong.yaml"
-    path.write_text(content)
-    assert lix("train", "-r", path) == 1
-    said = capsys.readouterr().err
-    assert expected in said
-    assert "wrong.yaml" in said
-
-
-def test_unknown_method_and_option_name_the_nearest(
-    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
-    assert lix(*common, "--method", "dwdl") == 1
-    assert "Did you mean 'dwld'" in capsys.readouterr().err
-    assert lix(*common, "--method", "kd", "--options.temprature", 4) == 1
-    assert "Did you mean 'temperature'" in capsys.readouterr().err
-
-
-def test_options_are_checked_and_numbers_understood(
-    runs: Path, recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    common = ("distill", "-r", recipe, "--teacher", runs / "teacher", "--output", tmp_path / "r")
-    assert lix(*common, "--method", "kd", "--options.temperature", "hot") == 1
-    assert "Wrong option of kd, 'hot'" in capsys.readouterr().err
-    assert lix(*common, "--options.dwld.contoller", "joint") == 1
-    assert "Did you mean 'controller'" in capsys.readouterr().err
-    assert lix(*common, "--method", "kd", "--options.weight", "1e-3", "--optim.lr=0.5") == 0
-    saved = yaml.safe_load((tmp_path / "r" / "recipe.yaml").read_text())
-    assert saved["distill"]["options"] == {"weight": 0.001}
-    assert saved["optim"]["lr"] == 0.5
-
-
 def test_eval_of_a_checkpoint_uses_the_settings_of_its_run(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert lix("eval", "--split", "val", runs / "lix" / "checkpoints" / "best.ckpt") == 0
     result = json.loads((runs / "lix" / "result.json").read_text())
     assert f"mIoU {100 * result['mIoU']:.2f} %" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("text", ["96", "96x", "x320", "ax3", "96,320"])
-def test_parse_size_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match="HEIGHTxWIDTH"):
-        parse_size(text)
 
 
 @pytest.mark.slow
@@ -286,36 +165,6 @@ def test_two_processes_take_half_the_steps_and_count_every_image_once(
     history = read_history(tmp_path / "run" / "history.csv")
     validated = [value for _, name, value in history if name == "val_mIoU"]
     assert validated == [pytest.approx(result["mIoU"], abs=1e-6)]
-
-
-OWN = """
-import lix, torch
-
-def build(num_classes, x_channels, width=8):
-    first, second = torch.nn.Conv2d(3, width, 3, 2, 1), torch.nn.Conv2d(width, num_classes, 1)
-    return lix.wrap(torch.nn.Sequential(first, second), {"first": "0"}, size_divisor=2)
-"""
-
-
-@pytest.mark.slow
-def test_own_network_is_trained_only_with_leave(
-    recipe: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    (tmp_path / "my_networks.py").write_text(OWN)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("LIX_ALLOW_CODE", "")
-    own = ("train", "-r", recipe, "--network.name", "my_networks:build", "--output", "run")
-    assert lix(*own) == 1
-    assert "run again with --allow-code" in capsys.readouterr().err
-    assert lix(*own, "--network.options.width", "4", "--allow-code") == 0
-    assert lix("eval", "run", "--allow-code") == 0
-    assert lix("export", "run", "own.onnx", "--allow-code") == 0
-    assert lix("--allow-code", "train", "-r", recipe, "--network.name", "my_networks:nothing") == 1
-    assert "cannot be imported" in capsys.readouterr().err
 
 
 def test_export_to_safetensors_and_back(runs: Path, tmp_path: Path, streets: Path) -> None:

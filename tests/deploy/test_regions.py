@@ -12,10 +12,11 @@ from PIL import Image
 from lix.deploy import regions
 from lix.deploy.backend import open_student
 from lix.deploy.maps import finish, score
-from lix.deploy.predict import predict
+from lix.deploy.predict import Predictions, predict
 from lix.deploy.regions import spans, strips
 from lix.deploy.student import Segmenter, Student
 from tests.cli.test_cli import lix
+from tests.deploy.test_video import read_video, write_video
 
 
 def pixels(path):
@@ -88,8 +89,18 @@ def test_a_large_picture_is_seen_in_tiles_by_itself(student, large_is_5000_pixel
     maps = finish(score(segmenter, segmenter.prepare(image), shape), shape)
     assert narrow.largest == 64 * 64
     assert np.array_equal(maps.labels, whole.argmax(0).numpy())
+    assert torch.equal(segmenter(image).argmax(0), whole.argmax(0))
+    assert narrow.largest == 64 * 64
     assert not segmenter.has_own_tiles((50, 100))
     assert not Segmenter(segmenter.student).has_own_tiles(shape)
+
+
+def test_frames_of_a_large_video_are_seen_in_tiles(student, tmp_path, large_is_5000_pixels):
+    source = write_video(tmp_path / "a.mp4", frames=3, height=80, width=96)
+    done = predict(student, source, tmp_path / "out", size="native")
+    assert done == Predictions([tmp_path / "out/a_overlay.mp4"], tiled=3)
+    assert read_video(done.files[0])[0].shape == (3, 80, 96, 3)
+    assert predict(student, source, tmp_path / "out").tiled == 0
 
 
 @pytest.mark.parametrize("source", ["in", "in/large.png"])

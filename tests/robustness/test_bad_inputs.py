@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.robustness.bad_inputs import Case, cases
+from tests.robustness import bad_files, bad_settings
+from tests.robustness.bad_inputs import Case
 from tests.robustness.conftest import SMALL, Lix
 
 pytestmark = pytest.mark.slow
 
-CASES = list(cases())
+CASES = [*bad_settings.cases(), *bad_files.cases()]
 
 
 def test_there_are_many_and_each_is_another_one() -> None:
