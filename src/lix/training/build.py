@@ -52,9 +52,7 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
             warn_if_flat(train, recipe.data, console)
     drives = open_drives(recipe, train, val, with_x=with_x, console=console)
     if teacher is not None and not teacher.x_channels:
-        how = (
-            "on unlabelled frames this is self-training" if drives else "this compresses a network"
-        )
+        how = "on unlabelled frames this is self-training" if drives else "this is compression"
         console.print(f"The teacher sees only RGB: {how}, and there is no X to learn from.")
     if module.student_features:
         pairs = zip(module.student_features, module.teacher_features, strict=True)
