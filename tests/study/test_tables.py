@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from lix.evaluation.metrics import METRICS
 from lix.study.details import Bold
 from lix.study.results import Row, Score, load_results, summarise
-from lix.study.tables import ENOUGH_SEEDS, ResultGroup, paper_value, result_groups, write_tables
+from lix.study.tables import (
+    ENOUGH_SEEDS,
+    ResultGroup,
+    paper_value,
+    print_tables,
+    result_groups,
+    write_tables,
+)
 from tests.study.conftest import FINAL, STUDY
 
 
@@ -116,3 +125,12 @@ def test_the_papers_numbers() -> None:
     assert paper_value("I", "mfnet", "teacher", "fwIoU") == 95.57
     assert paper_value("I", "mfnet", "Af-DCD", "mIoU") is not None
     assert paper_value("I", "mfnet", "none at all", "mIoU") is None
+
+
+def test_a_terminal_shows_them_with_what_is_bold(output: Path) -> None:
+    terminal = Console(file=io.StringIO(), width=200, force_terminal=True)
+    print_tables(load_results(STUDY, output), terminal)
+    text = terminal.file.getvalue()
+    assert text.startswith("streets, mfnet\n")
+    assert "\x1b[1m56.0 ± 3.0\x1b[0m" in text
+    assert "Mean of the last 2 evaluations" in text

@@ -16,7 +16,7 @@ from lix.cli.data import data_app
 from lix.cli.deploy import bench, export, predict
 from lix.cli.study import study_app
 from lix.cli.train import distill, evaluate, report, train
-from lix.core.console import prepare_streams, printable
+from lix.core.console import prepare_streams, print_table, printable
 from lix.core.errors import explain
 from lix.core.processes import end_with_lix
 from lix.core.registry import entries, find, safe_path
@@ -73,8 +73,10 @@ def demo(
 @app.command(name="list")
 def list_entries(what: Literal["methods", "networks", "datasets"]) -> None:
     """List all entries, one per line."""
-    for entry in entries(what).values():
-        print(f"{entry.name:12} {entry.summary}")
+    from rich.console import Console
+
+    rows = [{"name": entry.name, "what": entry.summary} for entry in entries(what).values()]
+    print_table(Console(), rows)
 
 
 @app.command

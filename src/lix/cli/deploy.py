@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from lix.cli.arguments import parse_size
-from lix.core.console import label, progress_bar, say
+from lix.core.console import label, print_table, progress_bar, say
 from lix.core.registry import entries
 
 Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]
@@ -151,4 +151,4 @@ def bench(
             runs=runs,
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
-    Console().print(report.table(checkpoint.name))
+    print_table(Console(), report.rows, title=f"{checkpoint.name}: {report.conditions}")

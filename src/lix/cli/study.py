@@ -69,18 +69,18 @@ def table(
             RUNS/NAME-OF-THE-STUDY.
     """
     from rich.console import Console
-    from rich.markdown import Markdown
 
     from lix.study.definition import Study
     from lix.study.results import load_results
-    from lix.study.tables import write_tables
+    from lix.study.tables import print_tables, write_tables
 
     recipe = Study.load(study)
     folder = output or runs / recipe.name
-    text = write_tables(load_results(recipe, runs), folder)
+    results = load_results(recipe, runs)
+    text = write_tables(results, folder)
     console = Console()
     if console.is_terminal:
-        console.print(Markdown(text), soft_wrap=True)
+        print_tables(results, console)
     else:
         say(text)
     say(f"Written to {folder}.")

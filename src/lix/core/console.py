@@ -7,9 +7,10 @@ through `printable` where `print` does, and through `label` where rich reads mar
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +23,11 @@ T = TypeVar("T")
 
 TURNING = "\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 """Characters that turn the direction of what is shown, so that one name looks like another."""
+
+NUMERIC = re.compile(r"[-+]?\d|–?$|absent$")
+"""Beginning of the cells of a column that is aligned to the right."""
+MAX_WIDTH = 1000
+"""Number of characters of the longest row of a table in a file."""
 
 
 def printable(text: object) -> str:
@@ -64,6 +70,37 @@ def warn(console: Console, sentence: str) -> None:
     from rich.text import Text
 
     console.print(Text.assemble(("warning:", "yellow"), " ", printable(sentence)))
+
+
+def print_table(
+    console: Console, rows: Sequence[Mapping[str, str | Text]], *, title: str = ""
+) -> None:
+    """Print a table, columns of numbers right-aligned; all tables of lix look like this.
+
+    Where the console is no terminal, a line is as long as its row, for `grep` and files.
+
+    Args:
+        console: where it goes.
+        rows: cells by column; all have the columns of the first.
+        title: a line above it.
+    """
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    for name in rows[0]:
+        is_numeric = all(NUMERIC.match(str(row[name])) for row in rows)
+        table.add_column(plain(name), justify="right" if is_numeric else "left")
+    for row in rows:
+        table.add_row(*(plain(cell) if isinstance(cell, str) else cell for cell in row.values()))
+    if title:
+        console.print(plain(title), soft_wrap=True)
+    width = console.width
+    if not console.is_terminal:
+        console.width = MAX_WIDTH
+    console.print(table)
+    console.width = width
+    console.print()
 
 
 def _is_open(number: int) -> bool:

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from rich.table import Table
 
-from lix.core.console import label
 from lix.deploy.backend import AUTO, backend, backend_of, open_student
 from lix.deploy.student import Student
 
@@ -40,30 +38,32 @@ class BenchReport:
     """MACs of a batch in convolutions and matrix products."""
 
     @property
-    def _memory(self) -> str:
-        if self.memory is None:
-            return "unknown"
-        before, peak = self.memory
-        return f"{peak:.0f} MB, {peak - before:.0f} MB by the runs"
-
-    @property
     def throughput(self) -> float:
         """Images per second."""
         return self.batch / self.median
 
-    def table(self, title: str) -> Table:
-        """Table of all measurements for the terminal."""
+    @property
+    def rows(self) -> list[dict[str, str]]:
+        """All measurements, for a table."""
+        shown = {
+            ("latency, median", "ms"): f"{1000 * self.median:.1f}",
+            ("latency, 95 %", "ms"): f"{1000 * self.percentile_95:.1f}",
+            ("throughput", "images/s"): f"{self.throughput:.2f}",
+            ("MACs", "G"): f"{self.macs / 1e9:.2f}",
+            ("parameters", "M"): f"{self.parameters / 1e6:.3f}",
+        }
+        if self.memory is not None:
+            before, peak = self.memory
+            shown["peak memory", "MB"] = f"{peak:.0f}"
+            shown["of it by the runs", "MB"] = f"{peak - before:.0f}"
+        return [{"": name, "value": text, "unit": unit} for (name, unit), text in shown.items()]
+
+    @property
+    def conditions(self) -> str:
+        """What was measured, and where."""
         height, width = self.size
-        size_and_runs = f"{self.batch} x 3 x {height} x {width}, {self.runs} runs"
-        table = Table(label(title), size_and_runs)
-        table.add_row("engine", f"{self.engine} on {self.device}")
-        table.add_row("latency, median", f"{1000 * self.median:.1f} ms")
-        table.add_row("latency, 95 %", f"{1000 * self.percentile_95:.1f} ms")
-        table.add_row("throughput", f"{self.throughput:.2f} images/s")
-        table.add_row("peak memory", self._memory)
-        table.add_row("MACs", f"{self.macs / 1e9:.2f} G")
-        table.add_row("parameters", f"{self.parameters / 1e6:.3f} M")
-        return table
+        shape = f"{self.batch} x 3 x {height} x {width}"
+        return f"{self.engine} on {self.device}, {shape}, {self.runs} runs"
 
 
 def bench(

@@ -9,9 +9,8 @@ from typing import Literal
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
-from lix.core.console import plain
+from lix.core.console import plain, print_table
 from lix.core.files import write_text
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
@@ -76,15 +75,11 @@ def evaluate_checkpoint(
 
 def print_scores(result: Scores, classes: Sequence[str], title: str, console: Console) -> None:
     """Print scores as a table by class, and their means below."""
-    table = Table("class", title=plain(title))
-    for heading in ("IoU %", "F1 %"):
-        table.add_column(heading, justify="right")
-    for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True):
-        if iou is None or f1 is None:
-            table.add_row(plain(name), "absent", "absent")
-        else:
-            table.add_row(plain(name), f"{100 * iou:.1f}", f"{100 * f1:.1f}")
-    console.print(table)
+    rows = [
+        {"class": name, "IoU %": _percent(iou), "F1 %": _percent(f1)}
+        for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True)
+    ]
+    print_table(console, rows, title=title)
     console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
     if absent := result.absent(classes):
         console.print(
@@ -93,3 +88,7 @@ def print_scores(result: Scores, classes: Sequence[str], title: str, console: Co
                 f"neither labels nor predictions have them: {', '.join(absent)}."
             )
         )
+
+
+def _percent(share: float | None) -> str:
+    return "absent" if share is None else f"{100 * share:.1f}"

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 
+from lix.core.console import print_table, warn
 from lix.core.files import atomic_write
 from lix.deploy.predict import predict
 from lix.evaluation.metrics import METRICS
@@ -175,9 +175,15 @@ def _first_test_images(streets: Path, count: int) -> list[Path]:
 
 
 def _print_scores(results: Results, console: Console) -> None:
+    rows = [
+        {
+            "run": one.planned.method,
+            **{f"{metric} %": f"{100 * one.record.result[metric]:.1f}" for metric in METRICS},
+            "seconds": f"{one.record.result['seconds']:.0f}",
+        }
+        for one in results.runs
+    ]
+    print_table(console, rows)
     for one in results.runs:
-        result = one.record.result
-        shown = "  ".join(f"{metric} {100 * result[metric]:5.1f} %" for metric in METRICS)
-        console.print(f"{one.planned.method:8} {shown}  {result['seconds']:4.0f} s")
-        for sentence in result["warnings"]:
-            console.print(f"         [yellow]warning:[/] {escape(sentence)}")
+        for sentence in one.record.result["warnings"]:
+            warn(console, f"{one.planned.method}: {sentence}")

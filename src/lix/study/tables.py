@@ -8,7 +8,10 @@ from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
+from rich.console import Console
+from rich.text import Text
 
+from lix.core.console import plain, print_table
 from lix.core.files import write_text
 from lix.evaluation.metrics import METRICS
 from lix.study import escape
@@ -191,6 +194,18 @@ def write_tables(results: Results, folder: Path) -> str:
         write_text(folder / name, content)
     write_tidy(results, folder / "results.csv")
     return text
+
+
+def print_tables(results: Results, console: Console) -> None:
+    """Print the tables of finished runs, and what their numbers are, in a terminal."""
+    for heading, rows in all_tables(results, result_groups(results)).items():
+        cells = [{name: _shown(text) for name, text in row.items()} for row in rows]
+        print_table(console, cells, title=heading)
+    console.print(plain(note(results)))
+
+
+def _shown(text: str) -> str | Text:
+    return Text(text, "bold") if isinstance(text, Bold) else text
 
 
 def _details(title: str, tables: Mapping[str, str]) -> str:

@@ -11,13 +11,11 @@ from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
-from rich import box
 from rich.console import Console
-from rich.table import Table as RichTable
 from rich.text import Text
 
 from lix import __version__
-from lix.core.console import plain, printable
+from lix.core.console import plain, print_table, printable
 from lix.core.files import write_text
 from lix.core.types import IGNORE_INDEX
 from lix.data.dataset import SegDataset
@@ -40,10 +38,10 @@ def summarise(survey: Survey, findings: Sequence[Finding], page: Path, console: 
         console.print(*parts, soft_wrap=True, highlight=False)
 
     say(plain(headline(survey)))
-    console.print(_grid(split_table(survey)))
+    print_table(console, _rows(split_table(survey)))
     if x_table(survey).rows:
-        console.print(_grid(x_table(survey)))
-    console.print(_classes(survey))
+        print_table(console, _rows(x_table(survey)))
+    print_table(console, _classes(survey))
     for finding in findings:
         say(Text(f"{finding.severity:8}", STYLES[finding.severity]), plain(finding))
     say(plain(f"{verdict(findings)} Pictures are in {page}."))
@@ -67,29 +65,20 @@ def verdict(findings: Sequence[Finding]) -> str:
     return f"Found {', '.join(found)}."
 
 
-def _grid(table: Table) -> RichTable:
-    grid = RichTable(box=box.SIMPLE_HEAD)
-    for place, column in enumerate(table.columns):
-        grid.add_column(column, justify="right" if place > 1 else "left")
-    for row in table.rows:
-        grid.add_row(*map(plain, row))
-    return grid
+def _rows(table: Table) -> list[dict[str, str]]:
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
 
 
-def _classes(survey: Survey) -> RichTable:
-    grid = RichTable("class", box=box.SIMPLE_HEAD)
-    for split in survey.splits:
-        grid.add_column(f"{split}, pixels", justify="right")
-        grid.add_column("in labels", justify="right")
+def _classes(survey: Survey) -> list[dict[str, str | Text]]:
+    rows = []
     for row in class_rows(survey):
         swatch = Text("■ ", "rgb({},{},{})".format(*row.colour))
-        cells = [
-            Text(cell)
-            for share, images in zip(row.shares, row.images, strict=True)
-            for cell in (percent(share, 2), f"{images:,}")
-        ]
-        grid.add_row(swatch.append(printable(row.name), style="default"), *cells)
-    return grid
+        cells: dict[str, str | Text] = {"class": swatch.append(printable(row.name), "default")}
+        for split, share, images in zip(survey.splits, row.shares, row.images, strict=True):
+            cells[f"{split}, pixels"] = percent(share, 2)
+            cells[f"{split}, labels"] = f"{images:,}"
+        rows.append(cells)
+    return rows
 
 
 def write_page(
