@@ -146,6 +146,23 @@ def test_transforms_are_chained(tmp_path: Path) -> None:
         assert find_transform(bag, "lidar", "moon") is None
 
 
+def test_points_are_moved_to_the_time_of_the_image(tmp_path: Path) -> None:
+    """The sweep is 40 ms older than the image, 1.6 m at 40 m/s."""
+    drive = replace(SHORT, frames=2, speed=40.0, x_delay=-0.04)
+    bag = write_bag(tmp_path / "d_mcap", drive)
+    off = []
+    for name, odometry in (("still", None), ("moved", "/odometry")):
+        extract(bag, tmp_path / name, Options(odometry=odometry))
+        files = sorted((tmp_path / name / "depth").glob("*.png"))
+        pairs = [(depth_of(p), depth) for p, (_, depth, _) in zip(files, views(drive), strict=True)]
+        errors = np.stack([np.abs(found - depth) / depth for found, depth in pairs])
+        off.append((errors[np.isfinite(errors)] > 0.05).mean())
+    assert off[1] < off[0] / 2
+    with pytest.raises(ValueError, match="Unknown topic of odometry") as error:
+        extract(bag, tmp_path / "no", Options(odometry="/x"))
+    one_sentence(error)
+
+
 def test_a_calibration_in_place_of_the_bags_own(tmp_path: Path) -> None:
     drive = replace(SHORT, frames=2, skip=("info", "tf"))
     bag = write_bag(tmp_path / "d_mcap", drive)

@@ -21,7 +21,7 @@ from lix.tools.depth.lidar.calibration import Calibration
 from lix.tools.depth.lidar.frames import points_to_depth
 from lix.tools.depth.make import stored
 from lix.tools.extract.bag import X_KINDS, Bag, Message, Topic, open_bag
-from lix.tools.extract.frames import Camera, find_calibration, find_camera
+from lix.tools.extract.frames import Camera, find_calibration, find_camera, find_motion
 from lix.tools.extract.messages import colours, is_jpeg, metres, points
 from lix.tools.extract.pairing import pair
 
@@ -45,6 +45,8 @@ class Options:
     """Topic of depth images or point clouds; default: the only one, depth images first."""
     calibration: Path | None = None
     """YAML file in place of CameraInfo and tf."""
+    odometry: str | None = None
+    """Topic of poses by which points are moved to the time of the image; default: they stay."""
     every: float = 0.0
     """Smallest time between two pairs in seconds."""
     max_gap: float = 0.05
@@ -141,6 +143,10 @@ class _Maker:
         self.bag, self.image, self.x, self.options = bag, image, x, options
         self.camera, self.calibration = find_calibration(bag, image, x, options.calibration)
         self.x_camera = find_camera(bag, x) or self.camera if x.kind == "depth" else None
+        self.motion = None
+        if options.odometry is not None:
+            topic = bag.choose(options.odometry, ("odometry",), "--odometry")
+            self.motion = find_motion(bag, topic, x)
         self._last: NDArray[np.float32] | None = None
 
     @property
@@ -148,6 +154,7 @@ class _Maker:
         return {
             "image": self.image.name,
             "x": self.x.name,
+            "odometry": self.options.odometry,
             "intrinsics": self.camera.intrinsics.tolist(),
             "distortion": self.camera.distortion.tolist(),
             "x_to_camera": self.calibration.lidar_to_camera.tolist(),
@@ -171,7 +178,8 @@ class _Maker:
             elif is_there:
                 report.kept += 1
             else:
-                depth = self._depth(self.bag.decode(there), rgb)
+                moved = self.motion.between(there.stamp, here.stamp) if self.motion else None
+                depth = self._depth(self.bag.decode(there), rgb, moved)
                 _save(rgb, photographs[is_jpeg(message)])
                 save_png(Image.fromarray(stored(depth, DEPTH)), target)
                 report.written += 1
@@ -203,10 +211,19 @@ class _Maker:
         self._last = grey
         return False
 
-    def _depth(self, message: Any, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Depth of the rectified image, (H, W) metres, NaN = invalid."""
+    def _depth(
+        self, message: Any, rgb: NDArray[np.uint8], moved: NDArray[np.float64] | None
+    ) -> NDArray[np.float32]:
+        """Depth of the rectified image, (H, W) metres, NaN = invalid.
+
+        Args:
+            message: X.
+            rgb: the rectified image.
+            moved: (4, 4) motion of X's sensor until the time of the image.
+        """
         size = rgb.shape[0], rgb.shape[1]
-        place = Calibration(self.camera.intrinsics, self.calibration.lidar_to_camera)
+        matrix = self.calibration.lidar_to_camera @ (np.eye(4) if moved is None else moved)
+        place = Calibration(self.camera.intrinsics, matrix)
         guide = rgb if self.options.guided else None
         how: dict[str, Any] = {"sparse": self.options.sparse, "guide": guide}
         if self.x_camera is None:
