@@ -57,6 +57,8 @@ class Drive:
             "odometry": "/odometry",
         }
     )
+    broken: tuple[int, ...] = ()
+    """Images whose JPEG ends too early."""
     skip: tuple[str, ...] = ()
     """Kinds of messages that are left out: `info` or `tf`."""
 
@@ -191,7 +193,8 @@ def _write_image(bag: _Bag, drive: Drive, stamp: int, rgb: np.ndarray) -> None:
     if drive.jpeg:
         buffer = io.BytesIO()
         Image.fromarray(rgb).save(buffer, "JPEG", quality=95)
-        data = np.frombuffer(buffer.getvalue(), np.uint8)
+        cut = 200 if round((stamp - START) / drive.period / 1e9) in drive.broken else None
+        data = np.frombuffer(buffer.getvalue()[:cut], np.uint8)
         kind = "sensor_msgs/msg/CompressedImage"
         bag.write(drive.topics["image"], stamp, kind, header=header, format="jpeg", data=data)
         return

@@ -97,6 +97,7 @@ def test_images_with_distortion_are_rectified(tmp_path: Path) -> None:
     assert np.abs(expected.astype(float) - rgb).mean() > 3
 
 
+@pytest.mark.slow
 def test_what_is_left_out(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "d_mcap", Drive(frames=7))
     assert extract(bag, tmp_path / "a", Options(every=0.2)).written == 4
@@ -106,6 +107,21 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     assert extract(bag, tmp_path / "c", Options(min_motion=1.0)).written == 7
     with pytest.raises(ValueError, match=r"within 0\.001 s") as error:
         extract(bag, tmp_path / "d", Options(max_gap=0.001))
+    one_sentence(error)
+
+
+def test_a_broken_image_does_not_stop_the_others(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "d_mcap", replace(SHORT, jpeg=True, broken=(1,)))
+    with pytest.raises(
+        ValueError, match=f"1 of 3 pairs .* others are done.* {START + 10**8} ns"
+    ) as error:
+        extract(bag, tmp_path / "out")
+    one_sentence(error)
+    assert len(names(tmp_path / "out" / "rgb")) == 2
+    assert (tmp_path / "out" / "drive.yaml").is_file()
+    bad = write_bag(tmp_path / "b_mcap", replace(SHORT, jpeg=True, broken=(0, 1, 2)))
+    with pytest.raises(ValueError, match="3 of 3 pairs cannot be used") as error:
+        extract(bad, tmp_path / "none")
     one_sentence(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +80,8 @@ class Report:
     """Number of images without a partner."""
     still: int = 0
     """Number of images that show what the last one shows."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Time of each pair that cannot be used, and why."""
 
     def __str__(self) -> str:
         left_out = f"{self.alone} images without a partner, {self.still} without motion"
@@ -105,7 +107,8 @@ def extract(
         progress: called after every image.
 
     Raises:
-        UserError: the bag is damaged or lacks what is needed, or no pair is found.
+        UserError: the bag is damaged or lacks what is needed, no pair is found, or some cannot be
+            used; the others are done by then.
         ValueError: the folder holds X of another origin.
         OSError: it cannot be written.
     """
@@ -126,14 +129,32 @@ def extract(
                 maker.make(here, there, report)
             if progress is not None:
                 progress(number)
-    if not report.written + report.kept:
-        raise UserError(
-            f"{path}: no image of {image.name} has a message of {x.name} within "
-            f"{options.max_gap:g} s; see `lix data extract {path} --list`, and raise --max-gap.",
-            path,
-        )
+    _require_pairs(report, path, image, x, options)
     _describe(output, maker.camera)
+    if report.failed:
+        raise UserError(f"{path}: {_failures(report)}", path)
     return report
+
+
+def _require_pairs(report: Report, path: Path, image: Topic, x: Topic, options: Options) -> None:
+    if report.written + report.kept:
+        return
+    if report.failed:
+        raise UserError(f"{path}: {_failures(report)}", path)
+    raise UserError(
+        f"{path}: no image of {image.name} has a message of {x.name} within "
+        f"{options.max_gap:g} s; see `lix data extract {path} --list`, and raise --max-gap.",
+        path,
+    )
+
+
+def _failures(report: Report) -> str:
+    time, reason = next(iter(report.failed.items()))
+    total = len(report.failed) + report.written + report.kept + report.still
+    return (
+        f"{len(report.failed)} of {total} pairs cannot be used, the others are done; the first at "
+        f"{time}: {reason.removesuffix('.')}."
+    )
 
 
 class _Maker:
@@ -175,19 +196,18 @@ class _Maker:
             rgb = self._rectified(colours(message))
             if self._is_still(rgb):
                 report.still += 1
-            elif is_there:
+                return
+            if is_there:
                 report.kept += 1
-            else:
-                moved = self.motion.between(there.stamp, here.stamp) if self.motion else None
-                depth = self._depth(self.bag.decode(there), rgb, moved)
-                _save(rgb, photographs[is_jpeg(message)])
-                save_png(Image.fromarray(stored(depth, DEPTH)), target)
-                report.written += 1
-        except ValueError as error:
-            raise UserError(
-                f"{self.bag.path}: the pair at {here.stamp} ns of {self.image.name} and "
-                f"{self.x.name} cannot be used: {error}."
-            ) from None
+                return
+            moved = self.motion.between(there.stamp, here.stamp) if self.motion else None
+            depth = self._depth(self.bag.decode(there), rgb, moved)
+        except (ValueError, OSError, SyntaxError) as error:  # what Pillow raises, too
+            report.failed[f"{here.stamp} ns"] = " ".join(str(error).split())
+            return
+        _save(rgb, photographs[is_jpeg(message)])
+        save_png(Image.fromarray(stored(depth, DEPTH)), target)
+        report.written += 1
 
     def _rectified(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = image.shape[0], image.shape[1]
