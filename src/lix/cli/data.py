@@ -122,6 +122,7 @@ def extract(
     image: str | None = None,
     x: str | None = None,
     calibration: Path | None = None,
+    odometry: str | None = None,
     every: str = "0",
     max_gap: str = "0.05",
     min_motion: float = 0.0,
@@ -137,6 +138,7 @@ def extract(
         image: topic of the images; default: the only one.
         x: topic of depth images or point clouds; default: the only one, depth images first.
         calibration: YAML file in place of the bag's CameraInfo and tf.
+        odometry: topic of poses by which points are moved to the time of the image.
         every: smallest time between two pairs, as in 0.5s; default: all.
         max_gap: largest time between an image and its partner.
         min_motion: smallest mean change of grey (0 to 255) since the last pair, such as 2.
@@ -156,7 +158,7 @@ def extract(
     if output is None:
         raise ValueError("Name the folder to write, as in lix data extract BAG drive.")
     motion = {"every": parse_seconds("--every", every), "max_gap": gap, "min_motion": min_motion}
-    options = Options(image, x, calibration, **motion, sparse=sparse, guided=guided)
+    options = Options(image, x, calibration, odometry, **motion, sparse=sparse, guided=guided)
     with progress_bar() as bars:
         task = bars.add_task(label(bag.name), total=None)
         report = run(bag, output, options, progress=lambda done: bars.update(task, completed=done))

@@ -54,8 +54,11 @@ class Drive:
             "points": "/lidar/points",
             "depth": "/depth/image_raw",
             "depth_info": "/depth/camera_info",
+            "odometry": "/odometry",
         }
     )
+    broken: tuple[int, ...] = ()
+    """Images whose JPEG ends too early."""
     skip: tuple[str, ...] = ()
     """Kinds of messages that are left out: `info` or `tf`."""
 
@@ -64,9 +67,14 @@ View = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def views(drive: Drive) -> list[View]:
-    """Image, depth in metres of the depth camera (NaN = sky) and points of every moment."""
+    """Image and depth in metres of every moment (NaN = sky), and points of their own moment.
+
+    Depth is that of the depth camera, but of the image's moment.
+    """
     way = drive.speed * drive.period
-    return [_view(drive.size, drive.seed, drive.baseline, way * n, n) for n in range(drive.frames)]
+    late = drive.speed * drive.x_delay
+    where = drive.size, drive.seed, drive.baseline
+    return [_view(*where, way * index, late, index) for index in range(drive.frames)]
 
 
 def labels(drive: Drive) -> list[np.ndarray]:
@@ -92,14 +100,17 @@ def _place(size: tuple[int, int], seed: int, metres: float) -> Street:
 
 
 @lru_cache(maxsize=64)
-def _view(size: tuple[int, int], seed: int, baseline: float, metres: float, index: int) -> View:
+def _view(
+    size: tuple[int, int], seed: int, baseline: float, metres: float, late: float, index: int
+) -> View:
     here = _place(size, seed, metres)
     weather = draw_weather(StreetPlan(1, size, seed).generators(0)[0], "clone")
     hits = cast(here.scene, here.road, here.camera)
     rgb = photograph(here, here.camera, hits, weather, np.random.default_rng(0))
     depth = cast(here.scene, here.road, here.camera.beside(baseline)).depth
     depth = np.where(np.isfinite(depth) & (depth < 60), depth, np.nan)
-    return rgb, depth, sweep(here, LIDAR_MODEL, np.random.default_rng(index))
+    there = _place(size, seed, metres + late)
+    return rgb, depth, sweep(there, LIDAR_MODEL, np.random.default_rng(index))
 
 
 def matrix(drive: Drive) -> np.ndarray:
@@ -146,6 +157,7 @@ def write_bag(path: Path, drive: Drive | None = None) -> Path:
     bag = _Bag(path)
     if "tf" not in drive.skip:
         _write_transforms(bag, drive)
+    _write_odometry(bag, drive)
     for index, (rgb, depth, points) in enumerate(views(drive)):
         stamp = START + round(index * drive.period * 1e9)
         _write_image(bag, drive, stamp, rgb)
@@ -181,7 +193,8 @@ def _write_image(bag: _Bag, drive: Drive, stamp: int, rgb: np.ndarray) -> None:
     if drive.jpeg:
         buffer = io.BytesIO()
         Image.fromarray(rgb).save(buffer, "JPEG", quality=95)
-        data = np.frombuffer(buffer.getvalue(), np.uint8)
+        cut = 200 if round((stamp - START) / drive.period / 1e9) in drive.broken else None
+        data = np.frombuffer(buffer.getvalue()[:cut], np.uint8)
         kind = "sensor_msgs/msg/CompressedImage"
         bag.write(drive.topics["image"], stamp, kind, header=header, format="jpeg", data=data)
         return
@@ -216,6 +229,27 @@ def _write_points(bag: _Bag, drive: Drive, stamp: int, points: np.ndarray) -> No
         width=len(points), fields=fields, is_bigendian=False, point_step=16,
         row_step=16 * len(points), data=np.frombuffer(points.tobytes(), np.uint8), is_dense=True,
     )  # fmt: skip
+
+
+def _write_odometry(bag: _Bag, drive: Drive) -> None:
+    """Poses of the base along its way, which in the street's frame is along the road's start."""
+    point, quaternion = (bag.type(f"geometry_msgs/msg/{n}") for n in ("Point", "Quaternion"))
+    pose, vector = (bag.type(f"geometry_msgs/msg/{n}") for n in ("Pose", "Vector3"))
+    twist = bag.type("geometry_msgs/msg/Twist")(vector(0.0, 0.0, 0.0), vector(0.0, 0.0, 0.0))
+    with_spread = [bag.type(f"geometry_msgs/msg/{n}WithCovariance") for n in ("Pose", "Twist")]
+    # The camera does not look along its way exactly, and the base is level with the camera.
+    street = _place(drive.size, drive.seed, 0.0)
+    right, down, ahead = street.camera.axes @ np.array([0, 0, 1.0])
+    for index in range(drive.frames + 2):
+        stamp = START + round((index - 1) * drive.period * 1e9)
+        metres = (index - 1) * drive.period * drive.speed
+        place = point(*(metres * np.array([ahead, -right, -down])).tolist())
+        bag.write(
+            drive.topics["odometry"], stamp, "nav_msgs/msg/Odometry",
+            header=bag.header(stamp, "odom"), child_frame_id="base",
+            pose=with_spread[0](pose(place, quaternion(0.0, 0.0, 0.0, 1.0)), np.zeros(36)),
+            twist=with_spread[1](twist, np.zeros(36)),
+        )  # fmt: skip
 
 
 def _write_transforms(bag: _Bag, drive: Drive) -> None:

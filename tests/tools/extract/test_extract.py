@@ -97,6 +97,7 @@ def test_images_with_distortion_are_rectified(tmp_path: Path) -> None:
     assert np.abs(expected.astype(float) - rgb).mean() > 3
 
 
+@pytest.mark.slow
 def test_what_is_left_out(tmp_path: Path) -> None:
     bag = write_bag(tmp_path / "d_mcap", Drive(frames=7))
     assert extract(bag, tmp_path / "a", Options(every=0.2)).written == 4
@@ -106,6 +107,21 @@ def test_what_is_left_out(tmp_path: Path) -> None:
     assert extract(bag, tmp_path / "c", Options(min_motion=1.0)).written == 7
     with pytest.raises(ValueError, match=r"within 0\.001 s") as error:
         extract(bag, tmp_path / "d", Options(max_gap=0.001))
+    one_sentence(error)
+
+
+def test_a_broken_image_does_not_stop_the_others(tmp_path: Path) -> None:
+    bag = write_bag(tmp_path / "d_mcap", replace(SHORT, jpeg=True, broken=(1,)))
+    with pytest.raises(
+        ValueError, match=f"1 of 3 pairs .* others are done.* {START + 10**8} ns"
+    ) as error:
+        extract(bag, tmp_path / "out")
+    one_sentence(error)
+    assert len(names(tmp_path / "out" / "rgb")) == 2
+    assert (tmp_path / "out" / "drive.yaml").is_file()
+    bad = write_bag(tmp_path / "b_mcap", replace(SHORT, jpeg=True, broken=(0, 1, 2)))
+    with pytest.raises(ValueError, match="3 of 3 pairs cannot be used") as error:
+        extract(bad, tmp_path / "none")
     one_sentence(error)
 
 
@@ -144,6 +160,23 @@ def test_transforms_are_chained(tmp_path: Path) -> None:
         assert found is not None
         assert np.allclose(found, LIDAR_MODEL.lidar_to_camera, atol=1e-6)
         assert find_transform(bag, "lidar", "moon") is None
+
+
+def test_points_are_moved_to_the_time_of_the_image(tmp_path: Path) -> None:
+    """The sweep is 40 ms older than the image, 1.6 m at 40 m/s."""
+    drive = replace(SHORT, frames=2, speed=40.0, x_delay=-0.04)
+    bag = write_bag(tmp_path / "d_mcap", drive)
+    off = []
+    for name, odometry in (("still", None), ("moved", "/odometry")):
+        extract(bag, tmp_path / name, Options(odometry=odometry))
+        files = sorted((tmp_path / name / "depth").glob("*.png"))
+        pairs = [(depth_of(p), depth) for p, (_, depth, _) in zip(files, views(drive), strict=True)]
+        errors = np.stack([np.abs(found - depth) / depth for found, depth in pairs])
+        off.append((errors[np.isfinite(errors)] > 0.05).mean())
+    assert off[1] < off[0] / 2
+    with pytest.raises(ValueError, match="Unknown topic of odometry") as error:
+        extract(bag, tmp_path / "no", Options(odometry="/x"))
+    one_sentence(error)
 
 
 def test_a_calibration_in_place_of_the_bags_own(tmp_path: Path) -> None:

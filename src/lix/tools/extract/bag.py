@@ -21,6 +21,7 @@ KINDS = {
     "sensor_msgs/msg/CameraInfo": "camera",
     "tf2_msgs/msg/TFMessage": "transforms",
     "tf/msg/tfMessage": "transforms",
+    "nav_msgs/msg/Odometry": "odometry",
 }
 """Type of a topic → what it is here; images of depth become `depth`."""
 X_KINDS = ("depth", "points")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lix.core.errors import UserError
 from lix.tools.depth.lidar.calibration import Calibration, read_calibration
-from lix.tools.depth.lidar.poses import rotation
+from lix.tools.depth.lidar.poses import Poses, rotation
 from lix.tools.extract.bag import Bag, Topic
 
 TRANSFORM_MESSAGES = 2000
@@ -105,6 +105,47 @@ def find_calibration(
             bag.path,
         )
     return found, Calibration(found.intrinsics, matrix)
+
+
+class Motion(NamedTuple):
+    """How a sensor moves with the vehicle."""
+
+    poses: Poses
+    sensor_to_body: Matrix
+    """(4, 4) metres."""
+
+    def between(self, start: int, end: int) -> Matrix:
+        """(4, 4) from the sensor's frame at one time to its frame at another, both in ns.
+
+        Raises:
+            ValueError: no pose is near.
+        """
+        return self.poses.sensor_moved(start / 1e9, end / 1e9, self.sensor_to_body)
+
+
+def find_motion(bag: Bag, topic: Topic, x: Topic) -> Motion:
+    """The motion of X's sensor by a topic of odometry.
+
+    Raises:
+        UserError: the bag does not say where the sensor is on the vehicle, or has one pose only.
+    """
+    rows, body = [], ""
+    for message in bag.messages([topic.name]):
+        each = bag.decode(message)
+        place, turn = each.pose.pose.position, each.pose.pose.orientation
+        rows.append(
+            (message.stamp / 1e9, place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+        )
+        body = each.child_frame_id
+    matrix = find_transform(bag, x.frame, body)
+    if matrix is None or len(rows) < 2:
+        sensor, vehicle = x.frame or "the sensor", body or "a named frame"
+        raise UserError(
+            f"{bag.path}: {topic.name} cannot tell how {sensor} moves: it needs two poses or more, "
+            f"and a transform from {sensor} to {vehicle}; leave out --odometry.",
+            bag.path,
+        )
+    return Motion(Poses.of(np.array(rows, np.float64)), matrix)
 
 
 def find_transform(bag: Bag, source: str, target: str) -> Matrix | None:

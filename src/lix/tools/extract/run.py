@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from lix.tools.depth.lidar.calibration import Calibration
 from lix.tools.depth.lidar.frames import points_to_depth
 from lix.tools.depth.make import stored
 from lix.tools.extract.bag import X_KINDS, Bag, Message, Topic, open_bag
-from lix.tools.extract.frames import Camera, find_calibration, find_camera
+from lix.tools.extract.frames import Camera, find_calibration, find_camera, find_motion
 from lix.tools.extract.messages import colours, is_jpeg, metres, points
 from lix.tools.extract.pairing import pair
 
@@ -45,6 +45,8 @@ class Options:
     """Topic of depth images or point clouds; default: the only one, depth images first."""
     calibration: Path | None = None
     """YAML file in place of CameraInfo and tf."""
+    odometry: str | None = None
+    """Topic of poses by which points are moved to the time of the image; default: they stay."""
     every: float = 0.0
     """Smallest time between two pairs in seconds."""
     max_gap: float = 0.05
@@ -78,6 +80,8 @@ class Report:
     """Number of images without a partner."""
     still: int = 0
     """Number of images that show what the last one shows."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Time of each pair that cannot be used, and why."""
 
     def __str__(self) -> str:
         left_out = f"{self.alone} images without a partner, {self.still} without motion"
@@ -103,7 +107,8 @@ def extract(
         progress: called after every image.
 
     Raises:
-        UserError: the bag is damaged or lacks what is needed, or no pair is found.
+        UserError: the bag is damaged or lacks what is needed, no pair is found, or some cannot be
+            used; the others are done by then.
         ValueError: the folder holds X of another origin.
         OSError: it cannot be written.
     """
@@ -124,14 +129,32 @@ def extract(
                 maker.make(here, there, report)
             if progress is not None:
                 progress(number)
-    if not report.written + report.kept:
-        raise UserError(
-            f"{path}: no image of {image.name} has a message of {x.name} within "
-            f"{options.max_gap:g} s; see `lix data extract {path} --list`, and raise --max-gap.",
-            path,
-        )
+    _require_pairs(report, path, image, x, options)
     _describe(output, maker.camera)
+    if report.failed:
+        raise UserError(f"{path}: {_failures(report)}", path)
     return report
+
+
+def _require_pairs(report: Report, path: Path, image: Topic, x: Topic, options: Options) -> None:
+    if report.written + report.kept:
+        return
+    if report.failed:
+        raise UserError(f"{path}: {_failures(report)}", path)
+    raise UserError(
+        f"{path}: no image of {image.name} has a message of {x.name} within "
+        f"{options.max_gap:g} s; see `lix data extract {path} --list`, and raise --max-gap.",
+        path,
+    )
+
+
+def _failures(report: Report) -> str:
+    time, reason = next(iter(report.failed.items()))
+    total = len(report.failed) + report.written + report.kept + report.still
+    return (
+        f"{len(report.failed)} of {total} pairs cannot be used, the others are done; the first at "
+        f"{time}: {reason.removesuffix('.')}."
+    )
 
 
 class _Maker:
@@ -141,6 +164,10 @@ class _Maker:
         self.bag, self.image, self.x, self.options = bag, image, x, options
         self.camera, self.calibration = find_calibration(bag, image, x, options.calibration)
         self.x_camera = find_camera(bag, x) or self.camera if x.kind == "depth" else None
+        self.motion = None
+        if options.odometry is not None:
+            topic = bag.choose(options.odometry, ("odometry",), "--odometry")
+            self.motion = find_motion(bag, topic, x)
         self._last: NDArray[np.float32] | None = None
 
     @property
@@ -148,6 +175,7 @@ class _Maker:
         return {
             "image": self.image.name,
             "x": self.x.name,
+            "odometry": self.options.odometry,
             "intrinsics": self.camera.intrinsics.tolist(),
             "distortion": self.camera.distortion.tolist(),
             "x_to_camera": self.calibration.lidar_to_camera.tolist(),
@@ -168,18 +196,18 @@ class _Maker:
             rgb = self._rectified(colours(message))
             if self._is_still(rgb):
                 report.still += 1
-            elif is_there:
+                return
+            if is_there:
                 report.kept += 1
-            else:
-                depth = self._depth(self.bag.decode(there), rgb)
-                _save(rgb, photographs[is_jpeg(message)])
-                save_png(Image.fromarray(stored(depth, DEPTH)), target)
-                report.written += 1
-        except ValueError as error:
-            raise UserError(
-                f"{self.bag.path}: the pair at {here.stamp} ns of {self.image.name} and "
-                f"{self.x.name} cannot be used: {error}."
-            ) from None
+                return
+            moved = self.motion.between(there.stamp, here.stamp) if self.motion else None
+            depth = self._depth(self.bag.decode(there), rgb, moved)
+        except (ValueError, OSError, SyntaxError) as error:  # what Pillow raises, too
+            report.failed[f"{here.stamp} ns"] = " ".join(str(error).split())
+            return
+        _save(rgb, photographs[is_jpeg(message)])
+        save_png(Image.fromarray(stored(depth, DEPTH)), target)
+        report.written += 1
 
     def _rectified(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         size = image.shape[0], image.shape[1]
@@ -203,10 +231,19 @@ class _Maker:
         self._last = grey
         return False
 
-    def _depth(self, message: Any, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Depth of the rectified image, (H, W) metres, NaN = invalid."""
+    def _depth(
+        self, message: Any, rgb: NDArray[np.uint8], moved: NDArray[np.float64] | None
+    ) -> NDArray[np.float32]:
+        """Depth of the rectified image, (H, W) metres, NaN = invalid.
+
+        Args:
+            message: X.
+            rgb: the rectified image.
+            moved: (4, 4) motion of X's sensor until the time of the image.
+        """
         size = rgb.shape[0], rgb.shape[1]
-        place = Calibration(self.camera.intrinsics, self.calibration.lidar_to_camera)
+        matrix = self.calibration.lidar_to_camera @ (np.eye(4) if moved is None else moved)
+        place = Calibration(self.camera.intrinsics, matrix)
         guide = rgb if self.options.guided else None
         how: dict[str, Any] = {"sparse": self.options.sparse, "guide": guide}
         if self.x_camera is None:

@@ -18,7 +18,7 @@ from lix.data.readers import image_size, read_array
 from lix.tools.depth.lidar.calibration import RAW, Calibration, read_calibration
 from lix.tools.depth.lidar.completion import complete
 from lix.tools.depth.lidar.points import read_points
-from lix.tools.depth.lidar.poses import Poses, file_times, read_poses
+from lix.tools.depth.lidar.poses import Poses, file_times, read_poses, transformed
 from lix.tools.depth.lidar.projection import Depth, drop_hidden, project
 
 if TYPE_CHECKING:
@@ -90,11 +90,11 @@ class Frames:
         clouds = []
         for sweep in near[: self._lidar.sweeps]:
             try:
-                moved = self._poses.moved(candidates[sweep], time)
+                body = calibration.lidar_to_body
+                moved = self._poses.sensor_moved(candidates[sweep], time, body)
             except ValueError as error:
                 raise DataError(f"{image}: {error}", image) from None
-            body = calibration.lidar_to_body
-            clouds.append(_moved(read_points(sweep), np.linalg.inv(body) @ moved @ body))
+            clouds.append(transformed(read_points(sweep), moved))
         return np.concatenate(clouds)
 
     @cached_property
@@ -150,11 +150,6 @@ def points_to_depth(
     """
     depth = drop_hidden(project(points, calibration, size))
     return depth if sparse else complete(depth, guide)
-
-
-def _moved(points: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    turn = matrix.astype(np.float32)
-    return points @ turn[:3, :3].T + turn[:3, 3]
 
 
 def _times(files: Sequence[Path]) -> dict[Path, float]:

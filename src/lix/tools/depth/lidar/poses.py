@@ -35,6 +35,13 @@ class Poses:
     ) -> None:
         self.times, self.places, self.turns = times, places, turns
 
+    @classmethod
+    def of(cls, table: NDArray[np.float64]) -> Poses:
+        """Poses of rows time, x, y, z, qx, qy, qz, qw in any order; the first of a time counts."""
+        table = table[np.argsort(table[:, 0], kind="stable")]
+        table = table[np.diff(table[:, 0], prepend=-np.inf) > 0]
+        return cls(table[:, 0], table[:, 1:4], table[:, 4:])
+
     def at(self, time: float) -> NDArray[np.float64]:
         """Pose (4, 4) at a time in seconds: linear between places and, in effect, between turns.
 
@@ -59,6 +66,18 @@ class Poses:
         """(4, 4) from the body's frame at `start` to its frame at `end`, both in seconds."""
         return np.linalg.inv(self.at(end)) @ self.at(start)
 
+    def sensor_moved(
+        self, start: float, end: float, sensor_to_body: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """As `moved`, of the frame of a sensor that is fixed to the body."""
+        return np.linalg.inv(sensor_to_body) @ self.moved(start, end) @ sensor_to_body
+
+
+def transformed(points: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Points (N, 3) after a rigid motion (4, 4)."""
+    turn = matrix.astype(np.float32)
+    return points @ turn[:3, :3].T + turn[:3, 3]
+
 
 def read_poses(path: Path) -> Poses:
     """Poses of a text file with lines `time x y z qx qy qz qw`: seconds, metres, quaternion.
@@ -82,9 +101,7 @@ def read_poses(path: Path) -> Poses:
             path,
             kind="poses",
         )
-    table = table[np.argsort(table[:, 0], kind="stable")]
-    table = table[np.diff(table[:, 0], prepend=-np.inf) > 0]
-    return Poses(table[:, 0], table[:, 1:4], table[:, 4:])
+    return Poses.of(table)
 
 
 def file_times(files: Sequence[Path]) -> dict[Path, float]:
