@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -69,9 +70,14 @@ class TestFiles:
         write_streets(tmp_path, StreetPlan(SEVERAL, SIZE))
         assert contents(tmp_path) == contents(root)
 
-    def test_workers_do_not_matter(self, root: Path, tmp_path: Path) -> None:
-        write_streets(tmp_path, StreetPlan(SEVERAL, SIZE), workers=2)
-        assert contents(tmp_path) == contents(root)
+    def test_workers_do_not_matter_nor_where_they_start(
+        self, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("PYTHONSAFEPATH", "1")
+        monkeypatch.setattr("lix.streets.write.sys", SimpleNamespace(version_info=(3, 10)))
+        write_streets(Path("new"), StreetPlan(SEVERAL, SIZE), workers=2)
+        assert contents(tmp_path / "new") == contents(root)
 
     def test_seeds_and_worlds_differ(self) -> None:
         plans = [StreetPlan(1, SIZE, seed, world) for seed in (0, 1) for world in WORLDS]
