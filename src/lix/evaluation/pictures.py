@@ -50,7 +50,8 @@ class Frame:
         x = self.x[None].to(device) if network.x_channels and self.x is not None else None
         network.eval()
         with torch.inference_mode():
-            logits: Tensor = network(self.image[None].to(device), x).logits[0]
+            # Called so, a compiled network is not compiled again for a batch of one.
+            logits: Tensor = network.forward(self.image[None].to(device), x).logits[0]
         network.train(was_training)
         return logits.float().cpu()
 
