@@ -254,6 +254,21 @@ def test_rows_may_learn_from_a_drive_and_name_who_teaches() -> None:
     assert len({job.name for job in runs.values()}) == len(runs)
 
 
+def test_a_row_may_have_a_drive_of_its_own() -> None:
+    rows = [
+        "none",
+        {"method": "kd", "label": "more", "unlabelled": {"batch_size": 16}},
+        {"method": "kd", "label": "other", "unlabelled": {"root": "data/other"}},
+    ]
+    runs = {
+        (run.data, run.method): run.job.recipe.unlabelled
+        for run in plan(study(methods=rows, unlabelled=DRIVES, seeds=[0]), Path("out"))
+    }
+    assert runs["a", "more"].root == Path("data/drive-a")
+    assert runs["a", "more"].batch_size == 16
+    assert runs["a", "other"].root == runs["b", "other"].root == Path("data/other")
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -21,10 +21,12 @@ def test_means_are_those_of_the_valid_pixels_by_kind() -> None:
     student[1, :, 4:] = 2
     valid = torch.ones(2, 8, 8, dtype=torch.bool)
     valid[1, :, :2] = False
+    target = torch.full((2, 8, 8), 255)
+    target[0, ::2] = 2
     statistics = DriveStatistics(CLASSES)
     for _ in range(2):  # sums over batches do not change the means
         statistics.update(
-            logits(classes, 2.0), logits(student, 1.0), valid, torch.tensor([True, False])
+            logits(classes, 2.0), logits(student, 1.0), target, valid, torch.tensor([True, False])
         )
     means = {name: float(value) for name, value in statistics.means().items()}
     confidence = torch.tensor([2.0, 0, 0]).softmax(0)[0].item()
@@ -33,6 +35,7 @@ def test_means_are_those_of_the_valid_pixels_by_kind() -> None:
     assert means["agreement_unlabelled"] == pytest.approx(1 / 3)
     assert means["teacher_unlabelled_car"] == pytest.approx(2 / 3)
     assert means["teacher_unlabelled_sky"] == means["teacher_labelled_car"] == 0
+    assert (means["labels_sky"], means["labels_road"]) == (1, 0)
     statistics.reset()
     assert statistics.means() == {}
 
@@ -50,11 +53,11 @@ def test_a_foreign_drive_is_said() -> None:
 
 def test_a_class_that_never_appears_is_named() -> None:
     shares = {
-        "teacher_labelled_car": 0.1,
+        "labels_car": 0.1,
         "teacher_unlabelled_car": 0.0,
-        "teacher_labelled_sky": 0.0,
+        "labels_sky": 0.0,
         "teacher_unlabelled_sky": 0.0,
-        "teacher_labelled_road": 0.9,
+        "labels_road": 0.9,
         "teacher_unlabelled_road": 1.0,
     }
     assert "finds no car in" in diagnose_drive(watched(0.9, 0.9, **shares))["missing_classes"]

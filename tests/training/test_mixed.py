@@ -12,6 +12,7 @@ from lix.core.registry import merge
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.recipe import Recipe
 from lix.training.batches import Batches
+from lix.training.drives import OpenedDrive
 from lix.training.loaders import EpochSampler, TrainingSet
 from lix.training.mixed import Key, MixedBatches, MixedSet
 
@@ -112,7 +113,7 @@ def test_labels_are_read_after_all_for_a_ceiling(streets: Path) -> None:
 def test_the_loader_gives_whole_batches_whatever_the_workers(streets: Path, workers: int) -> None:
     settings = recipe(training={"workers": workers}, unlabelled={"root": streets, "batch_size": 2})
     train = VKITTI2(streets)
-    drive = (settings.data, VKITTI2(streets, labelled=False))
+    drive = OpenedDrive(settings.data, VKITTI2(streets, labelled=False))
     module = Batches(
         settings, train, train, x_in_training=True, x_in_validation=False, drives=[drive]
     )
@@ -122,5 +123,5 @@ def test_the_loader_gives_whole_batches_whatever_the_workers(streets: Path, work
     assert len(found) == len(train) // 4
     assert all(batch["labelled"].tolist() == [True] * 4 + [False] * 2 for batch in found)
     assert all(batch["x"].shape == (6, 1, 32, 64) for batch in found)
-    expected = [drive[1].ids[i] for *_, i in unlabelled(list(loader.batch_sampler))]
+    expected = [drive.frames.ids[i] for *_, i in unlabelled(list(loader.batch_sampler))]
     assert [name for batch in found for name in batch["id"][4:]] == expected

@@ -13,8 +13,10 @@ import torch
 from rich.console import Console
 
 from lix.core.registry import entries
+from lix.evaluation.report import evaluate_checkpoint
 from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
+from lix.runs.settings import Data
 from lix.streets import StreetPlan, write_streets
 from lix.training.build import build
 from lix.training.fit import fit
@@ -55,9 +57,13 @@ def test_a_drive_joins_every_batch_and_its_last_epoch_is_kept(
     streets: Path, teacher: Path, drive: Path, tmp_path: Path
 ) -> None:
     run, told = train(streets, tmp_path / "run", **settings(teacher, drive))
-    names = {name for _, name, _ in read_history(RunFolder(run).history)}
-    assert {"confidence_labelled", "confidence_unlabelled", "agreement_unlabelled"} <= names
-    assert "teacher_unlabelled_Road" in names
+    epochs: dict[str, list[int]] = {}
+    for epoch, name, _ in read_history(RunFolder(run).history):
+        epochs.setdefault(name, []).append(epoch)
+    for name in ("confidence_labelled", "confidence_unlabelled", "agreement_unlabelled"):
+        assert epochs[name] == epochs["loss"] == [0, 1]
+    assert epochs["teacher_unlabelled_Road"] == epochs["labels_Road"] == [0, 1]
+    assert "the last epoch is kept: frames come from another place" in told
     assert "(the last epoch" in told
     assert json.loads(RunFolder(run).result.read_text())["kept"] == "last"
     kept, last = weights(run, "best"), weights(run, "last")
@@ -72,6 +78,34 @@ def test_frames_of_the_same_place_let_validation_choose(
     run, told = train(streets, tmp_path / "run", **more)
     assert "chosen as the best on these frames" in told
     assert json.loads(RunFolder(run).result.read_text())["kept"] == "best"
+
+
+def test_what_is_wrong_with_a_drive_is_said_in_the_first_epoch(
+    streets: Path,
+    teacher: Path,
+    drive: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("lix.training.drive_statistics.FOREIGN", 2.0)
+    more = settings(teacher, drive, training={"epochs": 1})
+    _, told = train(streets, tmp_path / "run", **more)
+    assert "epoch 1: the unlabelled frames look foreign to the teacher" in told
+    assert "epoch 1: the teacher finds no " in told, "one epoch of training finds few classes"
+
+
+def test_a_score_on_the_drive_itself_is_too_good(
+    streets: Path, teacher: Path, drive: Path, tmp_path: Path
+) -> None:
+    labelled = tmp_path / "place"
+    write_streets(labelled, StreetPlan(10, (48, 96), 500, "highway", 6), cameras=(0,))
+    run, _ = train(streets, tmp_path / "run", **settings(teacher, drive, training={"epochs": 1}))
+    for root, warned in ((labelled, True), (streets, False)):
+        told = io.StringIO()
+        console = Console(file=told, width=500)
+        evaluate_checkpoint(run, Data(root=root, size=(32, 64)), console=console)
+        sentence = "6 unlabelled frames that the run learned from are frames of this evaluation"
+        assert (sentence in told.getvalue()) == warned
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -102,7 +136,7 @@ def test_damaged_unlabelled_frames_may_be_left_out(
         build(recipe(streets, tmp_path / "run", **more), Console(quiet=True))
     more["data"] = {"skip_damaged": True}
     _, batches = build(recipe(streets, tmp_path / "run", **more), Console(quiet=True))
-    assert len(batches.drives[0][1]) == 9
+    assert len(batches.drives[0].frames) == 9
 
 
 def test_validation_frames_among_the_unlabelled_are_refused(
@@ -160,6 +194,12 @@ def test_the_maps_that_are_compared_are_said(streets: Path, teacher: Path, tmp_p
     assert "student – teacher: enc2 – enc2, enc3 – enc3" in told.getvalue()
 
 
+def test_a_second_teacher_is_refused(streets: Path, teacher: Path, tmp_path: Path) -> None:
+    unlabelled = {"root": streets, "teacher": teacher}
+    with pytest.raises(ValueError, match="the distillation has a teacher; leave it out"):
+        recipe(streets, tmp_path / "run", **settings(teacher, streets, unlabelled=unlabelled))
+
+
 def test_labels_of_the_drive_are_the_ceiling(
     streets: Path, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
 ) -> None:
@@ -167,7 +207,7 @@ def test_labels_of_the_drive_are_the_ceiling(
     write_streets(root, StreetPlan(10, (48, 96), 700, "highway", 1), cameras=(0,))
     more = {"unlabelled": {"root": root, "truth": True}, "training": {"epochs": 1}}
     module, batches = build(recipe(streets, tmp_path / "run", **more), Console(quiet=True))
-    assert len(batches.drives[0][1]) == 10, "all frames of the drive"
+    assert len(batches.drives[0].frames) == 10, "all frames of the drive"
     assert module.teacher is None
     run, _ = train(streets, tmp_path / "run", **more)
     assert {n for _, n, _ in read_history(RunFolder(run).history) if n.startswith("loss_")} == {
@@ -229,6 +269,8 @@ def test_void_pixels_of_labelled_frames_teach_nothing(
 
         def hook(teacher: Any, given: Any, out: Any, _mistake: float = mistake) -> None:
             out.logits[:, 3] += _mistake * void
+            for maps in out.features.values():  # the upper half of labelled frames is void
+                maps[batch["labelled"], :, : maps.shape[2] // 2] += _mistake
 
         handle = module.teacher.register_forward_hook(hook)
         torch.manual_seed(0)
@@ -236,3 +278,20 @@ def test_void_pixels_of_labelled_frames_teach_nothing(
         losses.append(torch.stack(list(module.losses(batch).values())).sum())
         handle.remove()
     assert torch.equal(losses[0], losses[1])
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_batch_of_labelled_frames_costs_the_same_to_the_last_bit(
+    method: str, streets: Path, teacher: Path, tmp_path: Path
+) -> None:
+    """With or without what batches with unlabelled frames have next to images and labels."""
+    distill = {"method": method, "teacher": teacher}
+    module, batches = build(recipe(streets, tmp_path / "run", distill=distill), Console(quiet=True))
+    batch = next(iter(batches.train_dataloader()))
+    module.network.eval()
+    terms = []
+    more = {"valid": batch["target"] != 255, "labelled": torch.ones(4, dtype=torch.bool)}
+    for given in (batch, batch | more):
+        torch.manual_seed(0)
+        terms.append(module.losses(given))
+    assert all(torch.equal(terms[0][name], terms[1][name]) for name in terms[0])

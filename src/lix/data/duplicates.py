@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lix.core.errors import DataError
+from lix.core.files import atomic_write
 from lix.data.readers import read_rgb
 
 THUMBNAIL = 16
@@ -64,6 +67,36 @@ def fingerprints(
 ) -> list[Fingerprint]:
     """Fingerprints of many images, read by a few threads; `track` may show progress."""
     return list(track(_read(paths)))
+
+
+def save_fingerprints(prints: Mapping[str, Fingerprint], file: Path) -> None:
+    """Write the fingerprints of frames by name, as `.npz`."""
+    with atomic_write(file) as unfinished, unfinished.open("wb") as stream:
+        np.savez(
+            stream,
+            names=np.array(list(prints), dtype=str),
+            digests=np.array([list(image.digest) for image in prints.values()], np.uint8),
+            bits=np.array([image.bits for image in prints.values()], np.uint8),
+        )
+
+
+def load_fingerprints(file: Path) -> dict[str, Fingerprint]:
+    """Read what `save_fingerprints` wrote; nothing where no file is.
+
+    Raises:
+        DataError: the file is damaged.
+    """
+    if not file.is_file():
+        return {}
+    try:
+        with np.load(file, allow_pickle=False) as stored:
+            columns = [stored[name] for name in ("names", "digests", "bits")]
+            return {
+                str(name): Fingerprint(digest.tobytes(), bits)
+                for name, digest, bits in zip(*columns, strict=True)
+            }
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file} is damaged ({error}); remove it.", file) from None
 
 
 def _read(paths: Sequence[Path]) -> Iterator[Fingerprint]:

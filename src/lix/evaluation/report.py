@@ -10,14 +10,18 @@ from typing import Literal
 import torch
 from rich.console import Console
 
-from lix.core.console import plain, print_table
+from lix.core.console import plain, print_table, warn
 from lix.core.files import write_text
+from lix.data.dataset import SegDataset
+from lix.data.duplicates import load_fingerprints
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
 from lix.runs.data import evaluation_loader, require_same_x
+from lix.runs.folder import RunFolder
+from lix.runs.leaks import find_leaks, frame_fingerprints, named
 from lix.runs.settings import Data
 
 
@@ -54,6 +58,7 @@ def evaluate_checkpoint(
             "classes, or only the classes that both have with --common."
         )
     require_same_x(spec, dataset)
+    _warn_of_leaks(checkpoint, dataset, console)
     torch.set_num_threads(1)
     of_run: dict[str, object] = {"x": spec.x_encoding}
     if "size" not in data.model_fields_set:
@@ -71,6 +76,21 @@ def evaluate_checkpoint(
         write_text(output, json.dumps(stored, indent=1))
     print_scores(result, classes, f"{checkpoint} on {len(dataset)} images", console)
     return result
+
+
+def _warn_of_leaks(checkpoint: Path, dataset: SegDataset, console: Console) -> None:
+    """Say if the run has learnt from some of these frames without their labels."""
+    drive = load_fingerprints(RunFolder.of(checkpoint).drives)
+    if not drive or not dataset.in_files:
+        return
+    leaks = find_leaks(drive, frame_fingerprints(dataset, console))
+    for pairs, what in ((leaks.same, "are"), (leaks.similar, "look almost like")):
+        if pairs:
+            warn(
+                console,
+                f"{len(pairs)} unlabelled frames that the run learned from {what} frames of this "
+                f"evaluation ({named(pairs)}), so its scores are too good; leave them out.",
+            )
 
 
 def print_scores(result: Scores, classes: Sequence[str], title: str, console: Console) -> None:

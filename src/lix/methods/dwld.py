@@ -101,7 +101,7 @@ class DWLD(LogitMethod):
         alpha: weight of target-class distillation.
         controller: where β comes from (`lix.methods.parts.beta`).
             `rarity`: a class that the teacher sees in less than 1/K of the batch has
-            β = 1/(K · its share), up to 10; the batch is that of the process.
+            β = 1/(K · its share), up to 10; the batch is that of all processes.
             `entropy`: β grows from 1 to 10 with the normalised entropy of the predictions of
             `side`; nothing to train.
             `joint`: the paper's reading, an MLP trained by the minimised loss; it collapses

@@ -35,6 +35,11 @@ class RunFolder:
         return self.path / "identity.json"
 
     @property
+    def drives(self) -> Path:
+        """Fingerprints of the unlabelled frames that the run learns from."""
+        return self.path / "drives.npz"
+
+    @property
     def checkpoints(self) -> Path:
         """Folder of all weights."""
         return self.path / "checkpoints"

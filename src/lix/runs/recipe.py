@@ -69,6 +69,16 @@ class Recipe(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_one_teacher(self) -> Recipe:
+        if self.unlabelled.teacher and (self.distill or self.unlabelled.truth):
+            other = "the distillation has a teacher" if self.distill else "the labels are read"
+            raise ValueError(
+                f"unlabelled.teacher is for `lix train` without unlabelled.truth, but {other}; "
+                "leave it out"
+            )
+        return self
+
     def absolute(self) -> Recipe:
         """The same with absolute paths, so that a run can be used from any folder."""
         root, distill = self.data.root, self.distill

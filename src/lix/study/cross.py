@@ -136,7 +136,6 @@ def cross_cells(study: Study, measured: Sequence[Crossed]) -> dict[str, list[dic
             if own is not None and base is not None and method != plain:
                 p = own.p_text(base)
             row |= {f"{place} %": "" if own is None else str(own), f"{place} p student": p}
-        tables.setdefault(f"Trained → tested, {network}: mIoU of each run's best epoch", []).append(
-            row
-        )
+        title = f"Trained → tested, {network}: mIoU of the weights that each run ends with"
+        tables.setdefault(title, []).append(row)
     return tables

@@ -63,8 +63,9 @@ class Entry(Section):
     options: dict[str, Any] = {}
     features: tuple[str, ...] = ()
     teacher_features: tuple[str, ...] = ()
-    unlabelled: bool = False
-    """Whether the study's unlabelled frames join its batches."""
+    unlabelled: bool | dict[str, Any] = False
+    """Whether the study's unlabelled frames join its batches; or settings of the section
+    `unlabelled`, such as another `root`, which win over the study's."""
     teacher: Literal["rgb-x", "rgb", "truth"] = "rgb-x"
     """Who teaches: the study's teacher, the plain student of the same seed (self-training), or on
     unlabelled frames their true labels (the ceiling)."""
@@ -173,7 +174,9 @@ def _check_sources(study: Study, path: Path) -> None:
         ValueError: something is missing.
     """
     for entry in study.methods:
-        if entry.unlabelled and (missing := study.data.keys() - study.unlabelled.keys()):
+        has_own = isinstance(entry.unlabelled, dict) and "root" in entry.unlabelled
+        missing = set() if has_own else study.data.keys() - study.unlabelled.keys()
+        if entry.unlabelled and missing:
             raise ValueError(
                 f"{path}: {entry.name} asks for unlabelled frames; name those of "
                 f"{', '.join(sorted(missing))} under `unlabelled`."

@@ -137,8 +137,10 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
             )
             settings["distill"] = chosen | {"teacher": str(teacher.recipe.output)}
         if entry.unlabelled:
+            own = entry.unlabelled if isinstance(entry.unlabelled, dict) else {}
             truth = {"truth": True} if entry.teacher == "truth" else {}
-            settings = merge(settings, {"unlabelled": study.unlabelled[data] | truth})
+            drive = merge(study.unlabelled.get(data, {}), own | truth)
+            settings = merge(settings, {"unlabelled": drive})
         job = _job(_recipe(settings), output, teacher, packed)
         runs.append(PlannedRun(data, network, entry.name, seed, job))
     return runs

@@ -181,7 +181,7 @@ def write_tables(results: Results, folder: Path) -> str:
     for name, content in {
         "table.md": text,
         "classes.md": _details(
-            "IoU by class, %, at each run's best epoch",
+            "IoU by class, %, of the weights that each run ends with",
             {group.heading: class_table(group.runs) for group in groups},
         ),
         "costs.md": _details(

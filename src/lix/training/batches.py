@@ -9,6 +9,7 @@ import lightning as L
 from torch.utils.data import DataLoader
 
 from lix.data.dataset import SegDataset
+from lix.data.duplicates import Fingerprint
 from lix.runs.data import evaluation_loader
 from lix.runs.identity import Part
 from lix.runs.recipe import Recipe
@@ -50,8 +51,8 @@ class Batches(L.LightningDataModule):
             "train": Part(self.train, self.x_in_training),
             "val": Part(self.val, self.x_in_validation),
             **{
-                f"unlabelled {data.root}": Part(drive, self.x_in_training)
-                for data, drive in self.drives
+                f"unlabelled {number} {drive.data.root}": Part(drive.frames, self.x_in_training)
+                for number, drive in enumerate(self.drives, start=1)
             },
         }
 
@@ -59,6 +60,15 @@ class Batches(L.LightningDataModule):
     def steps_per_epoch(self) -> int:
         """Batches that each process gets in an epoch; what does not fill one is left out."""
         return self.recipe.steps_per_epoch(len(self.train))
+
+    @property
+    def drive_fingerprints(self) -> dict[str, Fingerprint]:
+        """Fingerprints of the drives' images by folder and frame."""
+        return {
+            f"{drive.data.root}/{frame}": image
+            for drive in self.drives
+            for frame, image in drive.prints.items()
+        }
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Shuffled, augmented batches.
@@ -87,9 +97,11 @@ class Batches(L.LightningDataModule):
             )
         drives = [
             TrainingSet(
-                drive, self.recipe.model_copy(update={"data": data}), with_x=self.x_in_training
+                drive.frames,
+                self.recipe.model_copy(update={"data": drive.data}),
+                with_x=self.x_in_training,
             )
-            for data, drive in self.drives
+            for drive in self.drives
         ]
         mixed = MixedSet(frames, drives)
         unlabelled = self.recipe.unlabelled.batch_size or batch_size

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import partial
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
+from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
 
-from lix.core.console import busy, tracked, warn
+from lix.core.console import busy, warn
 from lix.core.registry import find, merge
 from lix.data.dataset import SegDataset
-from lix.data.duplicates import find_copies, fingerprints
+from lix.data.duplicates import Fingerprint
 from lix.runs.damaged import open_readable
+from lix.runs.leaks import find_leaks, frame_fingerprints, named
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data, Drive
 
-MAX_NAMES_SHOWN = 5
-T = TypeVar("T")
 
-OpenedDrive = tuple[Data, SegDataset]
-"""The settings of a drive in the form of the section `data`, and its frames."""
+class OpenedDrive(NamedTuple):
+    """A source of unlabelled frames."""
+
+    data: Data
+    """Its settings in the form of the section `data`."""
+    frames: SegDataset
+    prints: Mapping[str, Fingerprint] = MappingProxyType({})
+    """Fingerprints of the images by frame, which the run keeps for later scores."""
 
 
 def open_drives(
@@ -59,10 +65,10 @@ def open_drives(
                     f"{dataset.x_kind}; name a folder of the same X, in the same range, under "
                     "unlabelled.options.x."
                 )
-        drives.append((data, dataset))
-    if drives:
-        _refuse_leaks(drives, val, console)
-    return drives
+        drives.append(OpenedDrive(data, dataset))
+    if not drives or rank_zero_only.rank != 0:
+        return drives
+    return _refuse_leaks(drives, val, console)
 
 
 def _as_data(recipe: Recipe, drive: Drive) -> Data:
@@ -75,46 +81,41 @@ def _as_data(recipe: Recipe, drive: Drive) -> Data:
     return recipe.data.model_copy(update=changes)
 
 
-def _refuse_leaks(drives: Sequence[OpenedDrive], val: SegDataset, console: Console) -> None:
+def _refuse_leaks(
+    drives: Sequence[OpenedDrive], val: SegDataset, console: Console
+) -> list[OpenedDrive]:
     """Compare every image of the drives with every validation image.
+
+    Returns:
+        The drives with their fingerprints.
 
     Raises:
         ValueError: some are the same.
     """
-
-    def progress(frames: Iterable[T], *, where: str, total: int) -> Iterable[T]:
-        return tracked(frames, f"looking for validation frames in {where}", console, total)
-
     if not val.in_files:
         warn(
             console,
             "the validation frames are in memory, so they are not looked for among the unlabelled "
             "ones; see to it that none is there.",
         )
-        return
-    kept = fingerprints(
-        [val.image_path(frame) for frame in val.ids],
-        partial(progress, where="memory", total=len(val)),
-    )
-    for data, drive in drives:
-        images = [drive.image_path(frame) for frame in drive.ids]
-        show = partial(progress, where=str(data.root), total=len(images))
-        copies = find_copies(fingerprints(images, show), kept)
-        if copies.same:
+        return list(drives)
+    scored = frame_fingerprints(val, console)
+    compared = []
+    for drive in drives:
+        prints = frame_fingerprints(drive.frames, console)
+        leaks = find_leaks(prints, scored)
+        if leaks.same:
             raise ValueError(
-                f"{len(copies.same)} unlabelled frames of {data.root} are validation frames "
-                f"({_pairs(copies.same, drive, val)}); a score on them would mean nothing, so "
-                "take them out of one of the two."
+                f"{len(leaks.same)} unlabelled frames of {drive.data.root} are validation frames "
+                f"({named(leaks.same)}); a score on them would mean nothing, so take them out of "
+                "one of the two."
             )
-        if copies.similar:
+        if leaks.similar:
             warn(
                 console,
-                f"{len(copies.similar)} unlabelled frames of {data.root} look almost like "
-                f"validation frames ({_pairs(copies.similar, drive, val)}): resized copies or "
-                "neighbours in one video; if so, the scores are too good.",
+                f"{len(leaks.similar)} unlabelled frames of {drive.data.root} look almost like "
+                f"validation frames ({named(leaks.similar)}): resized copies or neighbours in one "
+                "video; if so, the scores are too good.",
             )
-
-
-def _pairs(pairs: Sequence[tuple[int, int]], drive: SegDataset, val: SegDataset) -> str:
-    shown = [f"{drive.ids[i]} = {val.ids[j]}" for i, j in pairs[:MAX_NAMES_SHOWN]]
-    return ", ".join(shown) + (", …" if len(pairs) > MAX_NAMES_SHOWN else "")
+        compared.append(drive._replace(prints=prints))
+    return compared

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from lix.core.console import busy, plain, tracked, warn
 from lix.core.files import folder_lock
+from lix.data.duplicates import save_fingerprints
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
 from lix.runs.data import evaluation_loader
@@ -87,6 +88,8 @@ def fit(
             with busy("looking at the files of the data", console):
                 identify(run, batches.parts, stored_id(checkpoint))
             recipe.save(run.recipe)
+            if prints := batches.drive_fingerprints:
+                save_fingerprints(prints, run.drives)
         try:
             trainer = _trainer(recipe, module, console, callbacks, logger)
         except MisconfigurationException as error:

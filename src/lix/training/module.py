@@ -158,13 +158,20 @@ class SegModule(L.LightningModule):
     ) -> Tensor:
         """The target with the teacher's classes on unlabelled frames, which are also watched."""
         target, valid = batch["target"], batch["valid"]
-        self.drive_statistics.update(teacher.logits, student.logits, valid, batch["labelled"])
+        self.drive_statistics.update(
+            teacher.logits, student.logits, target, valid, batch["labelled"]
+        )
         min_confidence = self.unlabelled.min_confidence
         return pseudo_target(target, teacher.logits, valid, min_confidence=min_confidence)
 
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log what is watched of unlabelled frames, before callbacks read the epoch's means."""
+        if self.trainer.is_last_batch:
+            means = self.drive_statistics.means()
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+
     def on_train_epoch_end(self) -> None:
-        """Log what is watched of unlabelled frames; keep NaN weights out of the next checkpoint."""
-        self.log_dict(self.drive_statistics.means(), sync_dist=True)
+        """Keep NaN weights out of the next checkpoint."""
         for name, parameter in self.named_parameters():
             if not parameter.isfinite().all():
                 raise ArithmeticError(

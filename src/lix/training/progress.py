@@ -28,7 +28,7 @@ def print_start(module: SegModule, batches: Batches, console: Console) -> None:
     """Print the size of a run: frames, steps, parameters, device and threads."""
     recipe = batches.recipe
     training, per_step = recipe.training, recipe.optim.batch_size * recipe.training.devices
-    unlabelled = sum(len(drive) for _, drive in batches.drives)
+    unlabelled = sum(len(drive.frames) for drive in batches.drives)
     facts = [
         f"{len(batches.train)} training, {len(batches.val)} validation"
         + (f" and {unlabelled} unlabelled" if unlabelled else "")
@@ -39,6 +39,10 @@ def print_start(module: SegModule, batches: Batches, console: Console) -> None:
         f"{training.threads} thread{'s' * (training.threads > 1)}",
     ]
     console.print(plain(f"{recipe.role} {module.spec.name}: {', '.join(facts)}"))
+    if not recipe.keeps_best and training.keep == "auto":
+        console.print(
+            "the last epoch is kept: frames come from another place, where no label may choose one"
+        )
 
 
 def _devices(training: Training) -> str:
