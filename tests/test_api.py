@@ -132,7 +132,10 @@ def test_an_exported_student_predicts_the_same(student: Path, tmp_path: Path) ->
 def test_a_data_set_may_be_an_object(streets: Path, tmp_path: Path) -> None:
     splits = [VKITTI2(streets, split=split) for split in ("train", "val")]
     train, val = (Items(split) for split in splits)
-    frames = lix.Frames(train, val, splits[0].classes, x="depth", palette=splits[0].palette)
+    test = Items(splits[1])
+    frames = lix.Frames(
+        train, val, splits[0].classes, x="depth", palette=splits[0].palette, test=test
+    )
     settings = SMALL | {"data": {"frames": frames, "size": [32, 64]}, "console": QUIET}
     teacher = lix.train(role="teacher", output=tmp_path / "teacher", **settings)
     data = {"name": "vkitti2", "root": str(streets)}
@@ -146,6 +149,12 @@ def test_a_data_set_may_be_an_object(streets: Path, tmp_path: Path) -> None:
     run = lix.distill(method="kd", teacher=teacher.path, output=tmp_path / "kd", **settings)
     assert lix.evaluate(run.path, data=frames).mIoU == pytest.approx(run.scores["mIoU"], abs=1e-6)
     assert lix.evaluate(run.path, data=data).mIoU == pytest.approx(run.scores["mIoU"], abs=1e-6)
+    assert not test.opened, "training opens no frame of test"
+    on_test = lix.evaluate(run.path, data=frames, split="test")
+    assert on_test.mIoU == pytest.approx(run.scores["mIoU"], abs=1e-6)
+    assert test.opened
+    with pytest.raises(ValueError, match="no test split"):
+        lix.evaluate(run.path, data=data, split="test")
     with pytest.raises(ValueError, match="frames in memory, which its folder cannot open again"):
         lix.evaluate(run.path)
     page = lix.report(teacher.path, run.path, output=tmp_path / "report.html")
@@ -161,12 +170,13 @@ class Items:
     """Frames of a data set on disk as a user's own object."""
 
     def __init__(self, dataset: SegDataset) -> None:
-        self.dataset = dataset
+        self.dataset, self.opened = dataset, False
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
+        self.opened = True
         sample = self.dataset.read(self.dataset.ids[index], with_x=True)
         return {"image": sample.image, "label": sample.target, "x": sample.x}
 

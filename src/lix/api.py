@@ -21,6 +21,7 @@ from rich.console import Console
 
 from lix.core.registry import merge
 from lix.data.memory import Frames
+from lix.data.splits import Split
 from lix.deploy.backend import AUTO, backend, backend_of
 from lix.deploy.predictor import Predictor
 from lix.deploy.student import Size
@@ -133,7 +134,7 @@ def evaluate(
     checkpoint: str | Path,
     recipe: Settings = None,
     *,
-    split: Literal["train", "val"] = "val",
+    split: Split = "val",
     data: Mapping[str, Any] | Frames | None = None,
     common: bool = False,
     output: str | Path | None = None,
@@ -144,7 +145,7 @@ def evaluate(
     Args:
         checkpoint: run folder or checkpoint.
         recipe: settings whose section `data` counts; default: those of the run.
-        split: which part of the data set.
+        split: `train`, `val` or, where the data have one, `test`, which no training opens.
         data: settings of the data, which win, or a data set in memory.
         common: on another data set, score the classes that the network and the data both name.
         output: JSON file for the scores and the confusion matrix.

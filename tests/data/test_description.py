@@ -19,6 +19,7 @@ from lix.data.modalities import Channels, Depth, Disparity
 from lix.data.sets.folder import Folder
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data
+from lix.tools.split import frames_of
 from tests.data.frames import read
 
 SIZE = (4, 6)
@@ -244,3 +245,23 @@ def test_images_without_labels_may_have_a_list(root: Path) -> None:
     entries = {"train": {"image": "rgb/*.jpg", "list": "lists/train.txt"}}
     describe(root, x=None, **UNLABELLED | entries)
     assert build_dataset("folder", root, False).ids == ["drive1_01", "drive1_00"]
+
+
+def test_a_third_split_is_a_list_or_patterns(root: Path) -> None:
+    (root / "lists/test.txt").write_text("drive1_01")
+    data = Folder(describe(root, test="lists/test.txt"), split="test")
+    assert data.ids == ["drive1_01"]
+    assert Folder(describe(root, test={"image": "rgb/*.jpg"}), split="test").ids
+    with pytest.raises(ValueError, match=r"no test split; write `test: lists/test\.txt`"):
+        Folder(describe(root), split="test")
+    with pytest.raises(ValueError, match=r"test names 1 pattern\(s\) of X"):
+        Folder(describe(root, test={"x": "depth/*.png"}))
+    apart = {part: {"image": "rgb/*.jpg", "label": "ids/*.png"} for part in ("train", "val")}
+    with pytest.raises(ValueError, match=r"the entry `test\.label` is missing"):
+        Folder(describe(root, files=None, **apart, test={"image": "rgb/*.jpg"}))
+
+
+def test_frames_of_the_third_split_are_left_out_of_new_lists(root: Path) -> None:
+    (root / "lists/test.txt").write_text("drive1_01")
+    described = describe(root, test="lists/test.txt")
+    assert frames_of("folder", described, {})[0] == ["drive1_00", "drive2_00"]

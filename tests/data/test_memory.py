@@ -123,3 +123,11 @@ def test_settings_of_files_do_not_fit(change: dict[str, Any], words: str) -> Non
         open_dataset(data.model_copy(update=change), "train")
     with pytest.raises(ValueError, match="has no frames"):
         open_dataset(Data().with_frames(Frames([], [FRAME], ("road", "car"))), "train")
+
+
+def test_a_third_split_is_there_if_it_is_given() -> None:
+    given = {"train": [FRAME], "val": [FRAME], "classes": ("road", "car")}
+    data = open_dataset(Data().with_frames(Frames(**given, test=[FRAME, FRAME])), "test")
+    assert data.ids == ["test[0]", "test[1]"]
+    with pytest.raises(DataError, match=r"no test split; pass it as test= to lix\.Frames\.$"):
+        open_dataset(Data().with_frames(Frames(**given)), "test")

@@ -51,7 +51,7 @@ def distill(
 def evaluate(
     checkpoint: Checkpoint,
     *,
-    split: Literal["train", "val"] = "val",
+    split: Literal["train", "val", "test"] = "val",
     data: Annotated[Data, Parameter(show_default="the run's")] = Data(),
     recipe: RecipeFile = None,
     common: bool = False,
@@ -60,7 +60,7 @@ def evaluate(
     """Evaluate a network; data settings that are not given come from its run.
 
     Args:
-        split: split of the data set.
+        split: split of the data set; no training opens test, which not every set has.
         common: on data with other classes, score those that the network and the data both have.
         output: JSON file for the scores and the confusion matrix.
     """

@@ -14,15 +14,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.core.errors import unknown
+from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import Form
 from lix.data.modalities import XSpec
 from lix.data.options import Span, XFolders
 from lix.data.readers import read_rgb, require_files
 from lix.data.sample import Sample, check_sizes
-from lix.data.splits import SPLITS, Split, read_list, sequence, split_names
+from lix.data.splits import (
+    SPLITS,
+    TRAIN_AND_VAL,
+    Split,
+    read_list,
+    sequence,
+    split_names,
+)
 from lix.data.x_files import XSource, open_x
+
+NO_SPLIT = "no split"
+"""Kind of the error about data without a test split, which is no fault of theirs."""
 
 
 class Labels(Protocol):
@@ -38,6 +48,7 @@ class Fixes(NamedTuple):
     root: str
     image: str
     label: str
+    test: str = "write `test.txt`, a frame id a line, and name its folder under data.options.lists"
 
 
 class SegDataset(ABC):
@@ -52,14 +63,15 @@ class SegDataset(ABC):
         labelled: False: no label is looked for or read, every target is 255 everywhere, and the
             frames are all that have an image, or those of `lists`. It is not an option of a
             recipe, so it is not keyword-only.
-        split: `train` or `val`.
-        lists: folder with `train.txt` and `val.txt`, a frame id a line.
+        split: `train`, `val` or, where there is one (`splits`), `test`.
+        lists: folder with `train.txt`, `val.txt` and, if wanted, `test.txt`, a frame id a line.
         x: folders of X (`lix.data.x_files.FolderSource`) in place of the set's own X, which is
             called `own` among them.
 
     Raises:
         FileNotFoundError: the root or all images are missing.
-        ValueError: no such split, a wrong list, or missing images or labels.
+        ValueError: no such split (a DataError of the kind `no split` where it is `test` and the set
+            has none), a wrong list, or missing images or labels.
     """
 
     classes: tuple[str, ...]
@@ -103,6 +115,8 @@ class SegDataset(ABC):
             raise FileNotFoundError(f"{self.root} is missing; {self._fix('root')}.")
         if split not in SPLITS:
             raise ValueError(unknown("split", split, SPLITS))
+        if split == "test":
+            self._require_test(lists)
         self.ids = self.select(split, lists)
         if not self.ids:
             where = self.root / (self.left_files or "")
@@ -114,6 +128,11 @@ class SegDataset(ABC):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """Splits that the set has without `lists`; what has a test part on disk says so here."""
+        return TRAIN_AND_VAL
 
     @property
     def x(self) -> tuple[XSpec, ...]:
@@ -240,7 +259,7 @@ class SegDataset(ABC):
         """Names of a split that follows from the hashes of the sequences; all if it is None."""
         if split is None or not names:
             return names
-        return split_names(names, val_share, sequence=self.sequence)[SPLITS.index(split)]
+        return split_names(names, val_share, sequence=self.sequence)[TRAIN_AND_VAL.index(split)]
 
     def require(self, what: Literal["image", "label"], path: Callable[[str], Path]) -> None:
         """Check that a file of every frame exists.
@@ -271,6 +290,16 @@ class SegDataset(ABC):
             source.require(self.ids)
         self._x_is_complete = True
 
-    def _fix(self, part: Literal["root", "image", "label"]) -> str:
+    def _require_test(self, lists: Path | None) -> None:
+        has_one = "test" in self.splits if lists is None else (Path(lists) / "test.txt").is_file()
+        if not has_one:
+            raise no_test_split(f"{self.root if lists is None else lists}", self._fix("test"))
+
+    def _fix(self, part: Literal["root", "image", "label", "test"]) -> str:
         fix: str = getattr(self.fixes, part)
         return fix.format(root=self.root)
+
+
+def no_test_split(where: str, fix: str) -> DataError:
+    """The error about data without a test split."""
+    return DataError(f"{where} has no test split; {fix}.", None, kind=NO_SPLIT)

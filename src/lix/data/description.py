@@ -20,6 +20,7 @@ from pydantic import (
 from lix.core.errors import unknown
 from lix.data.options import as_tuple
 from lix.data.patterns import regular
+from lix.data.splits import SPLITS, Split
 from lix.data.x_files import XFiles
 from lix.data.yaml_files import load_yaml
 
@@ -96,11 +97,19 @@ class Description(_Section):
     """Or, next to `files` with the patterns of both splits, the path of the list."""
     val: Files
     """Needed wherever labels are read; else it is `train` where it is left out."""
+    test: Files | None = None
+    """Frames that only `lix eval --split test` opens."""
 
     @property
     def names(self) -> tuple[str, ...]:
         """Class names by train id."""
         return tuple(dict.fromkeys(self.classes.values()))
+
+    @property
+    def splits(self) -> dict[Split, Files]:
+        """Where the files of each split are."""
+        parts: dict[Split, Files] = {"train": self.train, "val": self.val}
+        return parts | ({"test": self.test} if self.test else {})
 
     @property
     def train_ids(self) -> dict[int, int]:
@@ -134,7 +143,7 @@ class Description(_Section):
             return entries
         entries = dict(entries)
         files = entries.pop("files")
-        for split in ("train", "val"):
+        for split in ("train", "val", *(["test"] if entries.get("test") else [])):
             given = entries.get(split) or {}
             own = {"list": given} if isinstance(given, str) else given
             if isinstance(files, dict) and isinstance(own, dict):
@@ -152,8 +161,8 @@ class Description(_Section):
                     f"the classes {self.names[first]} and {self.names[i]} have the same colour "
                     f"{list(colour)}; give each its own, or merge them with `value: name`"
                 )
-        for split in ("train", "val"):
-            named = getattr(self, split).x
+        for split, files in self.splits.items():
+            named = files.x
             if named and not self.x:
                 raise ValueError(
                     "files of X are named, but not what they hold; describe it under `x`"
@@ -169,7 +178,7 @@ MAX_LENGTH_SHOWN = 120
 """Maximum number of characters of a wrong value that a message shows."""
 UNLABELLED = "unlabelled"
 """Context of a description that is read to open images without labels."""
-SECTIONS: dict[str, type[BaseModel]] = {"train": Files, "val": Files, "x": XFiles}
+SECTIONS: dict[str, type[BaseModel]] = {**dict.fromkeys(SPLITS, Files), "x": XFiles}
 
 
 def read_yaml(path: Path, *, labelled: bool = True) -> Description:
@@ -192,11 +201,8 @@ def read_yaml(path: Path, *, labelled: bool = True) -> Description:
         description = Description.model_validate(entries, context=None if labelled else UNLABELLED)
     except ValidationError as error:
         raise ValueError(f"{path}: {_explain(error)}") from None
-    needed = {
-        "classes": description.classes,
-        "train.label": description.train.label,
-        "val.label": description.val.label,
-    }
+    needed = {"classes": bool(description.classes)}
+    needed |= {f"{split}.label": bool(part.label) for split, part in description.splits.items()}
     missing = next((entry for entry, value in needed.items() if not value), None)
     if labelled and missing:
         raise ValueError(f"{path}: {_missing(missing)}")

@@ -14,13 +14,13 @@ from torchvision import tv_tensors
 
 from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
-from lix.data.dataset import SegDataset
+from lix.data.dataset import SegDataset, no_test_split
 from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import as_tuple
 from lix.data.palette import Colours, distinct_colours
 from lix.data.readers import read_rgb
 from lix.data.sample import Sample, check_sizes
-from lix.data.splits import SPLITS, Split
+from lix.data.splits import Split
 
 MEMORY = "memory"
 """Name of the loader in the recipe of a run whose data were an object."""
@@ -53,6 +53,7 @@ class Frames:
         classes: names of the classes.
         x: kind of X, or several: `depth`, `disparity`, `inverse_depth`, `normal` or `channels`.
         palette: RGB of each class; default: colours that people can tell apart.
+        test: frames that training never opens, for `lix.evaluate(…, split="test")`.
 
     Raises:
         ValueError: no classes, too many or doubled ones, an unknown kind of X, or a palette of
@@ -67,8 +68,11 @@ class Frames:
         *,
         x: str | Sequence[str] = (),
         palette: Colours | None = None,
+        test: Items | None = None,
     ) -> None:
-        self.splits: dict[str, Items] = dict(zip(SPLITS, (train, val), strict=True))
+        self.splits: dict[Split, Items] = {"train": train, "val": val}
+        if test is not None:
+            self.splits["test"] = test
         self.classes, self.x = tuple(classes), as_tuple(x)
         if not 0 < len(set(self.classes)) == len(self.classes) <= IGNORE_INDEX:
             raise ValueError(f"classes are 1 to {IGNORE_INDEX} different names.")
@@ -85,10 +89,10 @@ class MemoryDataset(SegDataset):
 
     Args:
         frames: the data set.
-        split: `train` or `val`.
+        split: `train`, `val` or `test`.
 
     Raises:
-        ValueError: the split is empty.
+        ValueError: the split is empty, or there is none.
     """
 
     in_files = False
@@ -96,6 +100,8 @@ class MemoryDataset(SegDataset):
     """A name for messages."""
 
     def __init__(self, frames: Frames, split: Split) -> None:
+        if split not in frames.splits:
+            raise no_test_split("The data in memory", "pass it as test= to lix.Frames")
         self.items, self.split = frames.splits[split], split
         self.classes, self.palette, self.kinds = frames.classes, frames.palette, frames.x
         self.ids = list(self.frames(split))

@@ -6,15 +6,17 @@ import hashlib
 import re
 from collections.abc import Callable, Collection, Container, Mapping, Sequence, Set
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from lix.core.errors import DataError, unknown
 from lix.data.readers import read_text
 
-Split = Literal["train", "val"]
+Split = Literal["train", "val", "test"]
 COLUMNS = re.compile(r"[\t,;]|\s")
 """What separates the columns of lists of other tools."""
-SPLITS: tuple[Split, ...] = ("train", "val")
+SPLITS: tuple[Split, ...] = get_args(Split)
+TRAIN_AND_VAL: tuple[Split, ...] = SPLITS[:2]
+"""The splits that a run needs; it never opens the third."""
 
 
 def hashed(names: Sequence[str], salt: str = "") -> list[str]:

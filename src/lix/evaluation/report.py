@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from rich.console import Console
@@ -14,6 +13,7 @@ from lix.core.console import plain, print_table, warn
 from lix.core.files import write_text
 from lix.data.dataset import SegDataset
 from lix.data.duplicates import load_fingerprints
+from lix.data.splits import Split
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import Scores, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
@@ -29,7 +29,7 @@ def evaluate_checkpoint(
     checkpoint: Path,
     data: Data,
     *,
-    split: Literal["train", "val"] = "val",
+    split: Split = "val",
     common: bool = False,
     output: Path | None = None,
     console: Console | None = None,

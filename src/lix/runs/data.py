@@ -30,7 +30,7 @@ def open_dataset(data: Data, split: Split, *, labelled: bool = True) -> SegDatas
     root = data.val_root if split == "val" and data.val_root else data.root
     if root is None:
         raise ValueError("Set data.root to the folder of the data set.")
-    options = merge(data.options, data.train if split == "train" else data.val)
+    options = merge(data.options, {"train": data.train, "val": data.val}.get(split, {}))
     return build_dataset(data.name, root, labelled, split=split, **options)
 
 

@@ -90,7 +90,7 @@ class Data(Section):
     skip_damaged: bool = False
     """Read every frame at the start, and leave out, counted, those that are missing or damaged."""
     options: Options = {}
-    """Options of the loader, for both splits."""
+    """Options of the loader, for all splits."""
     train: Options = {}
     """Options of the loader for the training split."""
     val: Options = {}

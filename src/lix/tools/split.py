@@ -15,7 +15,7 @@ from lix.data.dataset import SegDataset
 from lix.data.description import Description, read_yaml
 from lix.data.patterns import matches
 from lix.data.readers import read_text
-from lix.data.splits import grouping, sequence
+from lix.data.splits import TRAIN_AND_VAL, grouping, sequence
 
 
 def frames_of(
@@ -42,13 +42,16 @@ def frames_of(
             "in a YAML (docs/your-data.md)."
         )
     wanted = {**loader.every_frame, **options}
-    datasets = [build_dataset(name, path, split=part, **wanted) for part in ("train", "val")]
+    datasets = [build_dataset(name, path, split=part, **wanted) for part in TRAIN_AND_VAL]
     names = sorted({name for dataset in datasets for name in dataset.ids})
     return names, grouping(names, datasets[0].sequence, datasets[0].instant)
 
 
 def _folder_names(path: Path, options: Mapping[str, Any]) -> list[str]:
-    """What the wildcards of a YAML stand for in the images that have a label."""
+    """What the wildcards of a YAML stand for in the images that have a label.
+
+    Frames of its test split stay where they are.
+    """
     file, description = _description(path)
     train, val = (
         part.model_copy(update={"list": None}) for part in (description.train, description.val)
@@ -60,7 +63,12 @@ def _folder_names(path: Path, options: Mapping[str, Any]) -> list[str]:
         )
     base = Path(options.get("images") or file.parent / description.root.expanduser())
     images, labels = (set(matches(base, pattern)) for pattern in (train.image, train.label))
-    return sorted(images & labels)
+    kept = (
+        set(build_dataset("folder", path, split="test", **options).ids)
+        if description.test
+        else set()
+    )
+    return sorted((images & labels) - kept)
 
 
 def _description(path: Path) -> tuple[Path, Description]:
@@ -78,7 +86,7 @@ def write_lists(
     """
     texts = {
         folder / f"{split}.txt": "".join(f"{name}\n" for name in names)
-        for split, names in (("train", train), ("val", val))
+        for split, names in zip(TRAIN_AND_VAL, (train, val), strict=True)
     }
     for path, text in texts.items():
         if not force and path.exists() and read_text(path) != text:
@@ -95,8 +103,8 @@ def how_to_use(name: str, path: Path, folder: Path) -> str:
         return f"train with --data.options.lists {folder}"
     file, description = _description(path)
     lists = Path(os.path.relpath(folder, file.parent))
-    wanted = {split: lists / f"{split}.txt" for split in ("train", "val")}
-    named = {"train": description.train.list, "val": description.val.list}
+    wanted = {split: lists / f"{split}.txt" for split in TRAIN_AND_VAL}
+    named = {split: description.splits[split].list for split in TRAIN_AND_VAL}
     if all(list_ and Path(os.path.normpath(list_)) == wanted[s] for s, list_ in named.items()):
         return f"{file} names them already"
     entries = " and ".join(f"`{split}: {path.as_posix()}`" for split, path in wanted.items())

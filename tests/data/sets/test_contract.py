@@ -272,10 +272,25 @@ def test_labels_that_are_not_classes_carry_kind_and_values(made: Made) -> None:
 
 
 def test_an_unknown_split_names_the_choices(made: Made) -> None:
-    with pytest.raises(ValueError, match=r"Unknown split 'test'\. Choose from train, val\.$"):
-        made.loader(made.root, split="test", **made.case.options)  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match=r"Wrong option of .*'test'"):
-        made.open(split="test")
+    with pytest.raises(ValueError, match=r"Unknown split 'dev'\. Choose from train, val, test\.$"):
+        made.loader(made.root, split="dev", **made.case.options)  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match=r"Wrong option of .*'dev'"):
+        made.open(split="dev")
+
+
+def test_a_third_split_is_opened_where_there_is_one(made: Made, tmp_path: Path) -> None:
+    train = made.open()
+    if "test" in train.splits:
+        assert set(made.open(split="test").ids).isdisjoint(train.ids)
+    else:
+        with one_sentence("has no test split; write `test"):
+            made.open(split="test")
+    if "lists" in option_names(made.loader):
+        lists = write_list(tmp_path / "lists", train.ids[:1], "test")
+        assert made.open(split="test", lists=lists).ids == train.ids[:1]
+        (lists / "test.txt").unlink()
+        with one_sentence("has no test split; write `test"):
+            made.open(split="test", lists=lists)
 
 
 def test_lists_choose_frames_and_their_order(made: Made, tmp_path: Path) -> None:

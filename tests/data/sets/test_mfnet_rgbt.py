@@ -98,6 +98,7 @@ def test_unlabelled_can_be_ignored(root: Path) -> None:
 def test_lists(root: Path, tmp_path: Path) -> None:
     assert MFNetRGBT(root, split="val").ids == ["00002D"]
     assert build_dataset("mfnet_rgbt", root, split="val", val_list="test").ids == ["00004N"]
+    assert MFNetRGBT(root, split="test").ids == ["00004N"]
     assert MFNetRGBT(root, val_list="test").ids == ["00001D", "00003N"]
     (tmp_path / "train.txt").write_text("00002D\r\n00004N")
     assert MFNetRGBT(root, lists=tmp_path).ids == ["00002D", "00004N"]

@@ -95,6 +95,7 @@ def test_labels_in_colour(root: Path, colour: tuple[int, int, int]) -> None:
 def test_splits(root: Path) -> None:
     assert ORFD(root, split="val").ids == FRAMES["validation"]
     assert build_dataset("orfd", root, split="val", val_folder="testing").ids == FRAMES["testing"]
+    assert ORFD(root, split="test").ids == FRAMES["testing"]
     assert ORFD(root, val_folder="testing").ids == FRAMES["training"]
 
 

@@ -18,7 +18,7 @@ from lix.data.options import Names, XFolders, as_tuple
 from lix.data.patterns import find_files
 from lix.data.readers import image_size, read_text
 from lix.data.sample import camera_matrix
-from lix.data.splits import SPLITS, Split, keep_only
+from lix.data.splits import TRAIN_AND_VAL, Split, keep_only
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -107,7 +107,7 @@ class Cityscapes(SegDataset):
         return keep_only(super().select(split, lists), 0, "city of this split", self._cities)
 
     def frames(self, split: Split | None) -> Collection[str]:
-        every: Sequence[str] = SPLITS if self.labelled else "*"
+        every: Sequence[str] = TRAIN_AND_VAL if self.labelled else "*"
         for folder in every if split is None else [split]:
             for path in find_files(self.root, f"leftImg8bit/{folder}/*/*_leftImg8bit.png"):
                 name = f"{path.parent.name}/{path.name.removesuffix('_leftImg8bit.png')}"

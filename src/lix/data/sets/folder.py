@@ -42,7 +42,7 @@ class Folder(SegDataset):
             folder without it will do: its frames are all images in it.
         labelled: see `SegDataset`; without labels the YAML needs no `classes`, `label` and `val`,
             and the frames are the images that the split names.
-        split: `train` or `val`.
+        split: `train`, `val` or, where the YAML names it, `test`.
         images: folder of the images, in place of the YAML's `root`.
         x: folders of X (`lix.data.x_files.FolderSource`) in place of the YAML's, which is called
             `own` among them.
@@ -52,7 +52,12 @@ class Folder(SegDataset):
         ValueError: the YAML is wrong, or images and labels do not pair up.
     """
 
-    fixes = Fixes(root="correct `root` in the YAML", image="correct the list", label="")
+    fixes = Fixes(
+        root="correct `root` in the YAML",
+        image="correct the list",
+        label="",
+        test="write `test: lists/test.txt`, or patterns of its own, into the YAML",
+    )
 
     def __init__(
         self,
@@ -77,12 +82,16 @@ class Folder(SegDataset):
         base = images or path.parent / self.description.root.expanduser()
         super().__init__(Path(base), labelled, split=split, x=x)
 
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return tuple(self.description.splits)
+
     @classmethod
     def recognises(cls, root: Path) -> bool:
         return (root / "lix.yaml").is_file()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        self._files = getattr(self.description, split)
+        self._files = self.description.splits[split]
         if self._is_plain:
             self._images = self._all_images()
             return list(self._images)

@@ -20,7 +20,7 @@ from lix.data.modalities import X, as_kind
 from lix.data.options import XFolders
 from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
-from lix.data.splits import Split, require_once
+from lix.data.splits import SPLITS, TRAIN_AND_VAL, Split, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -54,8 +54,8 @@ class MFNetRGBT(SegDataset):
         root: folder that holds `images` and `labels`, or `RGB`, `Thermal` and `Label`, and the
             lists `train.txt`, `val.txt` and `test.txt`.
         labelled: see `SegDataset`; without labels and `lists` all images are opened.
-        split: `train` or `val`. Names with `_flip` in the original lists are skipped where there
-            is no such file: a script of the authors made them, and lix flips as it trains.
+        split: `train`, `val` or `test`. Names with `_flip` in the original lists are skipped where
+            there is no such file: a script of the authors made them, and lix flips as it trains.
         val_list: the list behind `val`.
         lists: folder with other lists, a name such as `00001D` a line.
         unlabelled: the first class, all that is none of the other eight. All papers train and
@@ -85,6 +85,10 @@ class MFNetRGBT(SegDataset):
         self._folders = _folders(Path(root), labelled=labelled)
         super().__init__(root, labelled, split=split, lists=lists, x=x)
 
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return SPLITS if (self.root / "test.txt").is_file() else TRAIN_AND_VAL
+
     @classmethod
     def recognises(cls, root: Path) -> bool:
         folders = _folders(root)
@@ -96,7 +100,7 @@ class MFNetRGBT(SegDataset):
             raise ValueError(f"{self.root} has neither images and labels nor RGB and Label; {FIX}.")
         if lists is None and not self.labelled:
             return sorted(self.frames(None))
-        path = Path(lists or self.root) / f"{self._val_list if split == 'val' else 'train'}.txt"
+        path = Path(lists or self.root) / f"{self._val_list if split == 'val' else split}.txt"
         names, present = read_text(path).split(), set(self.frames(None))
         require_once(path, names)
         ids = [name for name in names if name in present or not name.endswith("_flip")]

@@ -17,7 +17,7 @@ from lix.data.options import XFolders
 from lix.data.patterns import find_files
 from lix.data.readers import read_array, read_text
 from lix.data.sample import camera_matrix
-from lix.data.splits import Split
+from lix.data.splits import SPLITS, TRAIN_AND_VAL, Split
 from lix.data.x_files import FileSource, XFiles, XSource
 
 CLASSES: dict[str, tuple[int, int, int]] = {
@@ -50,9 +50,9 @@ class ORFD(SegDataset):
     Args:
         root: folder that holds `training` and `validation`, and in these a folder per sequence.
         labelled: see `SegDataset`.
-        split: `train` or `val`.
+        split: `train`, `val` or, where there is a folder `testing`, `test`.
         val_folder: the folder behind `val`: `validation`, or `testing`.
-        lists: folder with `train.txt` and `val.txt`, a frame id such as
+        lists: folder with `train.txt`, `val.txt` and, if wanted, `test.txt`, a frame id such as
             `y0613_1242/1623721491895` a line, from `training`, `validation` and `testing`.
         x: see `SegDataset`.
     """
@@ -76,9 +76,13 @@ class ORFD(SegDataset):
         lists: Path | None = None,
         x: XFolders = (),
     ) -> None:
-        self._split_folders = {"train": "training", "val": val_folder}
+        self._split_folders = {"train": "training", "val": val_folder, "test": "testing"}
         self._folders: dict[str, str] = {}
         super().__init__(root, labelled, split=split, lists=lists, x=x)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        return SPLITS if (self.root / FOLDERS[2]).is_dir() else TRAIN_AND_VAL
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

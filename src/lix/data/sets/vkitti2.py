@@ -18,7 +18,7 @@ from lix.data.options import Integers, Names, XFolders, as_tuple
 from lix.data.readers import image_size, read_text
 from lix.data.sample import camera_matrix
 from lix.data.sets.parts.vkitti2_layout import Layout, children
-from lix.data.splits import Split, keep_only, require_once
+from lix.data.splits import SPLITS, TRAIN_AND_VAL, Split, keep_only, require_once
 from lix.data.x_files import FileSource, XFiles, XSource
 from lix.streets.labels import COLOURS
 
@@ -51,10 +51,10 @@ class VKITTI2(SegDataset):
     Args:
         root: folder that holds `Scene01` … or `vkitti_2.0.3_rgb` ….
         labelled: see `SegDataset`; without labels and `lists` all frames on disk are opened.
-        split: which list: `train` or `val`.
-        lists: folder with `train.txt` and `val.txt` (a frame id a line), `paper` for lix's fixed
-            draw of 700 random frames (5:2), `all` for every frame on disk, in both splits.
-            Default: the root's own lists if it has them, else `paper`.
+        split: which list: `train`, `val` or, where there is a `test.txt`, `test`.
+        lists: folder with `train.txt`, `val.txt` and, if wanted, `test.txt` (a frame id a line),
+            `paper` for lix's fixed draw of 700 random frames (5:2), `all` for every frame on disk,
+            in both splits. Default: the root's own lists if it has them, else `paper`.
         scenes, variations, cameras: keep these only, as in `["Scene01"]`, `["clone"]`, `[0]`.
         x: see `SegDataset`; the set's own X is the rendered depth.
     """
@@ -91,6 +91,11 @@ class VKITTI2(SegDataset):
         self._lists = lists
         self._layout = Layout(Path(root))
         super().__init__(root, labelled, split=split, x=x)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        is_folder = self._lists not in ("all", "paper")
+        return SPLITS if is_folder and self._list("test").is_file() else TRAIN_AND_VAL
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -132,7 +137,7 @@ class VKITTI2(SegDataset):
         lists = self._lists
         if lists == "all" or (lists is None and not self.labelled):
             return self.frames(None)
-        path = (self.root if lists is None else Path(lists)) / f"{split}.txt"
+        path = self._list(split)
         if lists == "paper" or (lists is None and not path.is_file()):
             return paper_list(split).split()
         if not path.is_file():
@@ -149,6 +154,10 @@ class VKITTI2(SegDataset):
                     "Scene01/clone/Camera_0/00012."
                 )
         return ids
+
+    def _list(self, split: Split) -> Path:
+        """The file that lists a split, by the root or by a folder of lists."""
+        return (self.root if self._lists is None else Path(self._lists)) / f"{split}.txt"
 
 
 def paper_list(split: Split) -> str:

@@ -10,7 +10,8 @@ from rich.console import Console
 
 from lix.core.registry import merge
 from lix.data import build_dataset
-from lix.data.dataset import SegDataset
+from lix.data.dataset import NO_SPLIT, SegDataset
+from lix.data.splits import SPLITS
 from lix.tools.check.finding import Finding
 from lix.tools.check.report import summarise, write_page
 from lix.tools.check.rules import evaluate_rules
@@ -45,7 +46,7 @@ def check(
 
     Raises:
         FileNotFoundError: nothing is at `path`.
-        ValueError: not a data set, wrong options, neither split opens, or `output` is in the data.
+        ValueError: not a data set, wrong options, no split opens, or `output` is in the data.
     """
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
         raise ValueError(
@@ -86,15 +87,16 @@ def examine(
 def _opened(
     name: str, path: Path, options: Mapping[str, Any], own: Mapping[str, Mapping[str, Any]]
 ) -> tuple[dict[str, SegDataset], dict[str, str]]:
-    """The splits that open, and why the others do not."""
+    """The splits that open, and why the others do not; a set without a test split is a whole."""
     datasets: dict[str, SegDataset] = {}
     unopened: dict[str, str] = {}
-    for split in ("train", "val"):
+    for split in SPLITS:
         given = merge(options, own.get(split, {}))
         try:
             datasets[split] = build_dataset(name, path, split=split, **given)
         except (ValueError, OSError) as error:
-            unopened[split] = str(error)
+            if getattr(error, "kind", "") != NO_SPLIT:
+                unopened[split] = str(error)
     if not datasets:
         raise ValueError(" ".join(dict.fromkeys(unopened.values())))
     return datasets, unopened

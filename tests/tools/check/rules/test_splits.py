@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from lix.tools.check.run import examine
 from tests.tools.check.cases import Fault, every, judged
 from tests.tools.conftest import Make
 
@@ -44,6 +47,48 @@ def test_sequences_on_both_sides(make: Make) -> None:
     assert found.severity == "warning"
     assert "frames of 1 of the 2 sequences in val are in train too (trainb)" in str(found)
     assert "`lix data split`" in str(found)
+
+
+def with_test(make: Make) -> Path:
+    """A clean set whose test split is a copy of validation under other names, with other images."""
+    root = make(test={part: f"test/{part}/*.png" for part in ("image", "label", "x")})
+    for path in (root / "val").rglob("*.png"):
+        copy = root / "test" / path.parent.name / path.name.replace("val", "test")
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+        if path.parent.name == "image":
+            Image.fromarray(255 - np.array(Image.open(path))).save(copy)
+    return root
+
+
+def test_a_third_split_is_surveyed_too(make: Make) -> None:
+    root = with_test(make)
+    surveyed, datasets = examine(root)
+    assert {name: split.read for name, split in surveyed.splits.items()} == {
+        "train": 5,
+        "val": 3,
+        "test": 3,
+    }
+    assert list(datasets) == ["train", "val", "test"]
+    assert judged(root) == []
+    same("test/image/testa_0.png", "train/image/traina_0.png")(root)
+    (found,) = judged(root)
+    assert found.severity == "error"
+    assert "train and test share 1 image, pixel by pixel (traina_0 = testa_0)" in str(found)
+
+
+def test_sequences_of_the_third_split_in_train(make: Make) -> None:
+    root = with_test(make)
+    for path in [*(root / "test").rglob("*b_1.png")]:
+        path.rename(path.with_name("trainb_9.png"))
+    (found,) = judged(root)
+    assert "frames of 1 of the 2 sequences in test are in train too (trainb)" in str(found)
+
+
+def test_a_third_split_that_does_not_open_is_an_error(make: Make) -> None:
+    (found,) = judged(make(test={"image": "test/*.png", "label": "test/*.png"}))
+    assert found.severity == "error"
+    assert str(found).startswith("test cannot be opened: ")
 
 
 def test_names_that_tell_no_sequence_are_no_fault(make: Make) -> None:

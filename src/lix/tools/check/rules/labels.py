@@ -119,19 +119,21 @@ def _absent(survey: Survey) -> Iterator[Finding]:
             f"Classes that never occur {scope}: {names(nowhere)}; if you labelled them, correct "
             "the values or colours in the table of classes, else leave them out.",
         )
-    train = absent.get("train", nowhere) - nowhere
+    train = absent.pop("train", nowhere) - nowhere
     if train:
+        where = " or ".join(name for name, ids in absent.items() if train - ids)
         yield Finding(
             "warning",
             "absent-train",
-            f"Classes that occur in val but never in train: {names(train)}; they cannot be learnt, "
-            "so split again with `lix data split`.",
+            f"Classes that occur in {where} but never in train: {names(train)}; they cannot be "
+            "learnt, so split again with `lix data split`.",
         )
-    val = absent.get("val", nowhere) - nowhere
-    if val:
-        yield Finding(
-            "note",
-            "absent-val",
-            f"Classes that occur in train but never in val: {names(val)}; their IoU stays unknown, "
-            "so split again with `lix data split`, or remember it when you compare.",
-        )
+    for split, ids in absent.items():
+        if unscored := ids - nowhere - train:
+            yield Finding(
+                "note",
+                f"absent-{split}",
+                f"Classes that occur in train but never in {split}: {names(unscored)}; their IoU "
+                "stays unknown, so split again with `lix data split`, or remember it when you "
+                "compare.",
+            )

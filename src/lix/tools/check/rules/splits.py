@@ -1,4 +1,4 @@
-"""Rules about copies, and about what training and validation share."""
+"""Rules about copies, and about what training shares with validation and test."""
 
 from __future__ import annotations
 
@@ -33,38 +33,36 @@ def split_findings(survey: Survey) -> Iterator[Finding]:
                 "two, or split again with `lix data split`.",
                 frames=frames,
             )
-    yield from _sequences(survey)
-    yield from _instants(survey)
+    others = [name for name in survey.splits if name != "train"]
+    for split in others if "train" in survey.splits else []:
+        yield from _sequences(survey, split)
+        yield from _instants(survey, split)
 
 
-def _sequences(survey: Survey) -> Iterator[Finding]:
-    if set(survey.splits) != {"train", "val"}:
-        return
-    train, val = (survey.splits[split].sequences for split in ("train", "val"))
-    shared = sorted(name for name in train.keys() & val.keys() if train[name] + val[name] > 2)
-    if shared and len(train | val) > 1:
+def _sequences(survey: Survey, split: str) -> Iterator[Finding]:
+    train, other = (survey.splits[name].sequences for name in ("train", split))
+    shared = sorted(name for name in train.keys() & other.keys() if train[name] + other[name] > 2)
+    if shared and len(train | other) > 1:
         yield Finding(
             "warning",
             "sequences",
-            f"By their names, frames of {len(shared)} of the {len(val)} sequences in val are in "
-            f"train too ({_named(shared)}); neighbours look nearly the same, so scores flatter: "
+            f"By their names, frames of {len(shared)} of the {len(other)} sequences in {split} are "
+            f"in train too ({_named(shared)}); neighbours look nearly the same, so scores flatter: "
             "keep sequences together with `lix data split`, unless you repeat a published split.",
         )
 
 
-def _instants(survey: Survey) -> Iterator[Finding]:
-    if set(survey.splits) != {"train", "val"}:
-        return
-    train, val = (survey.splits[split].instants for split in ("train", "val"))
-    shared = sorted(train & val)
+def _instants(survey: Survey, split: str) -> Iterator[Finding]:
+    train, other = (survey.splits[name].instants for name in ("train", split))
+    shared = sorted(train & other)
     if shared:
         yield Finding(
             "warning",
             "instants",
-            f"By their names, frames in train and in val show the same {len(shared)} of the "
-            f"{counted(len(val), 'instant')} in val ({_named(shared)}), as other cameras or other "
-            "weather do, so scores flatter: keep them together with `lix data split`, unless you "
-            "repeat a published split.",
+            f"By their names, frames in train and in {split} show the same {len(shared)} of the "
+            f"{counted(len(other), 'instant')} in {split} ({_named(shared)}), as other cameras or "
+            "other weather do, so scores flatter: keep them together with `lix data split`, unless "
+            "you repeat a published split.",
         )
 
 
