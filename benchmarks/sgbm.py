@@ -41,9 +41,9 @@ class Scene(NamedTuple):
     left: NDArray[np.uint8]
     right: NDArray[np.uint8]
     truth: Disparity
-    """Pixels, NaN in the sky."""
+    """True disparity in pixels, NaN in the sky."""
     seen: NDArray[np.bool_]
-    """By both cameras."""
+    """Pixels that both cameras see."""
 
 
 def main() -> None:

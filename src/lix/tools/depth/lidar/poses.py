@@ -69,7 +69,7 @@ class Poses:
     def sensor_moved(
         self, start: float, end: float, sensor_to_body: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """As `moved`, of the frame of a sensor that is fixed to the body."""
+        """`moved`, in the frame of a sensor that is fixed to the body."""
         return np.linalg.inv(sensor_to_body) @ self.moved(start, end) @ sensor_to_body
 
 
