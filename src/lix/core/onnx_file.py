@@ -68,7 +68,7 @@ def verify(content: bytes) -> None:
         for tensor in _tensors(memoryview(content), _MODEL):
             _verify_tensor(tensor)
     except (IndexError, RecursionError) as error:
-        raise ValueError("it ends too early or is no protocol buffer") from error
+        raise ValueError("it ends too early or is not a protocol buffer") from error
 
 
 def _checksum(content: bytes, found: re.Match[bytes]) -> bytes:

@@ -30,7 +30,7 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return float(value) if "e" in value.lower() else parse_yaml(value)  # 1e-3 is no YAML
+        return float(value) if "e" in value.lower() else parse_yaml(value)  # 1e-3 is text in YAML
     except ValueError:
         return parse_yaml(value)
 
@@ -232,8 +232,8 @@ class Unlabelled(Drive):
         chosen = self.model_dump(exclude_defaults=True)
         if chosen and not self.sources:
             raise ValueError(
-                f"{', '.join(chosen)} say how to learn from unlabelled frames; name their folder "
-                "with --unlabelled.root"
+                f"{', '.join(chosen)} cannot be used without a folder of unlabelled frames; name "
+                "it with --unlabelled.root"
             )
         return self
 
