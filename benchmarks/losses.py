@@ -1,4 +1,4 @@
-"""Time and memory of every method's loss, beside its definition or another checkout of lix.
+"""Time and memory of every method's loss, next to its definition or another checkout of lix.
 
     .venv/bin/python benchmarks/losses.py [METHOD ...] [--against CHECKOUT]
 
@@ -7,9 +7,9 @@ RKD, which compares three or more), 19 classes, 5 % of the pixels ignored. CPU s
 thread, the least of several runs; the peak of memory above what the inputs take. Every measurement
 is a process of its own, and both sides take turns.
 
-Without `--against` the losses with a fused twin stand beside their definition and `torch.compile`
-of that. With it (a checkout of an older commit, for example of `git worktree add`) all losses stand
-beside those of that checkout.
+Without `--against` the losses with a fused twin are measured next to their definition and
+`torch.compile` of that. With it (a checkout of an older commit, for example of `git
+worktree add`) all losses are measured next to those of that checkout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Speed and memory of `lix predict` beside the bare network, in images a second.
+"""Speed and memory of `lix predict` next to the bare network, in images a second.
 
     python benchmarks/predict.py [torch|onnx] [IMAGES]
 

@@ -1,7 +1,7 @@
 """How right and how fast `lix.tools.depth.stereo_disparity` is, on streets with true disparity.
 
-Beside lix stands OpenCV's matcher as its sample sets it up, with the same filling of holes. Sky is
-left out: stereo cannot measure it, and the filled disparity there is that of what stands beside.
+Compared with OpenCV's matcher as its sample sets it up, with the same filling of holes. Sky is
+left out: stereo cannot measure it, and the filled disparity there is that of what is next to it.
 
     python benchmarks/sgbm.py [IMAGES]
 """
@@ -41,9 +41,9 @@ class Scene(NamedTuple):
     left: NDArray[np.uint8]
     right: NDArray[np.uint8]
     truth: Disparity
-    """Pixels, NaN in the sky."""
+    """True disparity in pixels, NaN in the sky."""
     seen: NDArray[np.bool_]
-    """By both cameras."""
+    """Pixels that both cameras see."""
 
 
 def main() -> None:

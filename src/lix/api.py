@@ -44,7 +44,7 @@ class TrainedRun:
     """A finished run."""
 
     path: Path
-    """Its folder."""
+    """Folder of the run."""
 
     @cached_property
     def scores(self) -> dict[str, float]:

@@ -253,7 +253,7 @@ def test_batch(sample: Sample) -> None:
 
 
 def test_a_crop_is_a_part_of_the_zoomed_frame(sample: Sample) -> None:
-    """Without a zoom each pixel of the crop is one of the frame, in its place."""
+    """Each pixel of a crop without zoom is one of the frame, in its place."""
     cut = Augment((HEIGHT, WIDTH), (1, 1), flip=0, photometric=0, crop=(10, 16))(sample)
     assert cut.target.shape == (10, 16)
     depth, whole = plain(cut.x[0])[0], plain(sample.x[0])[0]

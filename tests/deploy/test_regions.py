@@ -109,9 +109,9 @@ def test_own_tiles_are_told(student, photo, tmp_path, capsys, large_is_5000_pixe
     photo("in/small.png", 50, 60)
     words = ("predict", student, tmp_path / source, "--output", tmp_path / "out")
     assert lix(*words, "--size", "native") == 0
-    assert "seen in tiles of 64x64, as too large for one piece: 1\n" in capsys.readouterr().out
+    assert "segmented in tiles of 64x64, as too large for one piece: 1\n" in capsys.readouterr().out
     assert lix(*words, "--size", "64x64") == 0
-    assert "seen in" not in capsys.readouterr().out
+    assert "in tiles" not in capsys.readouterr().out
 
 
 def test_predictions_in_tiles_larger_than_the_picture_are_those_of_one_piece(

@@ -1,4 +1,4 @@
-"""Reads the reference numbers beside this file; `meta_json` names the code that made each."""
+"""Reads the reference numbers next to this file; `meta_json` names the code that made each."""
 
 from __future__ import annotations
 

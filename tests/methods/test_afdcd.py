@@ -54,7 +54,7 @@ def loop_contrast(
 def test_contrast_equals_loops(
     shape: tuple[int, ...], groups: int, patch: int, masked: bool
 ) -> None:
-    """With sizes that are no multiple of the patch, and cells that do not count."""
+    """Sizes need not be a multiple of the patch, and some positions do not count."""
     fs, ft = draw(*shape), draw(*shape)
     cells = torch.ones(shape[0], *shape[2:], dtype=torch.bool)
     if masked:

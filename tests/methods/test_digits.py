@@ -24,7 +24,7 @@ from lix.methods import (
 from lix.networks import SegOutput
 
 Loss = Callable[[Tensor], Tensor]
-"""Of the student's logits on the training images."""
+"""A loss of the student's logits on the training images."""
 
 
 class Digits(NamedTuple):
@@ -70,7 +70,7 @@ def digits() -> Digits:
 
 
 def accuracy(digits: Digits, loss: Loss) -> float:
-    """On the test images, of a student of 32 hidden units that learned by `loss`."""
+    """Accuracy on the test images of a student of 32 hidden units trained with `loss`."""
     student = train(mlp(32), digits.images, loss)
     with torch.no_grad():
         right = student(digits.test_images).argmax(dim=1) == digits.test_labels

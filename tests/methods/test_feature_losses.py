@@ -118,7 +118,7 @@ def test_at_equals_loops(p: int) -> None:
 @pytest.mark.parametrize("cut", [1, 70, 2**16])
 @pytest.mark.parametrize("p", [1, 2, 3, 4])
 def test_at_gradient_is_autograds(p: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the plain formula, for slices of one channel, two or all."""
+    """The gradient is that of the plain formula, for slices of one channel, two or all."""
     monkeypatch.setitem(sliced.SLICE, "cpu", cut)
     fs, ft, cells = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_mask(2, 3, 5)
     qs, qt = ((f**p * cells.unsqueeze(1)).sum(dim=1).flatten(1) for f in (fs, ft))

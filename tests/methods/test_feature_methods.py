@@ -71,7 +71,7 @@ def test_size_free_losses_do_not_depend_on_the_resolution(
     ("name", "factor"), [("at", 7.5), ("ft", math.sqrt(2 * 7.5))], ids=["at", "ft"]
 )
 def test_size_free_losses_multiply_the_official_mean(name: str, factor: float) -> None:
-    """By h·w, or √(M·h·w), h·w the cells with labels: 5 and 10 of 15 here."""
+    """The factor is h·w, or √(M·h·w), where h·w counts labelled positions: 5 and 10 of 15."""
     fs, ft, target = draw(2, 6, 3, 5), draw(2, 8, 3, 5), torch.zeros(2, 12, 20).long()
     target[0, :8], target[1, :4] = 255, 255
     method = build_method(name, [pair(6, 8)], K, **({"k": 0.25} if name == "ft" else {})).double()

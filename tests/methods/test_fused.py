@@ -15,7 +15,7 @@ from lix.methods.parts.sliced import pixel_mean
 
 K, T = 4, 3.0
 Loss = Callable[..., Tensor]
-"""Of zs, zt, beta and target."""
+"""A loss of zs, zt, beta and target."""
 
 
 def loss_of(module: Any, name: str) -> Loss:

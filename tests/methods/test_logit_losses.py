@@ -91,7 +91,7 @@ def loop_dkd(zs: Tensor, zt: Tensor, target: Tensor, valid: Tensor, T: float) ->
 
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
-"""Of zs, zt, target (255 = ignored), valid and T."""
+"""A loss of zs, zt, target (255 = ignored), valid and T."""
 LOSSES: dict[str, tuple[Loss, Callable[..., float]]] = {
     "kd": (lambda s, t, y, v, T: kd_loss(s, t, temperature=T, valid=v), loop_kd),
     "cwkd": (lambda s, t, y, v, T: cwkd_loss(s, t, temperature=T, valid=v), loop_cwkd),
@@ -150,7 +150,7 @@ def test_cwkd_of_a_mask_is_that_of_the_crop() -> None:
 
 @pytest.mark.parametrize("name", ["kd", "dist", "wsld", "dkd"])
 def test_of_a_mask_is_that_of_the_selected_pixels(name: str) -> None:
-    """Also as flat logits (B, K), and DIST's correlation over pixels included."""
+    """Flat logits (B, K) work too, and DIST's correlation over pixels is included."""
     loss, _ = LOSSES[name]
     zs, zt = draw(3, 4, 3, 5), draw(3, 4, 3, 5)
     target, valid = labels(zs, share=0.4)
@@ -273,7 +273,7 @@ def test_confident_disagreement_costs_what_the_logits_differ() -> None:
 @pytest.mark.parametrize("name", LOSSES)
 @pytest.mark.parametrize("shape", [(2, 4, 3, 5), (6, 4)])
 def test_finite_at_logits_times_1000(name: str, shape: tuple[int, ...]) -> None:
-    """In float32 and at T = 1, beside the exact value in float64."""
+    """The value in float32 at T = 1 is close to the exact one in float64."""
     loss, _ = LOSSES[name]
     zs, zt = draw(*shape, scale=1000.0).requires_grad_(), draw(*shape, scale=1000.0)
     target, valid = labels(zs, share=0.7)

@@ -24,7 +24,7 @@ from tests.methods.feature_maps import draw, random_mask
 def test_a_position_counts_if_it_covers_a_labelled_pixel(
     size: tuple[int, int], turned: bool
 ) -> None:
-    """Also in a target that is not contiguous."""
+    """A target that is not contiguous is read right."""
     target = torch.where(torch.rand(2, *((20, 12) if turned else (12, 20))) < 0.1, 1, 255)
     target = target.mT if turned else target
     actual = downsample_mask(target != 255, size)

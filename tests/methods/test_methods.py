@@ -192,7 +192,7 @@ def _longer(out: SegOutput) -> SegOutput:
 def test_class_count_mismatch_is_one_sentence(name: str) -> None:
     student, teacher, target = outputs()
     wrong = SegOutput(teacher.logits[:, :-1], teacher.features)
-    with pytest.raises(ValueError, match="one shape"):
+    with pytest.raises(ValueError, match="the same shape"):
         build(name)(student, wrong, target)
 
 

@@ -15,7 +15,7 @@ from tests.robustness.bad_inputs import DISTILL, FRAMES, TRAIN, Case, writes
 
 
 def cases() -> Iterator[Case]:
-    """All of them."""
+    """All bad files."""
     yield from _checkpoints()
     yield from _data()
     yield from _sources()
@@ -158,7 +158,7 @@ def _all_files(folder: str, spoil: Callable[[Path], object]) -> Callable[[Path],
 
 
 def _sources() -> Iterator[Case]:
-    """What cannot be segmented."""
+    """Images that cannot be segmented."""
     for name, make in {
         "missing": lambda path: None,
         "text": lambda path: path.write_text("no picture"),

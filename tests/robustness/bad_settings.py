@@ -14,7 +14,7 @@ from tests.robustness.bad_inputs import DISTILL, TRAIN, Case, writes
 
 
 def cases() -> Iterator[Case]:
-    """All of them."""
+    """All bad settings."""
     yield from _settings()
     yield from _methods()
     yield from _recipes()

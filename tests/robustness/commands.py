@@ -25,7 +25,7 @@ class Command(NamedTuple):
     kills: int = 3
     """Number of kills at moments of its time."""
     from_share: float = 0.1
-    """Where these begin; what is slow and writes at its end is killed there."""
+    """Share of the time after which kills begin; late for commands that write only at their end."""
     fills_disk: bool = True
     """Whether it is tried on a full disk too; `test_disk.py` does it with some."""
 

@@ -67,7 +67,7 @@ def test_damaged_file_is_one_sentence(tmp_path: Path, content: str) -> None:
         torch.save({"model": torch.zeros(3)}, path)
     else:
         path.write_bytes(b"" if content == "empty" else b"hello world")
-    with pytest.raises(ValueError, match="damaged or no checkpoint of lix") as error:
+    with pytest.raises(ValueError, match="damaged or not a checkpoint of lix") as error:
         load_network(path)
     assert "\n" not in str(error.value)
 
@@ -78,7 +78,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     stored = torch.load(path)
     stored["state_dict"].popitem()
     torch.save(stored, path)
-    with pytest.raises(ValueError, match="damaged or no checkpoint of lix"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint of lix"):
         load_network(path)
 
 
@@ -114,7 +114,7 @@ def test_no_flipped_bit_of_a_weight_or_class_is_used(
             content = bytearray(whole)
             content[place] ^= 1 << bit
             path.write_bytes(content)
-            with pytest.raises(ValueError, match=f"{name} is damaged or no checkpoint of lix"):
+            with pytest.raises(ValueError, match=f"{name} is damaged or not a checkpoint of lix"):
                 load_network(path)
 
 
@@ -177,5 +177,5 @@ def test_a_wrong_description_is_one_sentence(tmp_path: Path, change: dict[str, A
 @pytest.mark.parametrize("stored", [[1], {"lix": [1], "state_dict": {}}, {"lix": {}}, 7], ids=str)
 def test_other_contents_are_one_sentence(tmp_path: Path, stored: object) -> None:
     torch.save(stored, tmp_path / "a.ckpt")
-    with pytest.raises(ValueError, match="damaged or no checkpoint of lix"):
+    with pytest.raises(ValueError, match="damaged or not a checkpoint of lix"):
         load_network(tmp_path / "a.ckpt")

@@ -305,7 +305,7 @@ def test_same_frames_in_both_splits_are_said(streets: Path, tmp_path: Path) -> N
     stream = io.StringIO()
     settings = {"data": {"options": {"lists": "all"}}, "training": {"epochs": 1}}
     fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=stream, width=200))
-    assert "24 frames have one id in training and validation" in stream.getvalue()
+    assert "24 frames have the same id in training and validation" in stream.getvalue()
 
 
 def test_the_epochs_of_a_history_are_those_of_its_last_row(teacher: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def curves(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[float]]]:
-    """Of one process and of two; DDP fails by itself where a parameter is not used."""
+    """Histories of one process and of two; DDP itself fails where a parameter is not used."""
     output = tmp_path_factory.mktemp("curves") / "curves.json"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -46,7 +46,7 @@ def predict(
         size: `train` (the size it was trained at), `native` (the image's own) or HEIGHTxWIDTH.
         tile: HEIGHTxWIDTH of overlapping windows that the network sees of a picture at its own
             size, for a network trained on crops. With `--size native` pictures of more than 4
-            megapixels are seen in tiles of 1024x1024 unless this says otherwise; a tile larger
+            megapixels are segmented in tiles of 1024x1024 unless this says otherwise; a tile larger
             than the picture shows it in one piece.
         confidence: also write a map of the highest class probability.
         opacity: opacity of the class colours over the image, from 0 to 1.
@@ -76,9 +76,9 @@ def predict(
     say(f"{len(done.files)} files in {output}{before}")
     if done.tiled:
         height, width = OWN_TILE
-        say(f"seen in tiles of {height}x{width}, as too large for one piece: {done.tiled}")
+        say(f"segmented in tiles of {height}x{width}, as too large for one piece: {done.tiled}")
     if source.is_dir() and (others := left_out(source, output)):
-        say(f"left out, as lix reads no such images: {len(others)} ({kinds_of(others)})")
+        say(f"left out, as lix cannot read their format: {len(others)} ({kinds_of(others)})")
 
 
 def export(

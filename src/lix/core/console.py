@@ -77,7 +77,7 @@ def print_table(
 ) -> None:
     """Print a table, columns of numbers right-aligned; all tables of lix look like this.
 
-    Where the console is no terminal, a line is as long as its row, for `grep` and files.
+    Where the console is not a terminal, a line is as long as its row, for `grep` and files.
 
     Args:
         console: where it goes.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 CHECKSUM = "lix_checksum"
 """Entry of the metadata, in JSON: CRC-32 of the file with zeros in place of these digits."""
 UNSEALED = '"00000000"'
-"""Its value until `seal` knows it."""
+"""Value of the checksum entry until `seal` computes it."""
 
 _ZEROS = b"0" * 8
 _SEAL = re.compile(rb"\x0a\x0c" + CHECKSUM.encode() + rb'\x12\x0a"([0-9a-f]{8})"')
@@ -68,7 +68,7 @@ def verify(content: bytes) -> None:
         for tensor in _tensors(memoryview(content), _MODEL):
             _verify_tensor(tensor)
     except (IndexError, RecursionError) as error:
-        raise ValueError("it ends too early or is no protocol buffer") from error
+        raise ValueError("it ends too early or is not a protocol buffer") from error
 
 
 def _checksum(content: bytes, found: re.Match[bytes]) -> bytes:

@@ -68,7 +68,7 @@ class Files(_Section):
 
     image: Pattern
     label: Pattern = ""
-    """Needed wherever labels are read."""
+    """Pattern of label files; needed wherever labels are read."""
     x: Annotated[tuple[Pattern, ...], BeforeValidator(as_tuple)] = ()
     """A pattern for each X."""
     list: Path | None = None
@@ -94,11 +94,11 @@ class Description(_Section):
     intrinsics: tuple[float, float, float, float] | None = None
     """fx, fy, cx, cy in pixels."""
     train: Files
-    """Or, next to `files` with the patterns of both splits, the path of the list."""
+    """Files of the training split; the path of its list where `files` has the patterns of both."""
     val: Files
-    """Needed wherever labels are read; else it is `train` where it is left out."""
+    """Files of the validation split, as `train`; may be left out where no labels are read."""
     test: Files | None = None
-    """Frames that only `lix eval --split test` opens."""
+    """Files of the split that only `lix eval --split test` opens."""
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -31,8 +31,8 @@ class IdLabels:
     """Reads label images of one integer a pixel.
 
     An integer may be stored in several ways: as the value of a pixel, or, by tools that make files
-    smaller without loss, as the grey of a palette or of fewer bits. What gives classes alone is
-    read; where both do, the grey, unless it is only black and white.
+    smaller without loss, as the grey of a palette or of fewer bits. The way that gives only
+    classes is taken; where both do, the grey, unless it is only black and white.
 
     Args:
         ids: value on disk → train id, 255 for a value that is ignored.
@@ -122,7 +122,7 @@ class IdLabels:
 def choose(
     tables: Mapping[Form, NDArray[np.uint8]], coded: Coded, prefer: Form | None = None
 ) -> Form | None:
-    """The way to read an image that gives classes alone; None where no way does.
+    """The way to read an image that gives only classes; None where no way does.
 
     Args:
         tables: train ids by code, for each way of reading.

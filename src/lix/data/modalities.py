@@ -1,7 +1,7 @@
 """The kinds of X, the second modality, and what torchvision's transforms do to each.
 
-Every kind is a `tv_tensors.Mask` of shape (C, H, W), so torchvision's transforms leave its colours
-alone; resizing takes the nearest value, never a mixture. NaN marks invalid pixels.
+Every kind is a `tv_tensors.Mask` of shape (C, H, W), so torchvision's transforms do not change its
+colours; resizing takes the nearest value, never a mixture. NaN marks invalid pixels.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def depth_to_normals(
         intrinsics: (B, 3, 3) or (3, 3) camera matrices in pixels, pixel centres at integers.
         estimator: of the slope along z. `sne`: the mean direction over eight neighbours
             (Fan et al., ECCV 2020); `3f2n-median` and `3f2n-mean`: median or mean of the slope
-            itself (Fan et al., 2021); `d2nt`: from the gradient alone (Feng et al.,
+            itself (Fan et al., 2021); `d2nt`: only from the gradient (Feng et al.,
             2023), here that of inverse depth, which is linear on planes.
 
     Returns:

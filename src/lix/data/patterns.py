@@ -25,7 +25,7 @@ def regular(pattern: str) -> re.Pattern[str]:
     """A glob pattern as a regular expression whose groups are the wildcards.
 
     Raises:
-        ValueError: a range in brackets that is none, such as [z-a].
+        ValueError: a range in brackets is invalid, such as [z-a].
     """
     try:
         return re.compile("".join(map(_regular, TOKEN.split(pattern))))
@@ -95,9 +95,7 @@ def find_files(base: Path, pattern: str, without: Collection[Path] = ()) -> list
     try:
         whole, each = regular(pattern), [regular(part) for part in parts]
     except re.error as error:
-        raise ValueError(
-            f"{pattern} is not a pattern ({error}); correct what stands in [ ]."
-        ) from None
+        raise ValueError(f"{pattern} is not a pattern ({error}); correct its [ ].") from None
     fixed = next((i for i, part in enumerate(parts) if TOKEN.search(part)), len(parts) - 1)
 
     def fits(names: tuple[str, ...]) -> bool:

@@ -199,7 +199,7 @@ def _array_name(path: Path, names: Sequence[str], wanted: str | None, likely: st
         return fitting[0]
     raise DataError(
         f"{path} holds the arrays {', '.join(names) or 'none'}; say which one to read with `array: "
-        "NAME` in the description of X, or store one alone.",
+        "NAME` in the description of X, or store only one.",
         path,
         kind="arrays",
     )

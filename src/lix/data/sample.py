@@ -39,7 +39,7 @@ def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
 
 
 def check_sizes(sample: Sample, path: Path) -> Sample:
-    """Return the sample if all its parts have one height and width.
+    """Return the sample if all its parts have the same height and width.
 
     Raises:
         DataError: they differ; the message names the frame.

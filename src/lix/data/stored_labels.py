@@ -71,7 +71,7 @@ class StoredLabels:
         return self._form(coded)
 
     def _other_reader(self, path: Path) -> IdLabels | ColourLabels:
-        """Reader of a file that is no image of 8 bits a pixel."""
+        """Reader of a file that is not an image of 8 bits a pixel."""
         is_coloured = self.colours is not None and not _holds_numbers(path)
         return self.colours if is_coloured and self.colours else self.values
 
@@ -120,7 +120,7 @@ class StoredLabels:
 
 
 def _holds_numbers(path: Path) -> bool:
-    """Whether a file that is no image of 8 bits a pixel has one number a pixel, no colour."""
+    """Whether a file that is not an image of 8 bits a pixel has one number a pixel, no colour."""
     if path.suffix.lower() in ARRAY_SUFFIXES:
         return True
     with open_image(path, lossless=True) as file:

@@ -78,8 +78,8 @@ class XFiles(BaseModel):
         stored = np.atleast_3d(read_array(path, array=self.array, likely=self.kind))
         if self.dtype not in (None, str(stored.dtype)):
             raise DataError(
-                f"{path} holds {stored.dtype}, not {self.dtype}; it was saved by a tool that "
-                "changes the numbers, so make it again.",
+                f"{path} holds {stored.dtype}, not {self.dtype}; the tool that saved it "
+                "changes numbers; write the file anew with another.",
                 path,
                 kind="x type",
             )

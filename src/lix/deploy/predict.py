@@ -75,7 +75,7 @@ def predict(
             (`native`) or at (H, W); see `Segmenter`.
         tile: (H, W) of overlapping windows of the picture at its own size, which the network sees
             one by one: for networks trained on crops. A picture of more than `MAX_PIXELS` at its
-            own size is seen in tiles of `OWN_TILE` (`lix.deploy.student`) where this is None.
+            own size is segmented in tiles of `OWN_TILE` (`lix.deploy.student`) where this is None.
         confidence: write the confidence too; only for images.
         opacity: opacity of the colours, in [0, 1].
         legend: write `legend.png` and `classes.json`, which say what the colours mean; they are

@@ -147,8 +147,8 @@ class Diffusion(nn.Module):
             mask: (B, h, w) that count; None: all.
             draws: the random numbers; None: new ones.
 
-        The distillation loss teaches student, denoiser and adapter; the other two leave the
-        student alone.
+        The distillation loss teaches student, denoiser and adapter; the other two do
+        not change the student.
         """
         f = self.align(fs)
         draws = draws or Draws.of(f)

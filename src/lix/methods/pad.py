@@ -33,8 +33,8 @@ def pad_loss(
     expected = es.shape[:2] if pooling else es.shape
     if es.shape != et.shape or log_variance.shape != expected:
         raise ValueError(
-            "PAD needs e_s and e_t of one shape, and log-variances of that shape or (B, D), got "
-            f"{tuple(es.shape)}, {tuple(et.shape)} and {tuple(log_variance.shape)}."
+            "PAD needs e_s and e_t of the same shape, and log-variances of that shape or (B, D), "
+            f"got {tuple(es.shape)}, {tuple(et.shape)} and {tuple(log_variance.shape)}."
         )
     if pooling:
         es, et, valid = masked_avg_pool(es, valid), masked_avg_pool(et, valid), None

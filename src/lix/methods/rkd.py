@@ -32,7 +32,7 @@ def rkd_loss(
         es, et: (B, C) vectors or (B, C, H, W) maps, which are averaged over positions; channels
             and sizes may differ.
         distance_weight, angle_weight: factors of the two parts.
-        valid: (B, H, W) positions that count, for maps of one size; None: all.
+        valid: (B, H, W) positions that count, for maps of the same size; None: all.
 
     Returns:
         A scalar; 0 for fewer than three samples, which have no shape.
@@ -44,7 +44,7 @@ def rkd_loss(
     """
     if len(es) != len(et) or es.ndim not in (2, 4) or et.ndim not in (2, 4):
         raise ValueError(
-            "RKD compares (B, C) vectors or (B, C, H, W) maps of one B, "
+            "RKD compares (B, C) vectors or (B, C, H, W) maps of the same B, "
             f"got {tuple(es.shape)} and {tuple(et.shape)}."
         )
     if valid is not None:

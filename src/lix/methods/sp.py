@@ -28,7 +28,7 @@ def sp_loss(fs: Tensor, ft: Tensor) -> Tensor:
     """
     if len(fs) != len(ft) or fs.ndim < 2 or ft.ndim < 2:
         raise ValueError(
-            f"SP compares maps (B, …) of one B, got {tuple(fs.shape)} and {tuple(ft.shape)}."
+            f"SP compares maps (B, …) of the same B, got {tuple(fs.shape)} and {tuple(ft.shape)}."
         )
     gs, gt = (l2_normalize(f.flatten(1) @ f.flatten(1).mT) for f in (fs, ft.detach()))
     return (gt - gs).square().mean()

@@ -105,7 +105,7 @@ def load_network(path: Path | str) -> tuple[SegNetwork, NetworkSpec]:
 
     Raises:
         FileNotFoundError: nothing there.
-        ValueError: the file is damaged or no checkpoint of lix.
+        ValueError: the file is damaged or not a checkpoint of lix.
     """
     file = checkpoint_file(path)
     stored = read_stored(file)
@@ -183,7 +183,7 @@ def read_stored(file: Path) -> Stored:
     """Read a checkpoint file without building its network; it is not yet verified.
 
     Raises:
-        ValueError: the file is damaged or no checkpoint of lix.
+        ValueError: the file is damaged or not a checkpoint of lix.
     """
     try:
         return _read(file)
@@ -194,7 +194,7 @@ def read_stored(file: Path) -> Stored:
 def _damaged(file: Path, error: Exception) -> ValueError:
     reason = " ".join(str(error).split())[:120]
     return ValueError(
-        f"{file} is damaged or no checkpoint of lix ({reason}); train again or copy it anew."
+        f"{file} is damaged or not a checkpoint of lix ({reason}); train again or copy it anew."
     )
 
 

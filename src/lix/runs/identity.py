@@ -99,7 +99,7 @@ def _hash(text: str) -> str:
 
 
 def _compare(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """What differs of one part, the most telling alone."""
+    """What differs in one part: only the most telling difference."""
     if name not in before or name not in now:
         yield f"{name} was {'added' if name in now else 'taken out'}"
         return

@@ -30,7 +30,7 @@ def _parsed(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return float(value) if "e" in value.lower() else parse_yaml(value)  # 1e-3 is no YAML
+        return float(value) if "e" in value.lower() else parse_yaml(value)  # 1e-3 is text in YAML
     except ValueError:
         return parse_yaml(value)
 
@@ -72,10 +72,10 @@ class Section(BaseModel):
 
 
 class Data(Section):
-    """The data set."""
+    """Settings of the data set."""
 
     name: str = "vkitti2"
-    """Which loader: see `lix list datasets`."""
+    """Name of the loader: see `lix list datasets`."""
     root: Path | None = None
     """Folder of the data set, or the YAML file that describes your own."""
     val_root: Path | None = None
@@ -110,10 +110,10 @@ class Data(Section):
 
 
 class Network(Section):
-    """The network."""
+    """Settings of the network."""
 
     name: str = "mfnet"
-    """Which: see `lix list networks`."""
+    """Name of the network: see `lix list networks`."""
     options: Options = {}
     """Options of the network, such as `head: official`."""
 
@@ -122,7 +122,7 @@ class Optim(Section):
     """The optimiser; the defaults are the paper's."""
 
     name: Literal["sgd", "adamw"] = "sgd"
-    """Optimiser."""
+    """Name of the optimiser."""
     lr: float = Field(default=5e-3, gt=0)
     """Learning rate."""
     momentum: float = Field(default=0.9, ge=0, lt=1)
@@ -203,7 +203,7 @@ class Drive(Section):
     """Frames that nobody labelled: RGB, and X for a teacher that sees it."""
 
     name: str | None = None
-    """Which loader: see `lix list datasets`; default: `data.name`."""
+    """Name of the loader: see `lix list datasets`; default: `data.name`."""
     root: Path | None = None
     """Folder of the frames, or a YAML file that describes them; no label is looked for."""
     options: Options = {}
@@ -232,8 +232,8 @@ class Unlabelled(Drive):
         chosen = self.model_dump(exclude_defaults=True)
         if chosen and not self.sources:
             raise ValueError(
-                f"{', '.join(chosen)} say how to learn from unlabelled frames; name their folder "
-                "with --unlabelled.root"
+                f"{', '.join(chosen)} cannot be used without a folder of unlabelled frames; name "
+                "it with --unlabelled.root"
             )
         return self
 

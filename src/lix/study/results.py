@@ -37,7 +37,7 @@ class CompletedRun:
 
     @property
     def place(self) -> tuple[str, str]:
-        """Its data and network; runs are compared with those of the same place."""
+        """Data and network of the run; only runs of the same place are compared."""
         return self.planned.data, self.planned.network
 
     def final(self, metric: str, average_last: int | None) -> float:
@@ -60,17 +60,17 @@ class CompletedRun:
 
 @dataclass(frozen=True)
 class Results:
-    """What there is of a study."""
+    """Finished runs of a study and what is missing of it."""
 
     study: Study
     runs: Sequence[CompletedRun]
-    """In the order of its recipe."""
+    """Finished runs in the order of the study's recipe."""
     planned: int
-    """Number of its runs, equal ones counted once."""
+    """Number of runs in the recipe, equal ones counted once."""
     damaged: dict[str, str]
     """Runs and files that cannot be read and are left out, with the reasons."""
     remedy: str = "restore them, or move them away and run the study again"
-    """What to do about them."""
+    """What to do about the damaged ones."""
 
     @property
     def damage(self) -> str:

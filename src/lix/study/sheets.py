@@ -23,7 +23,7 @@ class Cell:
     is_bold: bool = False
     is_best: bool = False
     share: float | None = None
-    """In [0, 1]: how far a bar behind the text reaches."""
+    """Length of a bar behind the text, a share of the cell's width in [0, 1]; None: no bar."""
 
 
 Sheet = list[dict[str, Cell]]

@@ -23,9 +23,9 @@ class Viewer:
     """Pictures of a page."""
 
     frames: Sequence[Mapping[str, str]] = ()
-    """By frame: title → PNG address."""
+    """Pictures of each frame: title → PNG address."""
     palette: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
-    """Class → RGB."""
+    """Colours of the classes: name → RGB."""
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Reason → runs without pictures."""
 

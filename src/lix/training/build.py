@@ -121,7 +121,7 @@ def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset
     if shared := len(set(train.ids) & set(val.ids)):
         warn(
             console,
-            f"{shared} frames have one id in training and validation; if they are the same "
+            f"{shared} frames have the same id in training and validation; if they are the same "
             "images, the scores mean nothing.",
         )
     return train, val

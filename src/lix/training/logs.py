@@ -78,7 +78,7 @@ def close_logger(name: str) -> None:
 class LogExtras(L.Callback):
     """Logs the learning rate, IoU by class and the same validation pictures every few epochs.
 
-    They go to the logger alone: what the module logs is in `history.csv` too.
+    They go only to the logger: what the module logs is in `history.csv` too.
     """
 
     @rank_zero_only

@@ -329,11 +329,11 @@ CUT = {"size": list(SIZE), "counts": "AAAA"}
             ("sample_data", {"filename": name}, "names .*, which is not below samples")
             for name in ("../secret.jpg", "/etc/a.jpg", "samples/../../a.jpg", "samples\\..\\a.jpg")
         ],
-        ("sample_data", {"filename": 5}, "has a row whose token or .* is no text"),
+        ("sample_data", {"filename": 5}, "has a row whose token or .* is not text"),
         ("sample_data", {"width": "9"}, "says that samples/.* is 9x9"),
         ("sample_data", {"height": 10**9}, "says that samples/.* is 1000000000x16"),
-        ("object_ann", {"token": {}}, "has a row whose token or .* is no text"),
-        ("object_ann", {"sample_data_token": []}, "has a row whose token or .* is no text"),
+        ("object_ann", {"token": {}}, "has a row whose token or .* is not text"),
+        ("object_ann", {"sample_data_token": []}, "has a row whose token or .* is not text"),
         ("object_ann", {"mask": {"size": [10**6] * 2, "counts": "AAAA"}}, "has a mask that does"),
         ("sample_data", {"filename": ...}, "has a row without token, calibrated_sensor_token"),
         ("object_ann", {"mask": HALF}, "has a mask that does not fit samples/.*jpg of 9x16"),

@@ -58,7 +58,7 @@ class MFNetRGBT(SegDataset):
             there is no such file: a script of the authors made them, and lix flips as it trains.
         val_list: the list behind `val`.
         lists: folder with other lists, a name such as `00001D` a line.
-        unlabelled: the first class, all that is none of the other eight. All papers train and
+        unlabelled: the first class, all that is not one of the other eight. All papers train and
             count it as a `class`; the other choice is `ignore`.
         x: see `SegDataset`; the set's own X is thermal.
     """

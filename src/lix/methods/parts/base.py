@@ -166,7 +166,7 @@ class FeatureMaps(NamedTuple):
     """A pair of feature maps ready to be compared."""
 
     pair: int
-    """Its place in `pairs`."""
+    """Index of the pair in the method's `pairs`."""
     name: str
     """Name of the student's map."""
     student: Tensor

@@ -15,10 +15,10 @@ def check_positive(**values: float) -> None:
 
 
 def check_logits(zs: Tensor, zt: Tensor, valid: Tensor | None = None) -> None:
-    """Raise a ValueError unless `zs` and `zt` have one shape (B, K, …) and `valid` is (B, …)."""
+    """Raise a ValueError unless `zs` and `zt` share a shape (B, K, …) and `valid` is (B, …)."""
     if zs.shape != zt.shape or zs.ndim < 2:
         raise ValueError(
-            f"Student and teacher logits must have one shape (B, K, H, W) or (B, K), "
+            f"Student and teacher logits must have the same shape (B, K, H, W) or (B, K), "
             f"got {tuple(zs.shape)} and {tuple(zt.shape)}."
         )
     pixels = (zs.shape[0], *zs.shape[2:])
@@ -74,15 +74,15 @@ def check_maps(
     """Raise a ValueError unless two maps can be compared.
 
     Args:
-        fs, ft: must be (B, C, H, W) with one B.
+        fs, ft: must be (B, C, H, W) with the same B.
         valid: must be (B, h, w), h and w the smaller of the maps' sizes.
-        same_shape: the maps must have one shape.
+        same_shape: the maps must have the same shape.
     """
     shapes = f"{tuple(fs.shape)} and {tuple(ft.shape)}"
     if fs.ndim != 4 or ft.ndim != 4 or len(fs) != len(ft):
-        raise ValueError(f"Maps must be (B, C, H, W) with one B, got {shapes}.")
+        raise ValueError(f"Maps must be (B, C, H, W) with the same B, got {shapes}.")
     if same_shape and fs.shape != ft.shape:
-        raise ValueError(f"The maps must have one shape, got {shapes}.")
+        raise ValueError(f"The maps must have the same shape, got {shapes}.")
     positions = (len(fs), *(min(s, t) for s, t in zip(fs.shape[2:], ft.shape[2:], strict=True)))
     if valid is not None and (tuple(valid.shape) != positions or valid.is_floating_point()):
         raise ValueError(

@@ -17,7 +17,7 @@ class Decoupled(NamedTuple):
     nontarget: Tensor
     """Softmax over the classes other than k, 0 at k (Eq. 11)."""
     log_nontarget: Tensor
-    """Its logarithm, 0 at k."""
+    """Logarithm of `nontarget`, 0 at k."""
 
 
 def decouple(z: Tensor, target: Tensor, dim: int = 0) -> Decoupled:

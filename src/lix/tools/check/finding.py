@@ -29,8 +29,8 @@ class Finding:
     """Examples."""
 
     def __str__(self) -> str:
-        alike = f" ({' and '.join(self.splits[1:])} alike)" if self.splits[1:] else ""
-        return f"{self.splits[0]}{alike}: {self.text}" if self.splits else self.text
+        others = f" ({' and '.join(self.splits[1:])} too)" if self.splits[1:] else ""
+        return f"{self.splits[0]}{others}: {self.text}" if self.splits else self.text
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:

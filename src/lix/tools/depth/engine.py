@@ -69,11 +69,11 @@ class Engine(Protocol):
 
 
 class Recording(Protocol):
-    """What was recorded beside a set of images."""
+    """Recorded data next to a set of images."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """As `Engine.settings`."""
+        """Settings of the recording, as `Engine.settings`."""
 
     def __call__(self, image: Path) -> NDArray[np.float32]:
         """Make X of an image, (H, W) as `Engine` does.

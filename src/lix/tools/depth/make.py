@@ -173,7 +173,9 @@ def _values(engine: Engine, pair: Pair) -> NDArray[np.float32]:
         if left.shape != right.shape:
             sizes = " and ".join(f"{i.shape[0]}x{i.shape[1]}" for i in (left, right))
             raise DataError(
-                f"{pair.left} and {pair.right} are {sizes}; a stereo pair has one size.", pair.left
+                f"{pair.left} and {pair.right} are {sizes}; both images of a stereo pair must have "
+                "the same size.",
+                pair.left,
             )
     try:
         return engine(left, right)

@@ -97,7 +97,7 @@ def stereo_disparity(
     require("depth", "cv2")
     if left.shape != right.shape or left.ndim not in (2, 3) or not left.size:
         raise ValueError(
-            f"A stereo pair is two images of one size, got {left.shape} and {right.shape}."
+            f"A stereo pair is two images of the same size, got {left.shape} and {right.shape}."
         )
     count = _range(left.shape[1], max_disparity)
     left, right = _prepared(left), _prepared(right)

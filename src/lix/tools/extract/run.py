@@ -283,7 +283,7 @@ def _save(rgb: NDArray[np.uint8], path: Path) -> None:
 
 
 def _describe(output: Path, camera: Camera) -> None:
-    """Write `drive.yaml`, which has the intrinsics beside the files, for surface normals."""
+    """Write `drive.yaml`, which has the intrinsics next to the files, for surface normals."""
     k = camera.intrinsics
     x = DEPTH.model_dump(mode="json", exclude_defaults=True) | {"scale": "1/256"}
     suffix = ".jpg" if next((output / "rgb").glob("*.jpg"), None) else ".png"

@@ -137,19 +137,19 @@ FAULTS = [
     Fault(
         "small",
         "warning",
-        r"^train \(val alike\): Height or width is less than 64 pixels in 5 of 5 images .*; use",
+        r"^train \(val too\): Height or width is less than 64 pixels in 5 of 5 images .*; use",
         lambda split, index, parts: parts.update({k: v[:48].copy() for k, v in parts.items()}),
     ),
     Fault(
         "intrinsics",
         "note",
-        r"^train \(val alike\): Camera intrinsics are missing for all frames.*`data.x: log`",
+        r"^train \(val too\): Camera intrinsics are missing for all frames.*`data.x: log`",
         entries={"intrinsics": None},
     ),
     Fault(
         "principal-point",
         "warning",
-        r"^train \(val alike\): The principal point is far .* in 5 frames .*scale them",
+        r"^train \(val too\): The principal point is far .* in 5 frames .*scale them",
         entries={"intrinsics": [720.0, 720.0, 620.5, 187.0]},
     ),
 ]

@@ -15,7 +15,7 @@ FAULTS = [
     Fault(
         "one-value",
         "error",
-        r"^train \(val alike\): Each of the 5 label images has only one value \(road\)",
+        r"^train \(val too\): Each of the 5 label images has only one value \(road\)",
         every("label", set_to(0)),
         also=("absent",),
     ),
@@ -80,7 +80,7 @@ PALETTE_FAULTS = [
     Fault(
         "form",
         "note",
-        r"^train \(val alike\): Of 5 label images lix reads 2 by colours \(first "
+        r"^train \(val too\): Of 5 label images lix reads 2 by colours \(first "
         r"traina_0, trainb_1\) and 3 by values, as .*first traina_2",
         entries={"palette": PALETTE},
         after=stored_with_palettes,

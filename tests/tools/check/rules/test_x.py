@@ -55,7 +55,7 @@ FAULTS = [
     Fault(
         "depth-unit",
         "error",
-        r"^train \(val alike\): The median depth is 32896 m, .*; set `unit: mm` \(then it is 32.9"
+        r"^train \(val too\): The median depth is 32896 m, .*; set `unit: mm` \(then it is 32.9"
         r" m\) or `scale: 1/256` \(then it is 128 m\)",
         entries={"x": {"kind": "depth"}},
     ),
@@ -86,7 +86,7 @@ FAULTS = [
     Fault(
         "depth-range",
         "error",
-        r"median depth is 33\d m, but networks tell apart 1 to 200 m alone; set `unit: mm` instead"
+        r"median depth is 33\d m, but networks only tell apart 1 to 200 m; set `unit: mm` instead"
         r" of `cm` \(then it is 33.1 m\), or scale the depth of so large a scene",
         entries={"x": {"kind": "depth", "unit": "cm"}},
     ),
@@ -100,7 +100,7 @@ FAULTS = [
     Fault(
         "depth-range near",
         "error",
-        r"0\.6\d+ m, but networks tell apart 1 to 200 m alone; if it is right, write `range: "
+        r"0\.6\d+ m, but networks only tell apart 1 to 200 m; if it is right, write `range: "
         r"\[0\.4\d*, 0\.8\d*\]`, its 1st and 99th percentile, under `x`; if not, ",
         every("x", near),
     ),
@@ -146,7 +146,7 @@ FAULTS = [
     Fault(
         "direction",
         "warning",
-        r"^train \(val alike\): The depth grows towards the bottom of 5 of 5 images.*`disparity`",
+        r"^train \(val too\): The depth grows towards the bottom of 5 of 5 images.*`disparity`",
         every("x", lambda a: a[::-1].copy()),
     ),
     Fault(
@@ -287,4 +287,4 @@ def test_a_unit_is_named_where_one_is_plausible(files: XFiles | None, says: str)
 def test_of_several_x_the_faulty_one_is_named(make: Make) -> None:
     root = make(x=[{"kind": "depth", "unit": "mm"}, {"kind": "depth"}], **TWICE)
     (found,) = judged(root)
-    assert str(found).startswith("train (val alike): X 2 of 2: The median depth is 32896 m")
+    assert str(found).startswith("train (val too): X 2 of 2: The median depth is 32896 m")

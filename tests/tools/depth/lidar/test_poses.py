@@ -80,6 +80,6 @@ def test_times_of_a_list(tmp_path: Path) -> None:
 
 
 def test_files_without_times(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="its name is no number") as error:
+    with pytest.raises(ValueError, match="its name is not a number") as error:
         file_times(files(tmp_path, "a.png"))
     one_sentence(error)

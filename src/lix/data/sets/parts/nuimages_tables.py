@@ -154,7 +154,7 @@ def _rows(
         raise _damaged(path, f"has a row without {', '.join(fields)}")
     texts = [field for field in fields if field in TEXTS or field.endswith("_token")]
     if not all(isinstance(row[field], str) for row in kept_rows for field in texts):
-        raise _damaged(path, f"has a row whose {' or '.join(texts)} is no text")
+        raise _damaged(path, f"has a row whose {' or '.join(texts)} is not text")
     return kept_rows
 
 

@@ -64,8 +64,8 @@ def _depth(x: XStatistics) -> Iterator[Finding]:
             yield Finding(
                 "warning",
                 "depth-near",
-                f"{percent(near)} of the depth is nearer than {NEAR:g} m, where networks tell "
-                f"nothing apart; {_range(x)}.",
+                f"{percent(near)} of the depth is nearer than {NEAR:g} m, where networks see "
+                f"no differences; {_range(x)}.",
             )
     elif median > MAX_MEDIAN or median < MIN_MEDIAN or is_relative:
         fix = f"set {fixes}" if fixes else "correct the unit and scale of its description"
@@ -73,7 +73,7 @@ def _depth(x: XStatistics) -> Iterator[Finding]:
             fix += "; or, if it is relative, in [0, 1] and 1 is near, set `kind: inverse_depth`"
         is_odd = not MIN_MEDIAN <= median <= MAX_MEDIAN
         far = f"too {'far' if median > MAX_MEDIAN else 'near'} for any scene"
-        far = far if is_odd else f"but networks tell apart {NEAR:g} to {FAR:g} m alone"
+        far = far if is_odd else f"but networks only tell apart {NEAR:g} to {FAR:g} m"
         text = f"{says}, {far}; {fix}; or, if it is right, {_range(x)}."
         if not is_odd:
             text = f"{says}, {far}; if it is right, {_range(x)}; if not, {fix}."
@@ -82,7 +82,7 @@ def _depth(x: XStatistics) -> Iterator[Finding]:
         yield Finding(
             "error",
             "depth-range",
-            f"{says}, but networks tell apart {NEAR:g} to {FAR:g} m alone"
+            f"{says}, but networks only tell apart {NEAR:g} to {FAR:g} m"
             f"{'' if median > FAR else f': if it is right, {_range(x)}'}; "
             f"{f'set {fixes}' if fixes else 'correct the unit or scale'}, or scale the depth of "
             f"so {'large' if median > FAR else 'small'} a scene into that range"
@@ -114,7 +114,7 @@ def _outside(x: XStatistics, span: Span, whole: float, unit: str) -> Iterator[Fi
             "warning",
             f"{x.kind}-range",
             f"{percent(outside)} of the {x.kind} is outside of the range {span[0]:g} to "
-            f"{span[1]:g}{unit}, where networks tell nothing apart; {_range(x, whole)}.",
+            f"{span[1]:g}{unit}, where networks see no differences; {_range(x, whole)}.",
         )
 
 
@@ -193,7 +193,7 @@ def _disparity(x: XStatistics, width: int) -> Iterator[Finding]:
             "warning",
             "disparity-near",
             f"{percent(near)} of the disparity is above {percent(WIDEST)} of the width, where "
-            f"networks tell nothing apart; {_range(x, width)}.",
+            f"networks see no differences; {_range(x, width)}.",
         )
 
 

@@ -122,11 +122,11 @@ def _direction(x: XStatistics) -> Iterator[Finding]:
 
 
 def _calibration(x: XStatistics) -> Iterator[Finding]:
-    """A finding about jumps of X that lie beside the edges of the image, all on one side."""
+    """A finding about jumps of X that lie next to the edges of the image, all on one side."""
     best, frames = x.alignment.best, x.alignment.frames
     if best is None or frames < MIN_ALIGNED_FRAMES:
         return
-    # Stereo matching widens what is near: its jumps lie beside the edges, but on all sides.
+    # Stereo matching widens what is near: its jumps lie next to the edges, but on all sides.
     others = max(best.here, best.opposite, 0.0)
     if best.score < MIN_SCORE or best.score < MIN_GAIN * others:
         return

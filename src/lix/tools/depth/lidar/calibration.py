@@ -89,7 +89,7 @@ def _checked(calibration: Calibration, path: Path) -> Calibration:
         if not is_rigid or not np.allclose(matrix[3], (0, 0, 0, 1)):
             raise _wrong(path, f"{name} is not a rotation and a translation")
     if len(calibration.distortion) not in (4, 5, 8, 12, 14):
-        raise _wrong(path, "distortion has not 4, 5, 8, 12 or 14 coefficients")
+        raise _wrong(path, "distortion must have 4, 5, 8, 12 or 14 coefficients")
     return calibration
 
 

@@ -1,4 +1,4 @@
-"""Depth from the point clouds of a LiDAR beside the camera."""
+"""Depth from the point clouds of a LiDAR next to the camera."""
 
 from __future__ import annotations
 

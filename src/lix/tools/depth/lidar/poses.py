@@ -69,7 +69,7 @@ class Poses:
     def sensor_moved(
         self, start: float, end: float, sensor_to_body: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """As `moved`, of the frame of a sensor that is fixed to the body."""
+        """`moved`, in the frame of a sensor that is fixed to the body."""
         return np.linalg.inv(sensor_to_body) @ self.moved(start, end) @ sensor_to_body
 
 
@@ -121,7 +121,7 @@ def file_times(files: Sequence[Path]) -> dict[Path, float]:
             times = [_time(line.strip()) for line in lines if line.strip()]
             if len(times) != len(files) or None in times:
                 raise DataError(
-                    f"{path} has not one time for each of the {len(files)} files of {folder}; "
+                    f"{path} needs one time for each of the {len(files)} files of {folder}; "
                     "correct it.",
                     path,
                     kind="times",
@@ -131,8 +131,8 @@ def file_times(files: Sequence[Path]) -> dict[Path, float]:
     unnamed = [path for path, time in named.items() if time is None]
     if unnamed:
         raise DataError(
-            f"{unnamed[0]} has no time: its name is no number, and no {LISTS[0]} lies next to it; "
-            "write one with a line for each file.",
+            f"{unnamed[0]} has no time: its name is not a number, and no {LISTS[0]} lies next to "
+            "it; write one with a line for each file.",
             unnamed[0],
             kind="times",
         )
