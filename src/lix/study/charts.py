@@ -54,14 +54,14 @@ class Chart:
 
 
 def charts(runs: Sequence[CompletedRun]) -> dict[str, list[Chart]]:
-    """What was watched over the epochs: label of the quantity → a chart, or one for each map."""
+    """What was watched over several epochs: label of the quantity → a chart, or one a map."""
     watched = {label: curves(runs, quantity) for quantity, label in WATCHED.items()}
     return {
         label: [
             _chart(_title(panel), methods, _limits(panels)) for panel, methods in panels.items()
         ]
         for label, panels in watched.items()
-        if panels
+        if any(len(curve) > 1 for methods in panels.values() for curve in methods.values())
     }
 
 
