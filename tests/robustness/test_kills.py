@@ -37,7 +37,7 @@ def teacher(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("method", "options", "kills"),
-    [("lix", {"dwld": {"controller": "joint", "dropout": 0.3}}, 20), ("ft", {"passes": 3}, 6)],
+    [("lix", {"dwld": {"controller": "joint", "dropout": 0.3}}, 9), ("ft", {"passes": 3}, 3)],
 )
 def test_killed_trainings_end_with_the_same_weights(
     method: str, options: dict[str, Any], kills: int, streets: Path, teacher: Path, tmp_path: Path
@@ -45,7 +45,7 @@ def test_killed_trainings_end_with_the_same_weights(
     def recipe(output: Path) -> Recipe:
         settings = {
             "data": {**SMALL["data"], "root": streets},
-            "training": {"epochs": 24, "accelerator": "cpu", "evaluate_every": 2},
+            "training": {"epochs": 16, "accelerator": "cpu", "evaluate_every": 2},
             "distill": {"method": method, "teacher": teacher, "options": options},
             "output": output,
         }
