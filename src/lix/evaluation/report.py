@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lix.core.console import plain
+from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.data.splits import Split
 from lix.evaluation.evaluate import evaluate
@@ -28,6 +29,7 @@ def evaluate_checkpoint(
     *,
     split: Split = "val",
     common: bool = False,
+    leave_out: Sequence[str] = (),
     output: Path | None = None,
     console: Console | None = None,
 ) -> Scores:
@@ -38,16 +40,18 @@ def evaluate_checkpoint(
         data: the data set.
         split: split of the data set.
         common: if the classes differ, score those that the network and the data both have.
+        leave_out: classes that are not scored, next to those of the data set's `not_scored`.
         output: JSON file for the scores and the confusion matrix.
         console: console for the table; default: standard output.
 
     Raises:
-        ValueError: the data set has other classes than the network, and not `common`.
+        ValueError: the data set has other classes than the network, and not `common`; or it
+            lacks a class to leave out.
     """
     network, spec = load_network(checkpoint)
     console, with_x = console or Console(), network.x_channels > 0
     dataset = open_readable(data, split, with_x=with_x, console=console)
-    classes = spec.classes
+    classes, left_out = spec.classes, dataset.left_out
     if dataset.classes != classes and not common:
         raise ValueError(
             f"{data.root or 'The data'} has the classes {', '.join(dataset.classes)} but "
@@ -61,17 +65,29 @@ def evaluate_checkpoint(
         of_run["size"] = spec.size
     data = data.model_copy(update=of_run)
     loader = evaluation_loader(data, dataset, with_x=with_x)
-    if common:
-        shared = common_classes(classes, dataset.classes)
-        classes, confusion = shared.names, evaluate_common(network, loader, shared)
-    else:
-        confusion = evaluate(network, loader)
-    result = scores(confusion)
+    shared = common_classes(classes, dataset.classes) if common else None
+    if shared:
+        classes, left_out = shared.names, shared.left_out(left_out)
+    left_out = (*left_out, *_train_ids(classes, leave_out))
+    confusion = evaluate_common(network, loader, shared) if shared else evaluate(network, loader)
+    result = scores(confusion, left_out)
     if output is not None:  # before the table, whose reader may have gone
-        stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
+        stored = {"split": split, **result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
-    print_scores(result, classes, f"{checkpoint} on {len(dataset)} images", console)
+    print_scores(result, classes, f"{checkpoint} on {len(dataset)} images of {split}", console)
     return result
+
+
+def _train_ids(classes: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Train ids of classes.
+
+    Raises:
+        ValueError: an unknown name; the message lists the choices and the nearest.
+    """
+    for name in names:
+        if name not in classes:
+            raise ValueError(unknown("class", name, classes))
+    return [classes.index(name) for name in names]
 
 
 def print_scores(result: Scores, classes: Sequence[str], title: str, console: Console) -> None:
@@ -79,13 +95,22 @@ def print_scores(result: Scores, classes: Sequence[str], title: str, console: Co
     table = Table("class", title=plain(title))
     for heading in ("IoU %", "F1 %"):
         table.add_column(heading, justify="right")
+    not_scored = result.not_scored(classes)
     for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True):
         if iou is None or f1 is None:
-            table.add_row(plain(name), "absent", "absent")
+            why = "not scored" if name in not_scored else "absent"
+            table.add_row(plain(name), why, why)
         else:
             table.add_row(plain(name), f"{100 * iou:.1f}", f"{100 * f1:.1f}")
     console.print(table)
     console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
+    if not_scored:
+        console.print(
+            plain(
+                f"{len(not_scored)} of {len(classes)} classes are not scored: "
+                f"{', '.join(not_scored)}. Pixels with their label do not count."
+            )
+        )
     if absent := result.absent(classes):
         console.print(
             plain(
