@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import io
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import lix
 from lix.cli import train as commands
 from lix.data.dataset import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
+from lix.runs.checkpoint import load_network
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Distillation
 from tests.test_readme import ROOT, block
@@ -91,6 +94,25 @@ def test_a_wrong_entry_is_one_sentence(tmp_path: Path) -> None:
 def test_evaluate_gives_the_scores_of_the_run(student: Path) -> None:
     scores = lix.evaluate(student)
     assert scores.mIoU == pytest.approx(lix.api.TrainedRun(student).scores["mIoU"], abs=1e-6)
+
+
+def test_classes_that_are_left_out(student: Path, tmp_path: Path) -> None:
+    stream, output = io.StringIO(), tmp_path / "scores.json"
+    everything = lix.evaluate(student, output=output)
+    matrix = torch.tensor(json.loads(output.read_text())["confusion"])
+    names = load_network(student)[1].classes
+    name = max(names, key=lambda name: int(matrix[names.index(name)].sum()))
+    found = lix.evaluate(
+        student, leave_out=name, output=output, console=Console(file=stream, width=200)
+    )
+    stored = json.loads(output.read_text())
+    assert stored["confusion"] == matrix.tolist()
+    assert (stored["split"], stored["not_scored"]) == ("val", [name])
+    assert stored["iou"][name] is None
+    assert found.means != everything.means
+    assert f"1 of {len(names)} classes are not scored: {name}." in stream.getvalue()
+    with pytest.raises(ValueError, match="Unknown class 'horse'"):
+        lix.evaluate(student, leave_out=["horse"])
 
 
 def test_pictures_of_every_kind_give_the_same_labels(student: Path, tmp_path: Path) -> None:

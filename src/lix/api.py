@@ -21,6 +21,7 @@ from rich.console import Console
 
 from lix.core.registry import merge
 from lix.data.memory import Frames
+from lix.data.options import as_tuple
 from lix.data.splits import Split
 from lix.deploy.backend import AUTO, backend, backend_of
 from lix.deploy.predictor import Predictor
@@ -137,6 +138,7 @@ def evaluate(
     split: Split = "val",
     data: Mapping[str, Any] | Frames | None = None,
     common: bool = False,
+    leave_out: Sequence[str] = (),
     output: str | Path | None = None,
     console: Console | None = None,
 ) -> Scores:
@@ -148,6 +150,8 @@ def evaluate(
         split: `train`, `val` or, where the data have one, `test`, which no training opens.
         data: settings of the data, which win, or a data set in memory.
         common: on another data set, score the classes that the network and the data both name.
+        leave_out: classes that are not scored: pixels with their label do not count, and no mean
+            contains them.
         output: JSON file for the scores and the confusion matrix.
         console: where the table goes; default: nowhere.
 
@@ -166,6 +170,7 @@ def evaluate(
         chosen,
         split=split,
         common=common,
+        leave_out=as_tuple(leave_out),
         output=Path(output) if output else None,
         console=console or Console(quiet=True),
     )

@@ -265,3 +265,14 @@ def test_frames_of_the_third_split_are_left_out_of_new_lists(root: Path) -> None
     (root / "lists/test.txt").write_text("drive1_01")
     described = describe(root, test="lists/test.txt")
     assert frames_of("folder", described, {})[0] == ["drive1_00", "drive2_00"]
+
+
+def test_classes_that_are_not_scored_are_named(root: Path) -> None:
+    plain = Folder(describe(root))
+    data = Folder(describe(root, not_scored="vehicle"))
+    assert (plain.left_out, data.not_scored, data.left_out) == ((), ("vehicle",), (1,))
+    assert data.fingerprint() == plain.fingerprint(), "labels and caches stay"
+    with pytest.raises(ValueError, match=r"not_scored: Unknown class 'vehicl'.*'vehicle'"):
+        Folder(describe(root, not_scored=["vehicl"]))
+    with pytest.raises(ValueError, match="every class is under `not_scored`"):
+        Folder(describe(root, not_scored=["vehicle", "road"]))

@@ -63,6 +63,31 @@ def test_absent_classes_are_named(
     assert result.iou[5] == 0.0
 
 
+def test_pixels_of_classes_that_are_not_scored_do_not_count(
+    labels_and_predictions: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """As Cityscapes' benchmark ignores classes: their pixels are as if they were not labelled."""
+    labels, predictions = labels_and_predictions
+    count, without = counter(K), counter(K)
+    count.update(predictions, labels)
+    ours = scores(count.compute(), left_out=[7, 0, 0])
+    kept = torch.where((labels == 0) | (labels == 7), 255, labels)
+    without.update(predictions, kept)
+    y, p = flat(kept, predictions)
+    assert (p == 0).any(), "class 0 is predicted where others are labelled, which they miss"
+    options = {"labels": [1, 2, 3, 4, 5], "zero_division": 0}
+    assert ours.mIoU == pytest.approx(jaccard_score(y, p, average="macro", **options))
+    assert ours.means["fwFsc"] == pytest.approx(f1_score(y, p, average="weighted", **options))
+    assert ours.means["mFsc"] == pytest.approx(f1_score(y, p, average="macro", **options))
+    assert ours.means["accuracy"] == pytest.approx(accuracy_score(y, p))
+    names = [f"class {k}" for k in range(K)]
+    assert ours.iou[0] is ours.f1[7] is None
+    assert ours.as_dict(names)["not_scored"] == ["class 0", "class 7"]
+    assert ours.absent(names) == ["class 6"]
+    with pytest.raises(ValueError, match="no labelled pixel of the classes that are scored"):
+        scores(torch.eye(2), left_out=[0, 1])
+
+
 def test_over_the_whole_set_not_averaged_per_image() -> None:
     """One right pixel in an image of one must not outweigh 99 wrong ones elsewhere."""
     count = counter(2)

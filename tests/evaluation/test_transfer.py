@@ -29,6 +29,9 @@ def test_classes_of_one_name_or_of_one_group() -> None:
     assert grouped.names == ("vehicle", "road")
     assert grouped.of_network == ((1, 2), (0,))
     assert grouped.of_data == ((0,), (1,))
+    halves = common_classes(["a", "b"], ["a1", "b", "a2"], {"a": ["a", "a1", "a2"], "b": ["b"]})
+    assert halves.left_out([0, 1]) == (1,), "half of a group still counts"
+    assert halves.left_out([0, 2]) == (0,)
 
 
 def test_too_few_and_doubled_classes_are_refused() -> None:

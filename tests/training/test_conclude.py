@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+import yaml
 from PIL import Image
 from rich.console import Console
 
 import lix.evaluation.figures
+from lix.data.sets.vkitti2 import VKITTI2
+from lix.evaluation.metrics import scores
 from lix.runs.folder import RunFolder
 from lix.runs.history import read_history
 from lix.training.fit import fit
@@ -53,6 +57,37 @@ def rows(text: str) -> list[list[str]]:
 def test_the_last_epoch_is_no_choice(streets: Path, tmp_path: Path) -> None:
     _, text = train(streets, tmp_path / "run", training={"epochs": 1, "keep": "last"})
     assert "(the last epoch)" in text
+
+
+@pytest.mark.slow
+def test_classes_that_the_yaml_does_not_score(streets: Path, tmp_path: Path) -> None:
+    images = "Scene*/*/frames/{}/Camera_0/{}_*.{}"
+    files = {
+        "image": images.format("rgb", "rgb", "jpg"),
+        "label": images.format("classSegmentation", "classgt", "png"),
+    }
+    entries = {
+        "root": str(streets),
+        "classes": list(VKITTI2.classes),
+        "palette": [list(colour) for colour in VKITTI2.palette],
+        "ignore": [[0, 0, 0]],
+        "not_scored": ["Sky"],
+        "train": files,
+        "val": {part: pattern.replace("Camera_0", "Camera_*") for part, pattern in files.items()},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(entries))
+    data = {"name": "folder", "root": tmp_path / "own.yaml"}
+    run, text = train(streets, tmp_path / "run", training={"epochs": 1}, data=data)
+    result, sky = json.loads(run.result.read_text()), VKITTI2.classes.index("Sky")
+    assert result["not_scored"] == ["Sky"]
+    assert {cells[1].strip(): cells[2].strip() for cells in rows(text)}["Sky"] == "not scored"
+    confusion = torch.tensor(result["confusion"])
+    assert confusion[sky].sum() > 0, "the network and the matrix still have the class"
+    expected = scores(confusion, [sky]).mIoU
+    assert expected != scores(confusion).mIoU
+    (epoch_end,) = (v for _, name, v in read_history(run.history) if name == "val_mIoU")
+    assert result["mIoU"] == pytest.approx(expected)
+    assert epoch_end == pytest.approx(expected, abs=1e-5), "and so does the choice of the epoch"
 
 
 def test_a_student_is_shown_without_x(streets: Path, tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def evaluate(
     data: Annotated[Data, Parameter(show_default="the run's")] = Data(),
     recipe: RecipeFile = None,
     common: bool = False,
+    leave_out: tuple[str, ...] = (),
     output: Path | None = None,
 ) -> None:
     """Evaluate a network; data settings that are not given come from its run.
@@ -62,6 +63,8 @@ def evaluate(
     Args:
         split: split of the data set; no training opens test, which not every set has.
         common: on data with other classes, score those that the network and the data both have.
+        leave_out: classes that are not scored, as in --leave-out pole fence: pixels with their
+            label do not count, and no mean contains them.
         output: JSON file for the scores and the confusion matrix.
     """
     from rich.console import Console
@@ -72,6 +75,7 @@ def evaluate(
         split=split,
         data=_given(data),
         common=common,
+        leave_out=leave_out,
         output=output,
         console=Console(),
     )

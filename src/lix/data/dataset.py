@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision import tv_tensors
 
-from lix.core.errors import DataError, unknown
+from lix.core.errors import unknown
 from lix.core.types import IGNORE_INDEX
 from lix.data.labels import Form
 from lix.data.modalities import XSpec
@@ -25,14 +25,12 @@ from lix.data.splits import (
     SPLITS,
     TRAIN_AND_VAL,
     Split,
+    no_test_split,
     read_list,
     sequence,
     split_names,
 )
 from lix.data.x_files import XSource, open_x
-
-NO_SPLIT = "no split"
-"""Kind of the error about data without a test split, which is no fault of theirs."""
 
 
 class Labels(Protocol):
@@ -78,6 +76,8 @@ class SegDataset(ABC):
     """Names by train id."""
     palette: tuple[tuple[int, int, int], ...]
     """RGB by train id, for pictures."""
+    not_scored: tuple[str, ...] = ()
+    """Classes that networks learn and predict, but that no score contains."""
     labels: Labels
     """Reader of the label files."""
     fixes: ClassVar[Fixes] = Fixes(
@@ -128,6 +128,11 @@ class SegDataset(ABC):
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Train ids of `not_scored`."""
+        return tuple(map(self.classes.index, self.not_scored))
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -293,13 +298,8 @@ class SegDataset(ABC):
     def _require_test(self, lists: Path | None) -> None:
         has_one = "test" in self.splits if lists is None else (Path(lists) / "test.txt").is_file()
         if not has_one:
-            raise no_test_split(f"{self.root if lists is None else lists}", self._fix("test"))
+            raise no_test_split(str(lists or self.root), self._fix("test"))
 
     def _fix(self, part: Literal["root", "image", "label", "test"]) -> str:
         fix: str = getattr(self.fixes, part)
         return fix.format(root=self.root)
-
-
-def no_test_split(where: str, fix: str) -> DataError:
-    """The error about data without a test split."""
-    return DataError(f"{where} has no test split; {fix}.", None, kind=NO_SPLIT)

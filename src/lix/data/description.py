@@ -89,6 +89,8 @@ class Description(_Section):
     """RGB by class, for pictures, and for labels that are stored in these colours."""
     ignore: Annotated[tuple[int | Colour, ...], BeforeValidator(as_tuple)] = ()
     """Label values, or colours, to ignore; 255 is always ignored."""
+    not_scored: Annotated[tuple[str, ...], BeforeValidator(as_tuple)] = ()
+    """Classes that networks learn and predict, but that no score contains."""
     x: Annotated[tuple[XFiles, ...], BeforeValidator(as_tuple)] = ()
     """What the files of each X hold."""
     intrinsics: tuple[float, float, float, float] | None = None
@@ -161,6 +163,11 @@ class Description(_Section):
                     f"the classes {self.names[first]} and {self.names[i]} have the same colour "
                     f"{list(colour)}; give each its own, or merge them with `value: name`"
                 )
+        for name in self.not_scored:
+            if name not in self.names:
+                raise ValueError(f"not_scored: {unknown('class', name, self.names)}".rstrip("."))
+        if self.classes and set(self.not_scored) == set(self.names):
+            raise ValueError("every class is under `not_scored`; leave one out there")
         for split, files in self.splits.items():
             named = files.x
             if named and not self.x:

@@ -14,13 +14,13 @@ from torchvision import tv_tensors
 
 from lix.core.errors import DataError, unknown
 from lix.core.types import IGNORE_INDEX
-from lix.data.dataset import SegDataset, no_test_split
+from lix.data.dataset import SegDataset
 from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import as_tuple
 from lix.data.palette import Colours, distinct_colours
 from lix.data.readers import read_rgb
 from lix.data.sample import Sample, check_sizes
-from lix.data.splits import Split
+from lix.data.splits import Split, no_test_split
 
 MEMORY = "memory"
 """Name of the loader in the recipe of a run whose data were an object."""

@@ -17,6 +17,13 @@ COLUMNS = re.compile(r"[\t,;]|\s")
 SPLITS: tuple[Split, ...] = get_args(Split)
 TRAIN_AND_VAL: tuple[Split, ...] = SPLITS[:2]
 """The splits that a run needs; it never opens the third."""
+NO_SPLIT = "no split"
+"""Kind of the error about data without a test split, which is no fault of theirs."""
+
+
+def no_test_split(where: str, fix: str) -> DataError:
+    """The error about data without a test split."""
+    return DataError(f"{where} has no test split; {fix}.", kind=NO_SPLIT)
 
 
 def hashed(names: Sequence[str], salt: str = "") -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -97,7 +97,8 @@ def quantise(
         except DataError as error:
             return QuantisationReport(output, len(batches), None, None, str(error))
         loader = evaluation_loader(data, dataset, with_x=False)
-        before, after = _miou([student, open_student(part, device="cpu")], loader, progress)
+        students = [student, open_student(part, device="cpu")]
+        before, after = _miou(students, loader, dataset.left_out, progress)
     return QuantisationReport(output, len(batches), before, after)
 
 
@@ -184,7 +185,10 @@ def _split(
 
 @torch.inference_mode()
 def _miou(
-    students: list[Student], loader: Any, progress: Callable[[int, int], None] | None
+    students: list[Student],
+    loader: Any,
+    left_out: Sequence[int],
+    progress: Callable[[int, int], None] | None,
 ) -> list[float]:
     counters = [confusion_matrix(len(s.spec.classes), sync_on_compute=False) for s in students]
     for done, batch in enumerate(loader, start=1):
@@ -192,4 +196,4 @@ def _miou(
             counter.update(student.logits(batch["image"]).argmax(dim=1), batch["target"])
         if progress is not None:
             progress(done, len(loader))
-    return [scores(counter.compute()).mIoU for counter in counters]
+    return [scores(counter.compute(), left_out).mIoU for counter in counters]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ class ByClass(NamedTuple):
     frequency: Tensor
     """Share of the labels."""
     present: Tensor
-    """False where a class occurs neither in labels nor in predictions."""
+    """False where a class occurs neither in labels nor in predictions, or is not scored."""
 
 
 METRICS: dict[str, Callable[[ByClass], Tensor]] = {
@@ -36,9 +36,11 @@ class Scores:
     means: dict[str, float]
     """`METRICS`, and `accuracy`: the share of pixels that are right."""
     iou: tuple[float | None, ...]
-    """IoU by class, None where absent."""
+    """IoU by class, None where absent or not scored."""
     f1: tuple[float | None, ...]
-    """F1 by class, None where absent."""
+    """F1 by class, None where absent or not scored."""
+    left_out: tuple[int, ...] = ()
+    """Train ids of the classes that are not scored."""
 
     @property
     def mIoU(self) -> float:  # noqa: N802 - its name in the field
@@ -47,7 +49,12 @@ class Scores:
 
     def absent(self, classes: Sequence[str]) -> list[str]:
         """Names of the absent classes, which no mean contains."""
-        return [name for name, iou in zip(classes, self.iou, strict=True) if iou is None]
+        named = enumerate(zip(classes, self.iou, strict=True))
+        return [name for k, (name, iou) in named if iou is None and k not in self.left_out]
+
+    def not_scored(self, classes: Sequence[str]) -> list[str]:
+        """Names of the classes that are left out on request."""
+        return [classes[k] for k in self.left_out]
 
     def as_dict(self, classes: Sequence[str]) -> dict[str, Any]:
         """All metrics in plain types for JSON."""
@@ -56,17 +63,23 @@ class Scores:
             "iou": dict(zip(classes, self.iou, strict=True)),
             "f1": dict(zip(classes, self.f1, strict=True)),
             "absent": self.absent(classes),
+            "not_scored": self.not_scored(classes),
         }
 
 
-def scores(confusion: Tensor) -> Scores:
+def scores(confusion: Tensor, left_out: Collection[int] = ()) -> Scores:
     """Derive all metrics from a confusion matrix.
 
     IoU = TP / (TP + FP + FN), F1 = 2TP / (2TP + FP + FN). A class that is only predicted counts
     with 0; one that occurs in neither labels nor predictions is left out of the means.
 
+    A class that is left out is what Cityscapes' benchmark calls ignored in evaluation: pixels with
+    its label do not count, whatever is predicted there; where it is predicted on another class's
+    pixels that class misses them; and no mean contains it.
+
     Args:
         confusion: (K, K) pixel counts, rows = labels, columns = predictions.
+        left_out: train ids of the classes that are not scored.
 
     Raises:
         ValueError: no pixel was counted.
@@ -76,11 +89,15 @@ def scores(confusion: Tensor) -> Scores:
     0.775
     """
     counts = confusion.double()
+    places = sorted({*left_out})
+    counts[places] = 0
     if counts.sum() == 0:
-        raise ValueError("There is no labelled pixel to evaluate on; check the labels.")
+        others = " of the classes that are scored" if places else ""
+        raise ValueError(f"There is no labelled pixel{others} to evaluate on; check the labels.")
     hits, labelled, predicted = counts.diagonal(), counts.sum(dim=1), counts.sum(dim=0)
     union = labelled + predicted - hits
     present = union > 0
+    present[places] = False
     iou = hits / union.clamp(min=1)
     f1 = 2 * hits / (labelled + predicted).clamp(min=1)
     by_class = ByClass(f1, iou, labelled / labelled.sum(), present)
@@ -89,6 +106,7 @@ def scores(confusion: Tensor) -> Scores:
         means=means | {"accuracy": (hits.sum() / counts.sum()).item()},
         iou=_per_class(iou, present),
         f1=_per_class(f1, present),
+        left_out=tuple(places),
     )
 
 

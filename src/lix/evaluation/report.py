@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from lix.core.console import plain, print_table, warn
+from lix.core.errors import unknown
 from lix.core.files import write_text
 from lix.data.dataset import SegDataset
 from lix.data.duplicates import load_fingerprints
@@ -31,6 +32,7 @@ def evaluate_checkpoint(
     *,
     split: Split = "val",
     common: bool = False,
+    leave_out: Sequence[str] = (),
     output: Path | None = None,
     console: Console | None = None,
 ) -> Scores:
@@ -41,16 +43,18 @@ def evaluate_checkpoint(
         data: the data set.
         split: split of the data set.
         common: if the classes differ, score those that the network and the data both have.
+        leave_out: classes that are not scored, next to those of the data set's `not_scored`.
         output: JSON file for the scores and the confusion matrix.
         console: console for the table; default: standard output.
 
     Raises:
-        ValueError: the data set has other classes than the network, and not `common`.
+        ValueError: the data set has other classes than the network, and not `common`; or it
+            lacks a class to leave out.
     """
     network, spec = load_network(checkpoint)
     console, with_x = console or Console(), network.x_channels > 0
     dataset = open_readable(data, split, with_x=with_x, console=console)
-    classes = spec.classes
+    classes, left_out = spec.classes, dataset.left_out
     if dataset.classes != classes and not common:
         raise ValueError(
             f"{data.root or 'The data'} has the classes {', '.join(dataset.classes)} but "
@@ -65,16 +69,16 @@ def evaluate_checkpoint(
         of_run["size"] = spec.size
     data = data.model_copy(update=of_run)
     loader = evaluation_loader(data, dataset, with_x=with_x)
-    if common:
-        shared = common_classes(classes, dataset.classes)
-        classes, confusion = shared.names, evaluate_common(network, loader, shared)
-    else:
-        confusion = evaluate(network, loader)
-    result = scores(confusion)
+    shared = common_classes(classes, dataset.classes) if common else None
+    if shared:
+        classes, left_out = shared.names, shared.left_out(left_out)
+    left_out = (*left_out, *_train_ids(classes, leave_out))
+    confusion = evaluate_common(network, loader, shared) if shared else evaluate(network, loader)
+    result = scores(confusion, left_out)
     if output is not None:  # before the table, whose reader may have gone
-        stored = {**result.as_dict(classes), "confusion": confusion.tolist()}
+        stored = {"split": split, **result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
-    print_scores(result, classes, f"{checkpoint} on {len(dataset)} images", console)
+    print_scores(result, classes, f"{checkpoint} on {len(dataset)} images of {split}", console)
     return result
 
 
@@ -93,14 +97,35 @@ def _warn_of_leaks(checkpoint: Path, dataset: SegDataset, console: Console) -> N
             )
 
 
+def _train_ids(classes: Sequence[str], names: Sequence[str]) -> list[int]:
+    """Train ids of classes.
+
+    Raises:
+        ValueError: an unknown name; the message lists the choices and the nearest.
+    """
+    for name in names:
+        if name not in classes:
+            raise ValueError(unknown("class", name, classes))
+    return [classes.index(name) for name in names]
+
+
 def print_scores(result: Scores, classes: Sequence[str], title: str, console: Console) -> None:
     """Print scores as a table by class, and their means below."""
+    not_scored = result.not_scored(classes)
     rows = [
-        {"class": name, "IoU %": _percent(iou), "F1 %": _percent(f1)}
+        {"class": name, "IoU %": _percent(iou, why), "F1 %": _percent(f1, why)}
         for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True)
+        for why in ["not scored" if name in not_scored else "absent"]
     ]
     print_table(console, rows, title=title)
     console.print(", ".join(f"{name} {100 * v:.2f} %" for name, v in result.means.items()))
+    if not_scored:
+        console.print(
+            plain(
+                f"{len(not_scored)} of {len(classes)} classes are not scored: "
+                f"{', '.join(not_scored)}. Pixels with their label do not count."
+            )
+        )
     if absent := result.absent(classes):
         console.print(
             plain(
@@ -110,5 +135,5 @@ def print_scores(result: Scores, classes: Sequence[str], title: str, console: Co
         )
 
 
-def _percent(share: float | None) -> str:
-    return "absent" if share is None else f"{100 * share:.1f}"
+def _percent(share: float | None, missing: str) -> str:
+    return missing if share is None else f"{100 * share:.1f}"

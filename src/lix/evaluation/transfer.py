@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,11 @@ class Common:
     """Train ids of the network that make up each common class."""
     of_data: tuple[tuple[int, ...], ...]
     """Train ids of the data set that make up each common class."""
+
+    def left_out(self, of_data: Collection[int]) -> tuple[int, ...]:
+        """The common classes that are made of such train ids of the data set alone."""
+        groups = enumerate(self.of_data)
+        return tuple(k for k, members in groups if set(members) <= set(of_data))
 
 
 def comparable(name: str) -> str:

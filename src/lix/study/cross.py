@@ -90,7 +90,7 @@ def _test(study: Study, run: PlannedRun, data: Data, console: Console) -> dict[s
     dataset = open_readable(section, "val", with_x=False, console=console)
     common = common_classes(spec.classes, dataset.classes, _groups(study))
     confusion = evaluate_common(network, evaluation_loader(section, dataset, with_x=False), common)
-    return scores(confusion).as_dict(common.names)
+    return scores(confusion, common.left_out(dataset.left_out)).as_dict(common.names)
 
 
 @dataclass(frozen=True)

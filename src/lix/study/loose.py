@@ -63,11 +63,12 @@ class _Row:
 
     @property
     def frames(self) -> str:
-        """What runs must share to be compared: validation frames and classes."""
+        """What runs must share to be compared: validation frames and the classes that count."""
         first = self.records[0]
         data = first.recipe.data
         options = {k: v for k, v in merge(data.options, data.val).items() if k != "x"}
-        return json.dumps([data.name, _root(data), options, list(first.result["iou"])], default=str)
+        classes = [list(first.result["iou"]), first.result.get("not_scored", [])]
+        return json.dumps([data.name, _root(data), options, *classes], default=str)
 
     @property
     def network(self) -> str:

@@ -44,7 +44,7 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     with busy("opening the data", console):
         train, val = _open_data(recipe, console)
     with busy("building the networks", console):
-        module = _module(recipe, train)
+        module = _module(recipe, train, val)
     teacher = module.teacher
     with_x = recipe.role == "teacher" or _sees_x(teacher, module.method)
     if with_x:
@@ -71,7 +71,7 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     )
 
 
-def _module(recipe: Recipe, train: SegDataset) -> SegModule:
+def _module(recipe: Recipe, train: SegDataset, val: SegDataset) -> SegModule:
     """Network, and where the recipe names them teacher and method."""
     spec = _spec(recipe, train)
     network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
@@ -104,6 +104,7 @@ def _module(recipe: Recipe, train: SegDataset) -> SegModule:
         teacher=teacher,
         features=features,
         unlabelled=recipe.unlabelled,
+        left_out=val.left_out,
     )
 
 

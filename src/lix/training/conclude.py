@@ -47,7 +47,7 @@ def conclude(recipe: Recipe, batches: Batches, warnings: Sequence[str], console:
     loader = evaluation_loader(recipe.data, batches.val, with_x=network.x_channels > 0)
     shown = tracked(loader, "scoring the run", console, len(loader))
     confusion = evaluate(network, shown, accelerator=recipe.training.accelerator)
-    result, history = scores(confusion), read_history(run.history)
+    result, history = scores(confusion, batches.val.left_out), read_history(run.history)
     stored = {
         **result.as_dict(spec.classes),
         "warnings": list(warnings),

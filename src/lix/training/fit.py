@@ -130,7 +130,7 @@ def _score_teacher(recipe: Recipe, module: SegModule, batches: Batches, console:
     loader = evaluation_loader(recipe.data, batches.val, with_x=with_x)
     shown = tracked(loader, "scoring the teacher", console, len(loader))
     matrix = evaluate(module.teacher, shown, accelerator=recipe.training.accelerator)
-    score = 100 * scores(matrix).mIoU
+    score = 100 * scores(matrix, batches.val.left_out).mIoU
     console.print(plain(f"teacher {recipe.distill.teacher}: val mIoU {score:.1f} %"))
 
 

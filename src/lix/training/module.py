@@ -57,6 +57,7 @@ class SegModule(L.LightningModule):
         features: names of the student's and of the teacher's maps that the method compares.
         unlabelled: how frames without labels count; without a method they are learnt from by
             cross-entropy with the teacher's classes.
+        left_out: train ids of the classes that validation does not score.
     """
 
     teacher: SegNetwork | None
@@ -75,6 +76,7 @@ class SegModule(L.LightningModule):
         teacher: SegNetwork | None = None,
         features: tuple[Sequence[str], Sequence[str]] = ((), ()),
         unlabelled: Unlabelled | None = None,
+        left_out: Sequence[int] = (),
     ) -> None:
         super().__init__()
         self.network, self.method = network, method
@@ -84,6 +86,7 @@ class SegModule(L.LightningModule):
         self.unlabelled = unlabelled or Unlabelled()
         self.drive_statistics = DriveStatistics(spec.classes)
         self.confusion = confusion_matrix(network.num_classes)
+        self.left_out = tuple(left_out)
         self.scores: Scores | None = None
         """Those of the last validation."""
         frozen = teacher.eval().requires_grad_(False) if teacher else None
@@ -188,7 +191,7 @@ class SegModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         if not self.trainer.sanity_checking:
-            self.scores = scores(self.confusion.compute())
+            self.scores = scores(self.confusion.compute(), self.left_out)
             means = self.scores.means
             # Every rank holds the same matrix; Lightning wants the flag all the same.
             self.log_dict({f"val_{k}": v for k, v in means.items()}, sync_dist=True)

@@ -76,7 +76,7 @@ class Folder(SegDataset):
             self.description = Description(train=everything, val=everything)
         else:
             self.description = read_yaml(path, labelled=labelled)
-        self.classes = self.description.names
+        self.classes, self.not_scored = self.description.names, self.description.not_scored
         self.palette = tuple(self.description.palette) or _colours(len(self.classes))
         self._home = path.parent
         base = images or path.parent / self.description.root.expanduser()
@@ -127,7 +127,9 @@ class Folder(SegDataset):
         )
 
     def fingerprint(self) -> object:
-        return self.description.model_dump(mode="json", exclude={"x", "intrinsics"})
+        return self.description.model_dump(
+            mode="json", exclude={"x", "intrinsics", "test", "not_scored"}
+        )
 
     def intrinsics(self, frame: str) -> Tensor | None:
         camera = self.description.intrinsics

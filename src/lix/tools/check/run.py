@@ -10,8 +10,8 @@ from rich.console import Console
 
 from lix.core.registry import merge
 from lix.data import build_dataset
-from lix.data.dataset import NO_SPLIT, SegDataset
-from lix.data.splits import SPLITS
+from lix.data.dataset import SegDataset
+from lix.data.splits import NO_SPLIT, SPLITS
 from lix.tools.check.finding import Finding
 from lix.tools.check.report import summarise, write_page
 from lix.tools.check.rules import evaluate_rules

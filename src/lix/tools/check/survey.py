@@ -49,6 +49,8 @@ class Survey:
     root: Path
     classes: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
+    not_scored: tuple[str, ...] = ()
+    """Classes that no score contains."""
     splits: dict[str, SplitStatistics] = field(default_factory=dict)
     unopened: dict[str, str] = field(default_factory=dict)
     """Split → why it cannot be opened."""
@@ -105,7 +107,7 @@ def survey(
     """
     started = time.perf_counter()
     first = next(iter(datasets.values()))
-    result = Survey(name, root, first.classes, first.palette)
+    result = Survey(name, root, first.classes, first.palette, first.not_scored)
     chosen = {
         split: [dataset.ids[index] for index in spaced(len(dataset), images)]
         for split, dataset in datasets.items()

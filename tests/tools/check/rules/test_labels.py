@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.tools.check.cases import Fault, every, set_to
-from tests.tools.conftest import HEIGHT, Make
+from tests.tools.check.cases import Fault, every, judged, set_to
+from tests.tools.conftest import HEIGHT, Make, Parts
 
+NOT_FIRST_ROW = np.arange(HEIGHT)[:, None] > 1
 FAULTS = [
     Fault(
         "one-value",
@@ -58,6 +59,18 @@ FAULTS = [
         r"^Classes that occur in train but never in val: sky;",
         every("label", lambda a: a % 2, "val"),
     ),
+    Fault(
+        "rare",
+        "note",
+        r"^Classes that are rare in val: sky \(2,048 pixels in 1 frame\);.*`lix eval --leave-out`",
+        lambda split, i, parts: split == "val" and i and parts.update(label=parts["label"] % 2),
+    ),
+    Fault(
+        "few-pixels",
+        "note",
+        r"^Classes that are rare in val: car \(192 pixels in 3 frames\); their IoU is mostly noise",
+        every("label", lambda a: np.where(NOT_FIRST_ROW & (a == 1), 0, a), "val"),
+    ),
 ]
 
 
@@ -97,3 +110,13 @@ PALETTE_FAULTS = [
 @pytest.mark.parametrize("fault", [*FAULTS, *PALETTE_FAULTS], ids=lambda fault: fault.name)
 def test_a_fault_is_found(fault: Fault, make: Make) -> None:
     fault.assert_found(make)
+
+
+def test_rare_classes_that_are_not_scored_need_no_note(make: Make) -> None:
+    def change(split: str, index: int, parts: Parts) -> None:
+        if split == "val" and index:
+            parts["label"] %= 2
+
+    assert judged(make(change, not_scored=["sky"])) == []
+    (found,) = judged(make(change), images=2)
+    assert found.rule == "sample", "a sample does not tell what is rare"

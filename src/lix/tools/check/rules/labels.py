@@ -13,6 +13,11 @@ MAX_CLASS_SHARE = 0.98
 """Share of the pixels above which a class leaves too little for the others."""
 MAX_IGNORED_SHARE = 0.5
 """Share of ignored pixels above which there is a warning."""
+MIN_FRAMES = 10
+"""Labelled frames below which the IoU of a class hangs on single objects, unless the whole split is
+so small that most of it shows the class: the error of a mean of n is about its spread / sqrt(n)."""
+MIN_PIXELS = 1000
+"""Labelled pixels of a split below which the IoU of a class hangs on how its borders were drawn."""
 
 
 def label_findings(survey: Survey) -> Iterator[Finding]:
@@ -22,6 +27,7 @@ def label_findings(survey: Survey) -> Iterator[Finding]:
             yield from _forms(split)
             yield from _split(split, survey.classes)
     yield from _absent(survey)
+    yield from _rare(survey)
 
 
 def _forms(split: SplitStatistics) -> Iterator[Finding]:
@@ -136,4 +142,31 @@ def _absent(survey: Survey) -> Iterator[Finding]:
                 f"Classes that occur in train but never in {split}: {names(unscored)}; their IoU "
                 "stays unknown, so split again with `lix data split`, or remember it when you "
                 "compare.",
+            )
+
+
+def _rare(survey: Survey) -> Iterator[Finding]:
+    """Findings about classes that validation or test hardly shows; a sample does not tell."""
+    for name, split in survey.splits.items():
+        if name == "train" or split.read < split.frames:
+            continue
+        few = min(MIN_FRAMES, split.labels / 2)
+        rare = [
+            (label, split.pixels[i], split.containing[i])
+            for i, label in enumerate(survey.classes)
+            if label not in survey.not_scored
+            and split.pixels[i]
+            and (split.containing[i] < few or split.pixels[i] < MIN_PIXELS)
+        ]
+        if rare:
+            listed = ", ".join(
+                f"{label} ({counted(int(pixels), 'pixel')} in {counted(int(frames), 'frame')})"
+                for label, pixels, frames in rare
+            )
+            yield Finding(
+                "note",
+                f"rare-{name}",
+                f"Classes that are rare in {name}: {listed}; their IoU is mostly noise, and counts "
+                "in the mean like any other. Add frames with them, or list them under `not_scored` "
+                "in the YAML or behind `lix eval --leave-out`.",
             )
