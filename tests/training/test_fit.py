@@ -301,6 +301,37 @@ def test_rgb_teacher_needs_no_x(streets: Path, tmp_path: Path) -> None:
     assert fit(recipe(root, tmp_path / "small", **distilled))
 
 
+@pytest.mark.slow
+def test_frozen_foundation_model_teaches(streets: Path, tmp_path: Path) -> None:
+    import timm
+
+    donor, file = timm.create_model("test_vit", num_classes=0), tmp_path / "vit.pth"
+    torch.save(donor.state_dict(), file)
+    options = {"backbone": "test_vit", "frozen": True, "x_backbone": "test_resnet"}
+    named = {"name": "timm", "options": options | {"weights": str(file)}}
+    training = {"epochs": 1}
+    settings = {"role": "teacher", "network": named, "training": training}
+    run = fit(recipe(streets, tmp_path / "teacher", **settings))
+    file.unlink()
+    network, spec = load_network(run)
+    assert spec.options == options
+    stored = network.state_dict()
+    for name, value in donor.state_dict().items():
+        if not name.startswith("norm."):  # the blocks are read before it
+            assert torch.equal(stored[f"backbone.trunk.model.{name}"], value)
+    states = torch.load(run / "checkpoints/last.ckpt", weights_only=True)["optimizer_states"]
+    trained = sum(len(group["params"]) for group in states[0]["param_groups"])
+    assert trained == sum(not n.startswith("backbone.") for n, _ in network.named_parameters())
+    distilled = {"distill": {"method": "lix", "teacher": run}, "training": training}
+    assert fit(recipe(streets, tmp_path / "student", **distilled))
+
+
+def test_frozen_backbone_needs_weights(streets: Path, tmp_path: Path) -> None:
+    network = {"name": "timm", "options": {"backbone": "test_vit", "frozen": True}}
+    with pytest.raises(ValueError, match=r"stays random; .*--network\.options\.weights"):
+        fit(recipe(streets, tmp_path / "run", network=network))
+
+
 def test_same_frames_in_both_splits_are_said(streets: Path, tmp_path: Path) -> None:
     stream = io.StringIO()
     settings = {"data": {"options": {"lists": "all"}}, "training": {"epochs": 1}}

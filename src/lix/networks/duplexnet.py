@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -10,9 +12,46 @@ from torch import Tensor
 from lix.core.errors import check_choice
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
+from lix.networks.parts.hooks import capture
 from lix.networks.parts.mlp_decoder import WIDTH, MLPDecoder, resize
 from lix.networks.parts.nested import NestedDecoder, nested_specs
 from lix.networks.parts.timm_stages import TimmStages
+
+
+class _Stages(TimmStages):
+    """A hierarchical backbone that adds maps to its own while it runs."""
+
+    def __init__(self, backbone: str, inputs: int, weights: Path | None) -> None:
+        super().__init__(backbone, inputs, weights)
+        if any(fine * 2 != coarse for fine, coarse in pairwise(self.strides)):
+            raise ValueError(
+                f"The levels of {backbone} have strides {self.strides}; DuplexNet needs each to be "
+                "twice the one before: choose a hierarchical backbone, or the network timm."
+            )
+        names = self.trunk.feature_info.module_name()
+        self.places = [self._place(name, backbone) for name in names]
+
+    def raw(
+        self, image: Tensor, added: Sequence[Tensor] | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the levels' own maps, in the backbone's layout, and the maps after addition."""
+        places = {str(level): place for level, place in enumerate(self.places)}
+        to_add = {str(level): f for level, f in enumerate(added or ())}
+        # MobileNets activate the map of their first level in place after it was given.
+        with capture(self.trunk, places, added=to_add, unchanged=False) as maps:
+            fused = self(image)
+        return list(maps.values()), fused
+
+    def _place(self, name: str, backbone: str) -> str:
+        """Path of a level's last module in the trunk."""
+        modules = dict(self.trunk.named_modules())
+        for place in (name, f"model.{name}", name.replace(".", "_")):
+            if place in modules:
+                return place
+        raise ValueError(
+            f"{backbone} of timm cannot be cut at {name!r}; choose another backbone, such as "
+            "resnet18, or the network timm."
+        )
 
 
 class DuplexNet(SegNetwork):
@@ -51,8 +90,8 @@ class DuplexNet(SegNetwork):
         super().__init__()
         check_choice("decoder", decoder, ("unetpp", "mlp"))
         self.num_classes, self.x_channels = num_classes, x_channels
-        self.rgb_encoder = TimmStages(backbone, 3, weights)
-        self.x_encoder = TimmStages(backbone, x_channels, weights) if x_channels else None
+        self.rgb_encoder = _Stages(backbone, 3, weights)
+        self.x_encoder = _Stages(backbone, x_channels, weights) if x_channels else None
         widths, strides = self.rgb_encoder.widths, self.rgb_encoder.strides
         self.size_divisor = strides[-1]
         self.decoder: NestedDecoder | MLPDecoder

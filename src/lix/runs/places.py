@@ -13,7 +13,7 @@ PATHS = ("root", "val_root", "teacher")
 """Entries of a recipe's sections that name something to read."""
 OPTIONS = ("options", "train", "val")
 """Entries that hold options of a data set or a network."""
-OPTION_PATHS = ("x", "images", "lists", "weights")
+OPTION_PATHS = ("x", "images", "lists", "weights", "x_weights")
 """Options that name something to read."""
 
 

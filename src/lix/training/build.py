@@ -32,6 +32,8 @@ from lix.training.module import SegModule, feature_pairs
 
 Names = tuple[tuple[str, ...], tuple[str, ...]]
 """Names of the student's and of the teacher's maps that are compared, in order."""
+WEIGHTS = ("weights", "x_weights")
+"""Options that name weights to start from, which a trained network does not need again."""
 
 
 def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
@@ -74,6 +76,11 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
 def _module(recipe: Recipe, train: SegDataset, val: SegDataset) -> SegModule:
     """Network, and where the recipe names them teacher and method."""
     spec = _spec(recipe, train)
+    if recipe.network.options.get("frozen") and not recipe.network.options.get("weights"):
+        raise ValueError(
+            "A frozen backbone without weights stays random; name their file with "
+            "--network.options.weights."
+        )
     network = build_network(spec.name, len(spec.classes), spec.x_channels, **recipe.network.options)
     if recipe.training.sync_batchnorm:
         network = _synchronised(network, recipe.training)
@@ -164,7 +171,7 @@ def _spec(recipe: Recipe, train: SegDataset) -> NetworkSpec:
         x_kind=train.x_kind if is_teacher else None,
         x_channels=encoded_channels(train.x, data.x) if is_teacher else 0,
         x_encoding=data.x,
-        options={k: v for k, v in recipe.network.options.items() if k != "weights"},
+        options={k: v for k, v in recipe.network.options.items() if k not in WEIGHTS},
         x_spans=train.x_spans if is_teacher else (),
     )
 

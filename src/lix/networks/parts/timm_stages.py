@@ -1,9 +1,8 @@
-"""A timm backbone that gives its maps, and adds others to them while it runs."""
+"""A timm backbone that gives its maps, for the networks built on one."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from lix.core.errors import require, unknown
-from lix.networks.parts.hooks import capture
 from lix.networks.parts.weights import UNREADABLE, fitting, read_weights
+
+ANY_SIZE = ({"strict_img_size": False}, {"dynamic_img_size": True})
+"""Options that make Swin and plain ViTs take images of any size; other backbones have none."""
 
 
 class TimmStages(nn.Module):
-    """The levels of a timm backbone, for `DuplexNet`.
+    """The levels of a timm backbone.
 
     Args:
         backbone: name of a timm model, with or without a tag of its weights.
         inputs: channels of the input.
-        weights: file of its weights in timm's names; None: random.
+        weights: file of its weights in timm's names; a stem of other than three channels gets the
+            mean over the RGB stem. None: random.
+        levels: the number of levels to give, the deepest; None: those that timm gives by default.
 
     Raises:
         ImportError: timm is not installed.
@@ -29,17 +32,13 @@ class TimmStages(nn.Module):
         ValueError: no such backbone, one that does not fit, or weights of another.
     """
 
-    def __init__(self, backbone: str, inputs: int, weights: Path | None) -> None:
+    def __init__(
+        self, backbone: str, inputs: int, weights: Path | None, *, levels: int | None = None
+    ) -> None:
         super().__init__()
-        self.trunk = _create(backbone, inputs)
+        self.trunk = _create(backbone, inputs, levels)
         info = self.trunk.feature_info
         self.widths, self.strides = tuple(info.channels()), tuple(info.reduction())
-        if any(fine * 2 != coarse for fine, coarse in pairwise(self.strides)):
-            raise ValueError(
-                f"The levels of {backbone} have strides {self.strides}; DuplexNet needs each to be "
-                "twice the one before: choose a hierarchical backbone."
-            )
-        self.places = [_place(self.trunk, name, backbone) for name in info.module_name()]
         self.channels_last = self._probe(backbone, inputs)
         if weights is not None:
             self._load(backbone, inputs, Path(weights))
@@ -47,17 +46,6 @@ class TimmStages(nn.Module):
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the maps, (B, C, h, w) each."""
         return [self.nchw(level, f) for level, f in enumerate(self.trunk(image))]
-
-    def raw(
-        self, image: Tensor, added: Sequence[Tensor] | None = None
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the levels' own maps, in the backbone's layout, and the maps after addition."""
-        places = {str(level): place for level, place in enumerate(self.places)}
-        to_add = {str(level): f for level, f in enumerate(added or ())}
-        # MobileNets activate the map of their first level in place after it was given.
-        with capture(self.trunk, places, added=to_add, unchanged=False) as maps:
-            fused = self(image)
-        return list(maps.values()), fused
 
     def nchw(self, level: int, f: Tensor) -> Tensor:
         """A map of this level as (B, C, h, w); some Transformers keep channels last."""
@@ -76,7 +64,7 @@ class TimmStages(nn.Module):
             reason = " ".join(str(error).split())[:120]
             raise ValueError(
                 f"{backbone} of timm does not take an image of {height}x{width} ({reason}); "
-                "DuplexNet needs a backbone that takes any size, such as resnet18."
+                "choose a backbone that takes any size, such as resnet18."
             ) from None
         finally:
             self.trunk.train(training)
@@ -105,37 +93,27 @@ class TimmStages(nn.Module):
         self.trunk.load_state_dict({own[flat]: value for flat, value in chosen.items()})
 
 
-def _create(backbone: str, inputs: int) -> Any:
+def _create(backbone: str, inputs: int, levels: int | None) -> Any:
     require("models", "timm")
     import timm
 
     names = timm.list_models()
     if backbone.partition(".")[0] not in names:
         raise ValueError(unknown("timm backbone", backbone, names))
-    options = {"pretrained": False, "features_only": True, "in_chans": inputs}
+    options: dict[str, Any] = {"pretrained": False, "features_only": True, "in_chans": inputs}
+    if levels is not None:
+        options["out_indices"] = levels
     try:
-        return timm.create_model(backbone, **options, strict_img_size=False)  # Swin's
-    except TypeError:
-        pass
-    try:
+        for any_size in ANY_SIZE:
+            with suppress(TypeError):
+                return timm.create_model(backbone, **options, **any_size)
         return timm.create_model(backbone, **options)
     except (*UNREADABLE, AssertionError) as error:
         reason = " ".join(str(error).split())[:120]
         raise ValueError(
-            f"timm cannot give the levels of {backbone} ({reason}); choose a hierarchical "
-            "backbone, such as resnet18."
+            f"timm cannot give the levels of {backbone} ({reason}); choose another backbone, such "
+            "as resnet18."
         ) from None
-
-
-def _place(trunk: nn.Module, name: str, backbone: str) -> str:
-    """Path of a level's last module in the trunk."""
-    modules = dict(trunk.named_modules())
-    for place in (name, f"model.{name}", name.replace(".", "_")):
-        if place in modules:
-            return place
-    raise ValueError(
-        f"{backbone} of timm cannot be cut at {name!r}; choose another backbone, such as resnet18."
-    )
 
 
 def _flat(name: str) -> str:
