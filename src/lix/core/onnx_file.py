@@ -58,8 +58,8 @@ def verify(content: bytes) -> None:
         ValueError: damaged, changed since lix wrote it, not in one file, or with weights that are
             NaN or infinite; half a sentence.
     """
-    for found in _SEAL.finditer(content):
-        if found[1] != _checksum(content, found):
+    for seal_match in _SEAL.finditer(content):
+        if seal_match[1] != _checksum(content, seal_match):
             raise ValueError(
                 f"it does not fit its {CHECKSUM}; if a tool changed it on purpose, delete that "
                 "entry of its metadata"
@@ -71,8 +71,8 @@ def verify(content: bytes) -> None:
         raise ValueError("it ends too early or is not a protocol buffer") from error
 
 
-def _checksum(content: bytes, found: re.Match[bytes]) -> bytes:
-    start, end = found.span(1)
+def _checksum(content: bytes, seal_match: re.Match[bytes]) -> bytes:
+    start, end = seal_match.span(1)
     view = memoryview(content)
     crc = zlib.crc32(view[end:], zlib.crc32(_ZEROS, zlib.crc32(view[:start])))
     return f"{crc:08x}".encode()

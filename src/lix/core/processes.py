@@ -23,13 +23,13 @@ def outside_of_current_folder() -> Iterator[None]:
 
     `--allow-code` lets them start where they are.
     """
-    here = Path.cwd()
+    before = Path.cwd()
     if not os.environ.get("LIX_ALLOW_CODE"):
         os.chdir(Path(__file__).parents[2])
     try:
         yield
     finally:
-        os.chdir(here)
+        os.chdir(before)
 
 
 def end_worker_with_parent() -> None:

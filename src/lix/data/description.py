@@ -225,8 +225,8 @@ def _explain(error: ValidationError) -> str:
     *sections, key = places
     if first["type"] == "extra_forbidden":
         model = SECTIONS[sections[0]] if sections else Description
-        known = [*model.model_fields, *([] if sections else ["files"])]
-        return unknown(" ".join(["entry", *sections]), key, known)
+        entries = [*model.model_fields, *([] if sections else ["files"])]
+        return unknown(" ".join(["entry", *sections]), key, entries)
     where = ".".join([*sections, key])
     if first["type"] == "missing":
         return _missing(where)

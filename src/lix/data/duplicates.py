@@ -114,16 +114,16 @@ class Copies(NamedTuple):
     """Other pixels, but the same picture at another size or compression."""
 
 
-def find_copies(ours: Sequence[Fingerprint], theirs: Sequence[Fingerprint]) -> Copies:
-    """Images of `ours` that are also in `theirs`, each with its first partner."""
+def find_copies(images: Sequence[Fingerprint], others: Sequence[Fingerprint]) -> Copies:
+    """Images that are also among `others`, each with its first partner."""
     by_digest: dict[bytes, int] = {}
-    for j, other in enumerate(theirs):
+    for j, other in enumerate(others):
         by_digest.setdefault(other.digest, j)
     copies = Copies([], [])
-    if not theirs:
+    if not others:
         return copies
-    table = np.stack([other.bits for other in theirs])
-    for i, image in enumerate(ours):
+    table = np.stack([other.bits for other in others])
+    for i, image in enumerate(images):
         if image.digest in by_digest:
             copies.same.append((i, by_digest[image.digest]))
             continue

@@ -96,20 +96,20 @@ def _check(depth: Tensor, intrinsics: Tensor, estimator: str) -> None:
 
 
 def _filtered(
-    nx: Tensor, ny: Tensor, slopes: Iterator[Tensor], estimator: Estimator
+    nx: Tensor, ny: Tensor, estimates: Iterator[Tensor], estimator: Estimator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Combine (n_x, n_y) with the estimates of n_z from the neighbours."""
     if estimator == "3f2n-median":
-        return nx, ny, _median(slopes)
+        return nx, ny, _median(estimates)
     if estimator == "3f2n-mean":
-        return nx, ny, _mean(slopes)
+        return nx, ny, _mean(estimates)
     flat = nx.square() + ny.square()
     along, across = torch.zeros_like(nx), torch.zeros_like(nx)
-    for slope in slopes:  # adds (n_x, n_y, slope) at unit length
-        slope.nan_to_num_(HUGE, HUGE, HUGE)  # unknown: its square is infinite, its share 0
-        length = torch.addcmul(flat, slope, slope).rsqrt_()
+    for nz in estimates:  # adds (n_x, n_y, n_z) at unit length
+        nz.nan_to_num_(HUGE, HUGE, HUGE)  # unknown: its square is infinite, its share 0
+        length = torch.addcmul(flat, nz, nz).rsqrt_()
         across += length
-        along.addcmul_(slope, length)
+        along.addcmul_(nz, length)
     return nx * across, ny * across, along
 
 
@@ -119,12 +119,12 @@ def _slopes(inverse: Tensor, u: Tensor, v: Tensor, du: Tensor, dv: Tensor) -> It
     With X = Z·u / f_x and D = 1 / Z, ΔX / ΔZ is (u - D·δu / (D' - D)) / f_x, δu the step aside.
     """
     reach = F.pad(inverse, (1, 1, 1, 1), value=torch.nan)
-    here = du * u + dv * v
+    central = du * u + dv * v
     for down, right in DIRECTIONS:
         step = (right * du).add_(dv, alpha=down).mul_(inverse)
         ahead, behind = (_moved(reach, sign * down, sign * right) for sign in (1, -1))
-        yield (ahead - inverse).reciprocal_().mul_(step).sub_(here)
-        yield (inverse - behind).reciprocal_().mul_(step).sub_(here)
+        yield (ahead - inverse).reciprocal_().mul_(step).sub_(central)
+        yield (inverse - behind).reciprocal_().mul_(step).sub_(central)
 
 
 def _moved(reach: Tensor, down: int, right: int) -> Tensor:
@@ -142,24 +142,24 @@ def _gradient(f: Tensor, axis: int) -> Tensor:
     return (left + right).mul_(0.5)
 
 
-def _mean(slopes: Iterator[Tensor]) -> Tensor:
+def _mean(estimates: Iterator[Tensor]) -> Tensor:
     """Mean of the finite values; NaN where there is none."""
-    total = next(slopes)
+    total = next(estimates)
     count = _zero_invalid(total).byte()
-    for slope in slopes:
-        count += _zero_invalid(slope)
-        total += slope
+    for nz in estimates:
+        count += _zero_invalid(nz)
+        total += nz
     return total.div_(count)
 
 
-def _zero_invalid(slope: Tensor) -> Tensor:
-    """Set a slope to 0 where it is not finite; return where it is."""
-    unknown = slope.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
-    slope.masked_fill_(unknown, 0.0)
+def _zero_invalid(nz: Tensor) -> Tensor:
+    """Set an estimate to 0 where it is not finite; return where it is."""
+    unknown = nz.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
+    nz.masked_fill_(unknown, 0.0)
     return unknown.logical_not_()
 
 
-def _median(slopes: Iterator[Tensor]) -> Tensor:
+def _median(estimates: Iterator[Tensor]) -> Tensor:
     """Median of the finite values among eight; the mean of the middle two of an even number.
 
     Other values become -∞ and +∞ in turn, so that the middle of all eight is that of the finite.
@@ -167,10 +167,10 @@ def _median(slopes: Iterator[Tensor]) -> Tensor:
     """
     ordered: list[Tensor] = []
     odd = None
-    for slope in slopes:
-        unknown = slope.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
+    for nz in estimates:
+        unknown = nz.nan_to_num_(torch.inf, torch.inf, torch.inf) == torch.inf
         odd = torch.zeros_like(unknown) if odd is None else odd
-        ordered.append(slope.masked_fill_(unknown & ~odd, -torch.inf))
+        ordered.append(nz.masked_fill_(unknown & ~odd, -torch.inf))
         odd ^= unknown
     assert odd is not None
     spare = torch.empty_like(ordered[0])

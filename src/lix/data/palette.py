@@ -58,14 +58,14 @@ def distinct_colours(count: int) -> Colours:
     candidates = grid.reshape(-1, 3)
     lightness = seen_lab(candidates)[0, :, 0]
     candidates = candidates[(lightness > DARKEST) & (lightness < LIGHTEST)]
-    seen = seen_lab(candidates)
+    labs = seen_lab(candidates)
     nearest = np.full(len(candidates), np.inf)
     for colour in (*chosen, (0, 0, 0)):
-        nearest = np.minimum(nearest, _distances(seen, colour))
+        nearest = np.minimum(nearest, _distances(labs, colour))
     while len(chosen) < count:
         red, green, blue = (int(value) for value in candidates[nearest.argmax()])
         chosen.append((red, green, blue))
-        nearest = np.minimum(nearest, _distances(seen, chosen[-1]))
+        nearest = np.minimum(nearest, _distances(labs, chosen[-1]))
     return tuple(chosen)
 
 
@@ -73,15 +73,15 @@ def seen_lab(colours: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, 3) sRGB in [0, 255] → (V, N, 3) CIELAB as seen with each of `VISIONS`."""
     srgb = colours / 255
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-    seen = (linear @ VISIONS.transpose(0, 2, 1)).clip(0, 1)
-    relative = seen @ TO_XYZ.T / TO_XYZ.sum(axis=1)
+    perceived = (linear @ VISIONS.transpose(0, 2, 1)).clip(0, 1)
+    relative = perceived @ TO_XYZ.T / TO_XYZ.sum(axis=1)
     f = np.where(relative > 216 / 24389, np.cbrt(relative), (24389 / 27 * relative + 16) / 116)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
-def _distances(seen: NDArray[np.float64], colour: tuple[int, int, int]) -> NDArray[np.float64]:
+def _distances(labs: NDArray[np.float64], colour: tuple[int, int, int]) -> NDArray[np.float64]:
     """(V, N, 3) colours as seen → (N,) their distance to one more, with the worst vision."""
     other = seen_lab(np.array([colour], dtype=np.float64))
-    distances: NDArray[np.float64] = np.linalg.norm(seen - other, axis=-1).min(axis=0)
+    distances: NDArray[np.float64] = np.linalg.norm(labs - other, axis=-1).min(axis=0)
     return distances

@@ -141,12 +141,12 @@ def walk(
     """
     left_out = {path.resolve() for path in without}
 
-    def below(here: Path, names: tuple[str, ...], around: frozenset[Path]) -> Iterator[Path]:
-        place = here.resolve()
+    def below(current: Path, names: tuple[str, ...], around: frozenset[Path]) -> Iterator[Path]:
+        place = current.resolve()
         if place in around or place in left_out:
             return
-        with reading(here):
-            children = sorted(here.iterdir())
+        with reading(current):
+            children = sorted(current.iterdir())
         for child in children:
             if is_hidden(child.name) and not hidden:
                 continue

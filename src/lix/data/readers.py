@@ -190,10 +190,10 @@ def _read_numpy(path: Path, array: str | None, likely: str) -> NDArray[Any]:
         return np.asarray(stored, stored.dtype.newbyteorder("="))
 
 
-def _array_name(path: Path, names: Sequence[str], wanted: str | None, likely: str) -> str:
+def _array_name(path: Path, names: Sequence[str], requested: str | None, likely: str) -> str:
     """Name of the array to read: the wanted one, the only one, or the one of a likely name."""
-    fitting = [wanted] if wanted else names
-    if not wanted and len(names) > 1:
+    fitting = [requested] if requested else names
+    if not requested and len(names) > 1:
         fitting = [name for name in names if name.lower() == likely]
     if len(fitting) == 1 and fitting[0] in names:
         return fitting[0]

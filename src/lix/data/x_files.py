@@ -204,17 +204,17 @@ class FolderSource:
         return self.files.read(self.path(frame))
 
     def path(self, frame: str) -> Path:
-        wanted = self.folder / self.image(frame).relative_to(self.root)
-        here = wanted.parent
-        if here not in self._present:
-            names = sorted(path.name for path in here.iterdir()) if here.is_dir() else []
-            self._present[here] = {_lower_suffix(name): name for name in names}
-        present = self._present[here]
+        expected = self.folder / self.image(frame).relative_to(self.root)
+        folder = expected.parent
+        if folder not in self._present:
+            names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+            self._present[folder] = {_lower_suffix(name): name for name in names}
+        present = self._present[folder]
         for suffix in SUFFIXES:
-            name = present.get(wanted.with_suffix(suffix).name)
+            name = present.get(expected.with_suffix(suffix).name)
             if name is not None:
-                return here / name
-        return wanted.with_suffix(SUFFIXES[0])
+                return folder / name
+        return expected.with_suffix(SUFFIXES[0])
 
 
 def _lower_suffix(name: str) -> str:

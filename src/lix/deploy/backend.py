@@ -57,8 +57,8 @@ def backend(name: str) -> Backend:
     """
     if name not in entries("backends"):
         raise ValueError(unknown("engine", name, [AUTO, *entries("backends")]))
-    found: Backend = entries("backends")[name].load()()
-    return found
+    engine: Backend = entries("backends")[name].load()()
+    return engine
 
 
 def backend_of(path: Path) -> Backend | None:

@@ -33,13 +33,13 @@ def onnx_cost(path: Path, batch: int, height: int, width: int) -> tuple[int, int
         for w in graph.initializer
         if w.name not in scales and w.data_type != onnx.TensorProto.INT64
     ]
-    counted = [node for node in graph.node if node.op_type in COUNTED]
-    names = sorted({name for node in counted for name in (*node.input[:2], node.output[0])})
+    layers = [node for node in graph.node if node.op_type in COUNTED]
+    names = sorted({name for node in layers for name in (*node.input[:2], node.output[0])})
     _put_out_shapes(graph, names)
     session = open_session(model.SerializeToString(), providers=PROVIDERS[1:])
     image = np.zeros((batch, 3, height, width), np.float32)
     shapes = dict(zip(names, session.run(None, {"image": image}), strict=True))
-    return sum(weights), sum(_macs(node, shapes) for node in counted)
+    return sum(weights), sum(_macs(node, shapes) for node in layers)
 
 
 def _put_out_shapes(graph: Any, names: Sequence[str]) -> None:

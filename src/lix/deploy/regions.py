@@ -48,15 +48,15 @@ def spans(length: int, tile: int, step: int) -> list[Span]:
     """
     tile = min(-(-tile // step) * step, length)
     margin = tile // 8 // step * step
-    found: list[Span] = []
+    result: list[Span] = []
     first = 0
     while first < length:
         start = max(0, min(first - margin, length - tile))
         end = start + tile
         last = length if end == length else end - margin
-        found.append(Span(start, end, first, last))
+        result.append(Span(start, end, first, last))
         first = last
-    return found
+    return result
 
 
 def strips(logits: Tensor, height: int, width: int) -> Iterator[Region]:

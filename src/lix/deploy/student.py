@@ -169,8 +169,8 @@ class Segmenter:
             (top, bottom), (left, right) = (
                 (span.first, min(span.last, size)) for span, size in zip((y, x), sizes, strict=True)
             )
-            counted = logits[:, top - y.start : bottom - y.start, left - x.start : right - x.start]
-            yield Region(slice(top, bottom), slice(left, right), counted)
+            kept = logits[:, top - y.start : bottom - y.start, left - x.start : right - x.start]
+            yield Region(slice(top, bottom), slice(left, right), kept)
 
     @torch.inference_mode()
     def restore(self, logits: Tensor, shape: tuple[int, ...]) -> Tensor:

@@ -112,4 +112,4 @@ def scores(confusion: Tensor, left_out: Collection[int] = ()) -> Scores:
 
 def _per_class(values: Tensor, present: Tensor) -> tuple[float | None, ...]:
     pairs = zip(values.tolist(), present.tolist(), strict=True)
-    return tuple(value if there else None for value, there in pairs)
+    return tuple(value if is_present else None for value, is_present in pairs)

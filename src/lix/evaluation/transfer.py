@@ -72,7 +72,11 @@ def common_classes(
         (name, *(_places(side, members[name]) for side in (of_network, of_data)))
         for name in members
     ]
-    common = [(name, ours, theirs) for name, ours, theirs in common if ours and theirs]
+    common = [
+        (name, network_ids, data_ids)
+        for name, network_ids, data_ids in common
+        if network_ids and data_ids
+    ]
     if len(common) < 2:
         raise ValueError(
             f"The network knows {', '.join(of_network)}, the data have {', '.join(of_data)}: fewer "

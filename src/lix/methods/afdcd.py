@@ -50,16 +50,16 @@ def contrast_loss(
         raise ValueError(f"{groups} groups do not divide {fs.shape[1]} channels.")
     if valid is None:
         valid = fs.new_ones(fs[:, 0].shape, dtype=torch.bool)
-    counted = _items(valid.unsqueeze(1).float().expand(-1, groups, -1, -1), groups, patch)
-    counted = counted.squeeze(-1) > 0
+    is_valid = _items(valid.unsqueeze(1).float().expand(-1, groups, -1, -1), groups, patch)
+    is_valid = is_valid.squeeze(-1) > 0
     items_s, items_t = (_items(zero_outside(f, valid), groups, patch) for f in (fs, ft.detach()))
     similar = -torch.cdist(items_s, items_t, p=1.0) / temperature
     group = torch.arange(groups, device=fs.device).repeat(patch * patch)
     allowed = group.unsqueeze(0) != group.unsqueeze(1)
     allowed.fill_diagonal_(fill_value=True)
-    contrasted = similar.masked_fill(~(allowed & counted.unsqueeze(1)), -torch.inf)
+    contrasted = similar.masked_fill(~(allowed & is_valid.unsqueeze(1)), -torch.inf)
     matched = similar.diagonal(dim1=1, dim2=2)
-    loss = contrasted[counted].logsumexp(dim=1) - matched[counted]
+    loss = contrasted[is_valid].logsumexp(dim=1) - matched[is_valid]
     return loss.sum() / valid.sum().clamp(min=1)
 
 

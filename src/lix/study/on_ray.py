@@ -68,12 +68,12 @@ def _needs(job: Job, cpus: int, gpus: int) -> dict[str, int]:
     """The CPUs and GPUs of a training, at most all of the cluster, so that it can start."""
     training = job.recipe.training
     on_gpu = training.accelerator != "cpu"
-    wanted = training.devices * (training.threads + training.workers)
-    return {"num_cpus": min(wanted, cpus), "num_gpus": min(training.devices, gpus) if on_gpu else 0}
+    needed = training.devices * (training.threads + training.workers)
+    return {"num_cpus": min(needed, cpus), "num_gpus": min(training.devices, gpus) if on_gpu else 0}
 
 
-def _fit(there: int, needed: int) -> int:
-    return there // needed if needed else sys.maxsize
+def _fit(available: int, needed: int) -> int:
+    return available // needed if needed else sys.maxsize
 
 
 def _train(command: list[str], environment: dict[str, str], log: str) -> int:

@@ -74,14 +74,14 @@ def draw(shown: Pictures, runs: Mapping[str, Record]) -> Figure:
     Raises:
         ValueError: an unknown class, no method with logits, or data that are not here.
     """
-    wanted = shown.methods or tuple(runs)
-    missing = [m for m in wanted if m not in runs or not RunFolder(runs[m].folder).best.is_file()]
+    labels = shown.methods or tuple(runs)
+    missing = [m for m in labels if m not in runs or not RunFolder(runs[m].folder).best.is_file()]
     if missing:
         raise ValueError(
             f"The pictures of {shown.kind} need checkpoints of {', '.join(missing)}, which are not "
             "here; run the study, or leave these rows out of `pictures`."
         )
-    gallery = Gallery({label: runs[label] for label in wanted})
+    gallery = Gallery({label: runs[label] for label in labels})
     rows = {"predictions": _predictions, "probability": _probability, "worst": _worst}
     drawn = _maps if shown.kind == "maps" else rows[shown.kind]
     key = shown.kind in ("predictions", "worst")

@@ -75,11 +75,11 @@ class StudyProgress(Progress):
     def _time_left(self) -> str:
         """The time left if epochs go on as since the start."""
         trained = self._epochs() - self._epochs_before
-        wanted = sum(
+        epochs_left = sum(
             0 if job.finished else job.recipe.training.epochs - job.epochs_done
             for job in self._jobs.values()
         )
-        if trained < 2 or not wanted:
+        if trained < 2 or not epochs_left:
             return ""
-        hours = (time.perf_counter() - self._started) / trained * wanted / 3600
+        hours = (time.perf_counter() - self._started) / trained * epochs_left / 3600
         return f", about {hours:.1f} h left" if hours >= 1 else f", about {60 * hours:.0f} min left"

@@ -216,12 +216,12 @@ class Score:
         require("study", "scipy")
         from scipy.stats import ttest_rel
 
-        ours, theirs = ([s.values[seed] for seed in seeds] for s in (self, other))
-        if ours == theirs:
+        values, others = ([s.values[seed] for seed in seeds] for s in (self, other))
+        if values == others:
             return 1.0
-        if len({round(a - b, 12) for a, b in zip(ours, theirs, strict=True)}) == 1:
+        if len({round(a - b, 12) for a, b in zip(values, others, strict=True)}) == 1:
             return None  # equal differences have no spread to test by
-        return float(ttest_rel(ours, theirs).pvalue)
+        return float(ttest_rel(values, others).pvalue)
 
     def p_text(self, other: Score) -> str:
         """The p value as tables show it, empty where there is none."""

@@ -99,8 +99,8 @@ def _make_streets(study: Study, console: Console, workers: int) -> None:
     for folder, streets in study.streets.items():
         console.print(plain(f"Procedural Streets in {folder}"))
         images = streets.images + streets.val_images
-        wanted = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
-        write_streets(Path(folder), wanted, cameras=(0,), workers=workers)
+        plan = StreetPlan(images, streets.size, streets.seed, streets.world, streets.val_images)
+        write_streets(Path(folder), plan, cameras=(0,), workers=workers)
 
 
 def check_options(runs: Sequence[PlannedRun]) -> None:

@@ -41,8 +41,8 @@ def frames_of(
             f"{name} has splits of its own and takes no lists; to split it otherwise describe it "
             "in a YAML (docs/your-data.md)."
         )
-    wanted = {**loader.every_frame, **options}
-    datasets = [build_dataset(name, path, split=part, **wanted) for part in TRAIN_AND_VAL]
+    settings = {**loader.every_frame, **options}
+    datasets = [build_dataset(name, path, split=part, **settings) for part in TRAIN_AND_VAL]
     names = sorted({name for dataset in datasets for name in dataset.ids})
     return names, grouping(names, datasets[0].sequence, datasets[0].instant)
 
@@ -103,9 +103,9 @@ def how_to_use(name: str, path: Path, folder: Path) -> str:
         return f"train with --data.options.lists {folder}"
     file, description = _description(path)
     lists = Path(os.path.relpath(folder, file.parent))
-    wanted = {split: lists / f"{split}.txt" for split in TRAIN_AND_VAL}
+    targets = {split: lists / f"{split}.txt" for split in TRAIN_AND_VAL}
     named = {split: description.splits[split].list for split in TRAIN_AND_VAL}
-    if all(list_ and Path(os.path.normpath(list_)) == wanted[s] for s, list_ in named.items()):
+    if all(list_ and Path(os.path.normpath(list_)) == targets[s] for s, list_ in named.items()):
         return f"{file} names them already"
-    entries = " and ".join(f"`{split}: {path.as_posix()}`" for split, path in wanted.items())
+    entries = " and ".join(f"`{split}: {path.as_posix()}`" for split, path in targets.items())
     return f"write {entries} next to `files` in {file}"

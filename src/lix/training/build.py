@@ -182,8 +182,8 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
         raise ValueError("Distillation needs a teacher; name its run folder with --teacher.")
     teacher, spec = load_network(path)
     if spec.classes != train.classes:
-        ours, theirs = set(train.classes), set(spec.classes)
-        if ours == theirs:
+        of_data, of_teacher = set(train.classes), set(spec.classes)
+        if of_data == of_teacher:
             raise ValueError(
                 f"The teacher {path} has the same classes as the student's data in another order; "
                 f"list them in the teacher's order: {', '.join(spec.classes)}."
@@ -191,8 +191,9 @@ def _teacher(path: Path | None, recipe: Recipe, train: SegDataset) -> SegNetwork
         raise ValueError(
             f"The teacher {path} knows {len(spec.classes)} classes and the "
             f"student's data have {len(train.classes)}; only the teacher: "
-            f"{', '.join(sorted(theirs - ours)) or 'none'}, only the data: "
-            f"{', '.join(sorted(ours - theirs)) or 'none'}; train a teacher on this data set."
+            f"{', '.join(sorted(of_teacher - of_data)) or 'none'}, only the data: "
+            f"{', '.join(sorted(of_data - of_teacher)) or 'none'}; train a teacher on this data "
+            "set."
         )
     if spec.x_kind and spec.x_encoding != recipe.data.x:
         raise ValueError(

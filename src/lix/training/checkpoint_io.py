@@ -36,12 +36,12 @@ class WholeCheckpoints(TorchCheckpointIO):
             sums = {CHECKSUM: checksum(checkpoint[KEY], checkpoint["state_dict"])}
             checkpoint = checkpoint | sums | {RUN_ID: run_id(RunFolder.of(path))}
         torch.save(checkpoint, buffer)
-        meant = buffer.getbuffer()
+        content = buffer.getbuffer()
         with atomic_write(Path(path)) as part:
-            part.write_bytes(meant)
+            part.write_bytes(content)
             fsync(part)
-            found = part.read_bytes()
-            if len(found) != len(meant) or _digest(found) != _digest(meant):
+            written = part.read_bytes()
+            if len(written) != len(content) or _digest(written) != _digest(content):
                 raise OSError("the disk returned other bytes than were written")
         fsync(Path(path).parent)
 
@@ -77,16 +77,16 @@ def last_whole(run: RunFolder, console: Console) -> Path | None:
     """
     for part in run.checkpoints.glob(f".*{run.last.suffix}"):
         part.unlink()
-    found = [path for path in (run.last, run.best) if path.is_file()]
-    _require_own(run, found)
-    for path in found:
+    candidates = [path for path in (run.last, run.best) if path.is_file()]
+    _require_own(run, candidates)
+    for path in candidates:
         if is_whole(path):
-            if path != found[0]:
-                warn(console, f"{found[0]} is damaged or foreign; going on from the best one.")
+            if path != candidates[0]:
+                warn(console, f"{candidates[0]} is damaged or foreign; going on from the best one.")
             return path
-    if found:
+    if candidates:
         raise ValueError(
-            f"{found[0]} is damaged or foreign, and so is every other checkpoint of the run; "
+            f"{candidates[0]} is damaged or foreign, and so is every other checkpoint of the run; "
             f"delete {run.checkpoints} to train anew."
         )
     return None

@@ -260,8 +260,8 @@ def _chosen_by_validation(recipe: Recipe, checkpoints: dict[str, Any]) -> list[L
 
 
 def _warnings(trainer: L.Trainer) -> list[str]:
-    found = [c for c in trainer.callbacks if isinstance(c, Warnings)]
-    return [sentence for callback in found for sentence in callback.warnings.values()]
+    callbacks = [c for c in trainer.callbacks if isinstance(c, Warnings)]
+    return [sentence for callback in callbacks for sentence in callback.warnings.values()]
 
 
 def _quieten() -> None:

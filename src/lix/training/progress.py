@@ -46,10 +46,10 @@ def print_start(module: SegModule, batches: Batches, console: Console) -> None:
 
 
 def _devices(training: Training) -> str:
-    found = None
+    device = None
     if training.accelerator != "cpu":
-        found = torch.accelerator.current_accelerator(check_available=True)
-    name = found.type if found else "cpu"
+        device = torch.accelerator.current_accelerator(check_available=True)
+    name = device.type if device else "cpu"
     if name == "cuda":
         name = torch.cuda.get_device_name()
     return f"{training.devices} × {name}" if training.devices > 1 else name

@@ -54,7 +54,7 @@ def test_facts_of_x_are_of_all_its_pixels() -> None:
     assert (facts.pixels, facts.valid) == (240_000, 216_000)
     assert (facts.low, facts.high) == (2, 99)
     assert 0.4 * SAMPLE < len(facts.sample) < 2 * SAMPLE
-    assert facts.slope == pytest.approx(
+    assert facts.bottom_ratio == pytest.approx(
         np.median(values[300:]) / np.median(values[150:250]), rel=0.01
     )
 
@@ -63,7 +63,7 @@ def test_of_normals_the_lengths_are_kept() -> None:
     facts = x_facts("normal", Normal([[[0.6, 0.0]], [[0.0, 0.0]], [[-0.8, float("nan")]]]))
     assert (facts.valid, facts.low) == (1, pytest.approx(-0.8))
     np.testing.assert_allclose(facts.sample, [1.0])
-    assert np.isnan(facts.slope)
+    assert np.isnan(facts.bottom_ratio)
 
 
 def counts(survey: Survey, split: str) -> tuple[int, ...]:

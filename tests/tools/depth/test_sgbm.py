@@ -170,7 +170,7 @@ def test_wide_search_is_stored_more_coarsely() -> None:
 
 def test_wrong_arguments_are_one_sentence() -> None:
     image = np.zeros((4, 6, 3), np.uint8)
-    with pytest.raises(ValueError, match="one size") as error:
+    with pytest.raises(ValueError, match="the same size") as error:
         stereo_disparity(image, image[:2])
     one_sentence(error)
     for make in (stereo_disparity, build_engine("sgbm")):

@@ -46,7 +46,7 @@ def assert_near(found: np.ndarray, truth: np.ndarray, share: float = 0.9) -> Non
 def test_points_become_depth_of_the_image(name: str, tmp_path: Path) -> None:
     bag = write_bag(tmp_path / name, SHORT)
     report = extract(bag, tmp_path / "out")
-    assert (report.written, report.kept, report.alone, report.still) == (3, 0, 0, 0)
+    assert (report.written, report.kept, report.unpaired, report.still) == (3, 0, 0, 0)
     stamps = [str(START + round(index * 1e8)) for index in range(3)]
     assert names(tmp_path / "out" / "rgb") == names(tmp_path / "out" / "depth")
     for stamp, (rgb, depth, _) in zip(stamps, views(SHORT), strict=True):

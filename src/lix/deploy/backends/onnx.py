@@ -60,13 +60,13 @@ class Onnx(Backend):
 
         def logits(batch: Tensor) -> Tensor:
             try:
-                (found,) = session.run(["logits"], {"image": np.ascontiguousarray(batch.numpy())})
+                (output,) = session.run(["logits"], {"image": np.ascontiguousarray(batch.numpy())})
             except session_errors() as error:
                 size = "x".join(map(str, batch.shape[-2:]))
                 raise ValueError(
                     f"{path} cannot take {size} pixels ({one_line(error)}); choose another size."
                 ) from None
-            return torch.from_numpy(found)
+            return torch.from_numpy(output)
 
         return Student("onnx", logits, spec, divisor, torch.device("cpu"))
 

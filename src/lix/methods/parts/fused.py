@@ -231,6 +231,6 @@ class _CentredGram(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        slope = upstream + upstream.mT
-        slope = slope - slope.mean(dim=1, keepdim=True)
-        return (slope - slope.mean(dim=2, keepdim=True)) @ x
+        gradient = upstream + upstream.mT
+        gradient = gradient - gradient.mean(dim=1, keepdim=True)
+        return (gradient - gradient.mean(dim=2, keepdim=True)) @ x

@@ -24,8 +24,8 @@ class Pairing(NamedTuple):
         rows: list[tuple[str, ...]] = [
             ("student", *FeatureSpec._fields, "teacher", *FeatureSpec._fields)
         ]
-        for s, t, (ours, theirs) in zip(self.student, self.teacher, self.pairs, strict=True):
-            rows.append((s, *map(str, ours), t, *map(str, theirs)))
+        for s, t, (spec_s, spec_t) in zip(self.student, self.teacher, self.pairs, strict=True):
+            rows.append((s, *map(str, spec_s), t, *map(str, spec_t)))
         widths = [max(len(row[i]) for row in rows) for i in range(6)]
         table = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows]
         freeze = [
@@ -53,10 +53,10 @@ def pair(teacher: SegNetwork, student: SegNetwork, *, show: bool = True) -> Pair
         FeaturePair(student.feature_specs[s], teacher.feature_specs[t])
         for s, t in zip(*names, strict=True)
     ]
-    found = Pairing(*names, tuple(specs))
+    pairing = Pairing(*names, tuple(specs))
     if show:
-        print(found)
-    return found
+        print(pairing)
+    return pairing
 
 
 Choice = tuple[tuple[float, int, int], tuple[tuple[str, str], ...]]
@@ -66,22 +66,22 @@ Choice = tuple[tuple[float, int, int], tuple[tuple[str, str], ...]]
 def _cheapest(student: SegNetwork, teacher: SegNetwork) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The cheapest pairs in the order of both networks, by dynamic programming over their maps."""
 
-    def cost(ours: str, theirs: str) -> tuple[float, int, int]:
+    def cost(s: str, t: str) -> tuple[float, int, int]:
         """Octaves between strides, less what a pair saves; then other names, then shallow maps."""
-        strides = student.feature_specs[ours].stride, teacher.feature_specs[theirs].stride
+        strides = student.feature_specs[s].stride, teacher.feature_specs[t].stride
         octaves = abs(math.log2(strides[0] / strides[1]))
-        return round(octaves - LEFT_OUT, 9), int(ours != theirs), -sum(strides)
+        return round(octaves - LEFT_OUT, 9), int(s != t), -sum(strides)
 
     row: list[Choice] = [((0.0, 0, 0), ())] * (len(teacher.default_features) + 1)
     single: list[Choice] = []
-    for ours in student.default_features:
+    for s in student.default_features:
         before, row = row, row[:1]
-        for j, theirs in enumerate(teacher.default_features, start=1):
-            here = cost(ours, theirs)
-            single.append((here, ((ours, theirs),)))
+        for j, t in enumerate(teacher.default_features, start=1):
+            own_cost = cost(s, t)
+            single.append((own_cost, ((s, t),)))
             total, chosen = before[j - 1]
-            added = tuple(a + b for a, b in zip(total, here, strict=True))
-            joined: Choice = (added, (*chosen, (ours, theirs)))  # type: ignore[assignment]
+            added = tuple(a + b for a, b in zip(total, own_cost, strict=True))
+            joined: Choice = (added, (*chosen, (s, t)))  # type: ignore[assignment]
             row.append(min(before[j], row[j - 1], joined, key=lambda choice: choice[0]))
     pairs = row[-1][1] or min(single)[1]
-    return tuple(ours for ours, _ in pairs), tuple(theirs for _, theirs in pairs)
+    return tuple(s for s, _ in pairs), tuple(t for _, t in pairs)

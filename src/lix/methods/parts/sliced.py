@@ -54,13 +54,13 @@ class _SlicedMean(torch.autograd.Function):
         gradients = [torch.empty_like(m) if n else None for m, n in zip(maps, needed, strict=True)]
         total = maps[0].new_zeros(())
         whole = [] if valid is None else valid.all(dim=-1).tolist()
-        for here in _slices(maps[0]):
-            mask = None if valid is None or whole[here[0]] else valid[here]
-            values, slopes = rule(*[_scratch(m[here], mask) for m in maps])
+        for piece in _slices(maps[0]):
+            mask = None if valid is None or whole[piece[0]] else valid[piece]
+            values, derivatives = rule(*[_scratch(m[piece], mask) for m in maps])
             total += (values if mask is None else values * mask).sum()
-            for gradient, slope in zip(gradients, slopes, strict=False):
+            for gradient, derivative in zip(gradients, derivatives, strict=False):
                 if gradient is not None:
-                    gradient[here] = slope if mask is None else slope * mask
+                    gradient[piece] = derivative if mask is None else derivative * mask
         pixels = maps[0][:, 0].numel() if valid is None else valid.sum().clamp(min=1)
         ctx.save_for_backward(*[g for g in gradients if g is not None])
         ctx.needed, ctx.pixels = needed, pixels

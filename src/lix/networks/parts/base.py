@@ -20,8 +20,8 @@ class FeatureTaps:
     {'enc2': tensor([1.])}
     """
 
-    def __init__(self, wanted: Sequence[str]) -> None:
-        self._maps: dict[str, Tensor | None] = dict.fromkeys(wanted)
+    def __init__(self, names: Sequence[str]) -> None:
+        self._maps: dict[str, Tensor | None] = dict.fromkeys(names)
 
     def __call__(self, name: str, feature_map: Tensor) -> Tensor:
         """Keep `feature_map` if `name` was asked for, and return it unchanged."""

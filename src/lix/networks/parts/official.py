@@ -58,8 +58,8 @@ def load_official(network: SegNetwork, path: Path | str) -> Loaded:
     """
     rename = RULES.get(type(network))
     if rename is None:
-        known = " and ".join(cls.__name__ for cls in RULES)
-        raise ValueError(f"Official checkpoints are known for {known} only.")
+        names = " and ".join(cls.__name__ for cls in RULES)
+        raise ValueError(f"Official checkpoints are known for {names} only.")
     stored = {rename(name): value for name, value in read_weights(Path(path)).items()}
     own = network.state_dict()
     same = {k for k, v in own.items() if k in stored and stored[k].shape == v.shape}

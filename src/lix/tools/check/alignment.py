@@ -43,7 +43,7 @@ class Shift(NamedTuple):
     """Pixels, negative = left."""
     score: float
     """Deviations above the mean of all shifts."""
-    here: float
+    unshifted: float
     """Score of X as it is, one reduced pixel more or less."""
     opposite: float
     """Score of the shift the other way, one reduced pixel more or less."""
@@ -73,9 +73,10 @@ class Alignment:
             return None
         mean = self.scores / np.float32(self.frames)
         row, column = (int(i) for i in np.unravel_index(mean.argmax(), mean.shape))
-        here, opposite = (_around(mean, *at) for at in ((MAX_SHIFT,) * 2, (-1 - row, -1 - column)))
+        unshifted = _around(mean, MAX_SHIFT, MAX_SHIFT)
+        opposite = _around(mean, -1 - row, -1 - column)
         down, right = (self.factor * (place - MAX_SHIFT) for place in (row, column))
-        return Shift(down, right, float(mean.max()), here, opposite)
+        return Shift(down, right, float(mean.max()), unshifted, opposite)
 
 
 def _around(scores: Scores, row: int, column: int) -> float:
@@ -87,28 +88,28 @@ def _around(scores: Scores, row: int, column: int) -> float:
 
 def align(dataset: SegDataset, source: XSource, frames: Sequence[str]) -> Alignment:
     """Alignment of an X of some frames; those that cannot be read are left out."""
-    found = Alignment()
+    total = Alignment()
     for frame in frames if source.spec.kind in KINDS else ():
         try:
             image = read_array(dataset.image_path(frame), "RGB")
             values = source.read(frame).as_subclass(Tensor)[0].numpy()
         except (ValueError, OSError):
             continue
-        found.add(image, values)
-    return found
+        total.add(image, values)
+    return total
 
 
 def jumps(values: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Where depth or disparity (H, W) jumps to a neighbour, right or below; NaN = invalid."""
-    found = np.zeros(values.shape, bool)
-    for turned, marks in ((values, found), (values.T, found.T)):
+    is_jump = np.zeros(values.shape, bool)
+    for turned, marks in ((values, is_jump), (values.T, is_jump.T)):
         line, place = np.nonzero(np.isfinite(turned) & (turned > 0))
         step = np.diff(place)
-        known = turned[line, place]
-        low, high = np.minimum(known[:-1], known[1:]), np.maximum(known[:-1], known[1:])
+        valid = turned[line, place]
+        low, high = np.minimum(valid[:-1], valid[1:]), np.maximum(valid[:-1], valid[1:])
         jump = (np.diff(line) == 0) & (step <= REACH) & (high > JUMP * low)
         marks[line[:-1][jump], (place[:-1] + step // 2)[jump]] = True
-    return found
+    return is_jump
 
 
 def alignment(image: NDArray[np.uint8], values: NDArray[np.float32], factor: int) -> Scores | None:

@@ -62,7 +62,7 @@ class XFacts:
     high: float
     sample: NDArray[np.float32]
     """Some valid values; of normals their lengths."""
-    slope: float
+    bottom_ratio: float
     """Median of the lowest quarter of the rows over that of the middle one; NaN: not known."""
 
 
@@ -169,11 +169,11 @@ def x_facts(kind: str, x: X) -> XFacts:
         low=float(present.min(initial=np.inf)),
         high=float(present.max(initial=-np.inf)),
         sample=np.linalg.norm(sample, axis=0) if kind == "normal" else sample.ravel(),
-        slope=_slope(thin[0], thin_finite) if kind in GRADED else np.nan,
+        bottom_ratio=_bottom_ratio(thin[0], thin_finite) if kind in GRADED else np.nan,
     )
 
 
-def _slope(values: NDArray[np.float32], finite: NDArray[np.bool_]) -> float:
+def _bottom_ratio(values: NDArray[np.float32], finite: NDArray[np.bool_]) -> float:
     rows = len(values)
     bands = slice(rows * 3 // 4, rows), slice(rows * 3 // 8, rows * 5 // 8)
     lowest, middle = (values[band][finite[band]] for band in bands)

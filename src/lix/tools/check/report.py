@@ -61,8 +61,8 @@ def verdict(findings: Sequence[Finding]) -> str:
     counts = Counter(finding.severity for finding in findings)
     if not counts:
         return "Nothing is wrong with it."
-    found = (f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in SEVERITIES if counts[s])
-    return f"Found {', '.join(found)}."
+    counted = (f"{counts[s]} {s}{'s' * (counts[s] > 1)}" for s in SEVERITIES if counts[s])
+    return f"Found {', '.join(counted)}."
 
 
 def _rows(table: Table) -> list[dict[str, str]]:

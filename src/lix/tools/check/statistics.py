@@ -19,7 +19,7 @@ MAX_NAMES_SHOWN = 3
 """Maximum number of frames of a group that are named."""
 MIN_SIDE = 64
 """Pixels below which the side of an image is small: networks see it 32 times smaller."""
-MIN_SLOPE = 1.2
+MIN_BOTTOM_RATIO = 1.2
 """Ratio from the middle to the bottom of an image below which X has no direction."""
 
 
@@ -83,8 +83,8 @@ class XStatistics:
         self.valid += facts.valid
         self.low, self.high = min(self.low, facts.low), max(self.high, facts.high)
         self.quantiles.add(facts.sample)
-        self.grows += facts.slope > MIN_SLOPE
-        self.falls += facts.slope < 1 / MIN_SLOPE
+        self.grows += facts.bottom_ratio > MIN_BOTTOM_RATIO
+        self.falls += facts.bottom_ratio < 1 / MIN_BOTTOM_RATIO
         if not facts.valid:
             self.empty.add(frame)
         elif facts.low == facts.high:

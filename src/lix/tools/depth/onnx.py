@@ -113,39 +113,39 @@ class OnnxModel:
 
 def _match_inputs(session: Any, description: OnnxDescription) -> dict[str, tuple[View, Any]]:
     """Name of each input of the model → its view and type."""
-    known = {node.name: node for node in session.get_inputs()}
+    inputs = {node.name: node for node in session.get_inputs()}
     given: Mapping[str, View]
     if isinstance(description.inputs, dict):
         given = description.inputs
     else:
-        given = dict(zip(known, description.inputs, strict=False))
-    if set(given) != set(known) or len(description.inputs) != len(known):
+        given = dict(zip(inputs, description.inputs, strict=False))
+    if set(given) != set(inputs) or len(description.inputs) != len(inputs):
         views = list(given) if isinstance(description.inputs, dict) else len(description.inputs)
         raise ValueError(
-            f"{description.model} has the inputs {', '.join(known)}, but the description gives "
+            f"{description.model} has the inputs {', '.join(inputs)}, but the description gives "
             f"{views}; correct `inputs`."
         )
-    for name, node in known.items():
+    for name, node in inputs.items():
         if node.type.removeprefix("tensor(")[:-1] not in TYPES or len(node.shape) != 4:
             raise ValueError(
                 f"{description.model} takes {node.type} of shape {node.shape} as {name}, which is "
                 "not a batch of images; export it with (N, 3, H, W) or (N, H, W, 3)."
             )
     return {
-        name: (view, TYPES[known[name].type.removeprefix("tensor(")[:-1]])
+        name: (view, TYPES[inputs[name].type.removeprefix("tensor(")[:-1]])
         for name, view in given.items()
     }
 
 
 def _output_name(session: Any, description: OnnxDescription) -> str:
-    known = [node.name for node in session.get_outputs()]
+    outputs = [node.name for node in session.get_outputs()]
     name = description.output.name
-    if name in known:
+    if name in outputs:
         return str(name)
-    if isinstance(name, int) and -len(known) <= name < len(known):
-        return known[name]
+    if isinstance(name, int) and -len(outputs) <= name < len(outputs):
+        return outputs[name]
     raise ValueError(
-        f"{description.model} has the outputs {', '.join(known)}, but the description names "
+        f"{description.model} has the outputs {', '.join(outputs)}, but the description names "
         f"{name}; correct `output.name`."
     )
 

@@ -108,9 +108,9 @@ class Bag:
             return depth[0]
         if len(fitting) == 1:
             return fitting[0]
-        found = f"several ({', '.join(names)}); choose one" if names else "none; record one"
+        problem = f"several ({', '.join(names)}); choose one" if names else "none; record one"
         raise UserError(
-            f"{self.path} must have one topic of {' or '.join(kinds)}, and has {found} with "
+            f"{self.path} must have one topic of {' or '.join(kinds)}, and has {problem} with "
             f"{option} (--list shows all).",
             self.path,
         )

@@ -89,8 +89,8 @@ def find_calibration(
         given = read_calibration(path, path)
         camera = Camera(given.intrinsics, given.distortion)
         return camera, Calibration(given.intrinsics, given.lidar_to_camera)
-    found = find_camera(bag, image)
-    if found is None:
+    recorded = find_camera(bag, image)
+    if recorded is None:
         raise UserError(
             f"{bag.path} has no CameraInfo of {image.name}; give --calibration, a YAML file with "
             "intrinsics and lidar_to_camera.",
@@ -104,7 +104,7 @@ def find_calibration(
             "and lidar_to_camera.",
             bag.path,
         )
-    return found, Calibration(found.intrinsics, matrix)
+    return recorded, Calibration(recorded.intrinsics, matrix)
 
 
 class Motion(NamedTuple):
@@ -160,14 +160,14 @@ def find_transform(bag: Bag, source: str, target: str) -> Matrix | None:
                 break
             for each in bag.decode(message).transforms:
                 _add(edges, each)
-    todo, found = deque([source]), {source: np.eye(4)}
-    while todo and target not in found:
-        here = todo.popleft()
-        for there, matrix in edges.get(here, {}).items():
-            if there not in found:
-                found[there] = matrix @ found[here]
-                todo.append(there)
-    return found.get(target)
+    todo, matrices = deque([source]), {source: np.eye(4)}
+    while todo and target not in matrices:
+        frame = todo.popleft()
+        for neighbour, matrix in edges.get(frame, {}).items():
+            if neighbour not in matrices:
+                matrices[neighbour] = matrix @ matrices[frame]
+                todo.append(neighbour)
+    return matrices.get(target)
 
 
 def _add(edges: dict[str, dict[str, Matrix]], transform: Any) -> None:

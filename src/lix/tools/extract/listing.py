@@ -80,8 +80,8 @@ def nearest(times: Sequence[int], others: Sequence[int]) -> NDArray[np.int64]:
     >>> nearest([10, 21], [0, 12, 20]).tolist()
     [2, 1]
     """
-    here, there = np.array(times), np.sort(np.array(others))
-    after = np.searchsorted(there, here).clip(1, max(1, len(there) - 1))
-    sides = there[[(after - 1).clip(0), after.clip(max=len(there) - 1)]]
-    distance: NDArray[np.int64] = np.abs(sides - here).min(axis=0)
+    own, sorted_others = np.array(times), np.sort(np.array(others))
+    after = np.searchsorted(sorted_others, own).clip(1, max(1, len(sorted_others) - 1))
+    sides = sorted_others[[(after - 1).clip(0), after.clip(max=len(sorted_others) - 1)]]
+    distance: NDArray[np.int64] = np.abs(sides - own).min(axis=0)
     return distance

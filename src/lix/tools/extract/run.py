@@ -76,7 +76,7 @@ class Report:
     written: int = 0
     kept: int = 0
     """Number of pairs that were there before."""
-    alone: int = 0
+    unpaired: int = 0
     """Number of images without a partner."""
     still: int = 0
     """Number of images that show what the last one shows."""
@@ -84,7 +84,7 @@ class Report:
     """Time of each pair that cannot be used, and why."""
 
     def __str__(self) -> str:
-        left_out = f"{self.alone} images without a partner, {self.still} without motion"
+        left_out = f"{self.unpaired} images without a partner, {self.still} without motion"
         train = f"--unlabelled.root {self.folder}/rgb --unlabelled.options.x {self.folder}/depth"
         return (
             f"{self.folder}: {self.written} pairs written, {self.kept} kept; {left_out}. Train "
@@ -122,11 +122,11 @@ def extract(
         report = Report(output)
         gaps = {"max_gap": round(options.max_gap * NANO), "every": round(options.every * NANO)}
         stream = bag.messages([image.name, x.name])
-        for number, (here, there) in enumerate(pair(stream, image.name, x.name, **gaps), 1):
-            if there is None:
-                report.alone += 1
+        for number, (picture, partner) in enumerate(pair(stream, image.name, x.name, **gaps), 1):
+            if partner is None:
+                report.unpaired += 1
             else:
-                maker.make(here, there, report)
+                maker.make(picture, partner, report)
             if progress is not None:
                 progress(number)
     _require_pairs(report, path, image, x, options)
@@ -183,16 +183,16 @@ class _Maker:
             "guided": self.options.guided,
         }
 
-    def make(self, here: Message, there: Message, report: Report) -> None:
+    def make(self, picture: Message, partner: Message, report: Report) -> None:
         """Write a pair, unless it is there or shows what the last one shows."""
-        target = report.folder / "depth" / f"{here.stamp}.png"
-        photographs = [report.folder / "rgb" / f"{here.stamp}{s}" for s in (".png", ".jpg")]
+        target = report.folder / "depth" / f"{picture.stamp}.png"
+        photographs = [report.folder / "rgb" / f"{picture.stamp}{s}" for s in (".png", ".jpg")]
         is_there = is_whole(target) and any(path.is_file() for path in photographs)
         if is_there and not self.options.min_motion:
             report.kept += 1
             return
         try:
-            message = self.bag.decode(here)
+            message = self.bag.decode(picture)
             rgb = self._rectified(colours(message))
             if self._is_still(rgb):
                 report.still += 1
@@ -200,10 +200,10 @@ class _Maker:
             if is_there:
                 report.kept += 1
                 return
-            moved = self.motion.between(there.stamp, here.stamp) if self.motion else None
-            depth = self._depth(self.bag.decode(there), rgb, moved)
+            moved = self.motion.between(partner.stamp, picture.stamp) if self.motion else None
+            depth = self._depth(self.bag.decode(partner), rgb, moved)
         except (ValueError, OSError, SyntaxError) as error:  # what Pillow raises, too
-            report.failed[f"{here.stamp} ns"] = " ".join(str(error).split())
+            report.failed[f"{picture.stamp} ns"] = " ".join(str(error).split())
             return
         _save(rgb, photographs[is_jpeg(message)])
         save_png(Image.fromarray(stored(depth, DEPTH)), target)

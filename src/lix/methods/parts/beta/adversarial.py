@@ -47,9 +47,9 @@ def adversarial(scores: Tensor, valid: Tensor, budget: float) -> Tensor:
     # The offset o depends on all scores s: it keeps Σ in_range(s + o) constant. Differentiating
     # that constraint gives do = -Σ σ'(s + o) ds / Σ σ'(s + o) (implicit function theorem). The
     # bisection that finds o has no gradient, so the next lines add it: a term of value 0 with it.
-    slope = (scores.detach() + offset).sigmoid()
-    slope = zero_outside(slope * (1 - slope), valid)
-    change = (slope * (scores - scores.detach())).sum() / slope.sum().clamp(min=1e-12)
+    derivative = (scores.detach() + offset).sigmoid()
+    derivative = zero_outside(derivative * (1 - derivative), valid)
+    change = (derivative * (scores - scores.detach())).sum() / derivative.sum().clamp(min=1e-12)
     beta = in_range(scores + offset - change)
     # One optimizer minimises the loss for student and controller. 2·β.detach() - β has the value
     # of β and minus its gradient, so the controller's step goes uphill.

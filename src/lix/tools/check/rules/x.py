@@ -127,7 +127,7 @@ def _calibration(x: XStatistics) -> Iterator[Finding]:
     if best is None or frames < MIN_ALIGNED_FRAMES:
         return
     # Stereo matching widens what is near: its jumps lie next to the edges, but on all sides.
-    others = max(best.here, best.opposite, 0.0)
+    others = max(best.unshifted, best.opposite, 0.0)
     if best.score < MIN_SCORE or best.score < MIN_GAIN * others:
         return
     moves = [

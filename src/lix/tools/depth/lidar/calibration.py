@@ -153,14 +153,14 @@ def _rectified(projection: Matrix, turn: Matrix, moved: Matrix) -> Calibration:
 
 def _numbers(path: Path) -> dict[str, list[float]]:
     """The lines `NAME: numbers` of a file of KITTI."""
-    found = {}
+    entries = {}
     for line in read_text(path).splitlines():
         name, colon, values = line.partition(":")
         try:
-            found[name.strip()] = [float(value) for value in values.split()] if colon else []
+            entries[name.strip()] = [float(value) for value in values.split()] if colon else []
         except ValueError:
             continue  # such as calib_time: 09-Jan-2012 13:57:47
-    return found
+    return entries
 
 
 def _entry(

@@ -74,9 +74,9 @@ def drop_hidden(depth: Depth) -> Depth:
         np.maximum(*(_nearest(distance, place, across, axis=1, side=side) for side in (-1, 1))),
     )
     is_hidden = depth[place] > BEHIND * surface
-    seen = depth.copy()
-    seen[place[0][is_hidden], place[1][is_hidden]] = np.nan
-    return seen
+    visible = depth.copy()
+    visible[place[0][is_hidden], place[1][is_hidden]] = np.nan
+    return visible
 
 
 def _nearest(
@@ -139,12 +139,12 @@ def _pixels(camera: NDArray[np.float32], calibration: Calibration) -> NDArray[np
     lens = calibration.distortion
     still = np.zeros(3)
     inside = np.linalg.norm(plane, axis=1) < _field(lens)
-    found = np.full((2, len(camera)), -1, np.float32)
+    pixels = np.full((2, len(camera)), -1, np.float32)
     if inside.any():
-        there = camera[inside].astype(np.float64)
-        moved = cv2.projectPoints(there, still, still, calibration.intrinsics, lens)[0]
-        found[:, inside] = np.asarray(moved)[:, 0].T
-    return found
+        points_inside = camera[inside].astype(np.float64)
+        moved = cv2.projectPoints(points_inside, still, still, calibration.intrinsics, lens)[0]
+        pixels[:, inside] = np.asarray(moved)[:, 0].T
+    return pixels
 
 
 def _field(distortion: NDArray[np.float64]) -> float:
