@@ -87,6 +87,7 @@ def test_the_baseline_has_no_paper(capsys: pytest.CaptureFixture[str]) -> None:
     assert "it has no paper" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_flags_win_over_the_recipe_and_all_is_saved(runs: Path) -> None:
     saved = yaml.safe_load((runs / "lix" / "recipe.yaml").read_text())
     assert saved["training"]["channels_last"] is True
@@ -180,6 +181,7 @@ def test_export_to_safetensors_and_back(runs: Path, tmp_path: Path, streets: Pat
     assert lix("export", runs / "teacher", file) == 1
 
 
+@pytest.mark.slow
 def test_several_features_are_named_in_one_flag(
     recipe: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -42,6 +42,7 @@ def test_sequence(name: str, drive: str) -> None:
 groups = st.lists(st.integers(1, 40), min_size=2, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(groups, st.floats(0.02, 0.98), st.text(max_size=3))
 def test_sequences_stay_whole_and_every_frame_is_on_one_side(
@@ -223,6 +224,7 @@ def both_cameras(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_the_cameras_of_a_street_stay_together(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -174,6 +174,7 @@ def test_a_changed_image_or_result_is_done_again(predicted, photo, tmp_path):
     assert predicted() == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["label", "overlay"])
 def test_a_result_that_was_cut_or_altered_is_done_again(predicted, tmp_path, kind):
     path = tmp_path / f"out/a_{kind}.png"

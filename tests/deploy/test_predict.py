@@ -108,6 +108,7 @@ def test_legend_and_classes_say_what_values_and_colours_mean(student, photo, tmp
     assert set(spec.palette) <= drawn
 
 
+@pytest.mark.slow
 def test_legend_of_many_classes_with_long_and_foreign_names_is_drawn_whole():
     classes = [*("Straße", "дорога", "two\nlines"), *(f"class {i} " + "x" * i for i in range(60))]
     palette = distinct_colours(len(classes))
