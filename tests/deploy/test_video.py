@@ -5,7 +5,10 @@ import av
 import numpy as np
 import pytest
 
+from lix.deploy import video
+from lix.deploy.label_video import label_video
 from lix.deploy.predict import predict
+from lix.deploy.predictor import Predictor
 from lix.deploy.video import repaint
 from lix.runs.checkpoint import load_network
 
@@ -69,6 +72,35 @@ def test_overlay_has_the_frames_size_and_rate_of_the_source(student, tmp_path, n
     assert [done for done, _ in told] == list(range(1, 8))
 
 
+@pytest.mark.parametrize("height", [48, 33])
+def test_labels_of_a_video_are_those_of_its_frames(student, tmp_path, height):
+    source = write_video(tmp_path / "a.mkv", height=height, width=64, rate=25)
+    written = predict(student, source, tmp_path / "out", labels=True)
+    target = tmp_path / "out/a_label.mkv"
+    assert written.files == [tmp_path / "out/a_overlay.mp4", target]
+    predictor = Predictor(student)
+    seen = []
+    repaint(source, tmp_path / "b.mp4", each(lambda frame: seen.append(frame) or frame))
+    expected = [predictor.predict(frame).labels for frame in seen]
+    with av.open(target) as reader:
+        stream = reader.streams.video[0]
+        assert (stream.codec_context.name, stream.average_rate) == ("ffv1", 25)
+        frames = [*reader.decode(stream)]
+    assert np.array_equal([frame.to_ndarray(format="gray") for frame in frames], expected)
+    for channel in frames[0].to_ndarray(format="bgr24").transpose(2, 0, 1):  # as OpenCV reads
+        assert np.array_equal(channel, expected[0])
+
+
+def test_every_label_comes_back_as_it_was(tmp_path):
+    labels = np.arange(255, dtype=np.uint8).reshape(15, 17)
+    with label_video(tmp_path / "a.mkv", Fraction(10)) as write:
+        for shift in range(3):
+            write(np.roll(labels, shift))
+    frames = read_video(tmp_path / "a.mkv")[0]
+    for shift in range(3):
+        assert np.array_equal(frames[shift], np.stack([np.roll(labels, shift)] * 3, -1))
+
+
 def test_full_opacity_shows_the_class_colours_alone(student, tmp_path):
     predict(student, write_video(tmp_path / "a.mp4"), tmp_path / "out", opacity=1)
     frames, _, _ = read_video(tmp_path / "out/a_overlay.mp4")
@@ -123,6 +155,20 @@ def test_damaged_video_is_one_sentence_and_leaves_nothing(student, tmp_path):
     with pytest.raises(ValueError, match=r"a\.mp4 is damaged or not a video .*; replace the file"):
         predict(student, source, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_a_video_that_ends_in_damage_leave_nothing(student, tmp_path, monkeypatch):
+    source = write_video(tmp_path / "a.mp4")
+    for good in (0, 3):
+
+        def decoded(reader, source, good=good):
+            yield from (np.zeros((48, 64, 3), np.uint8) for _ in range(good))
+            raise ValueError(f"{source} is damaged")
+
+        monkeypatch.setattr(video, "_decoded", decoded)
+        with pytest.raises(ValueError, match="is damaged"):
+            predict(student, source, tmp_path / "out", labels=True)
+        assert not [*tmp_path.glob("out/*")]
 
 
 def test_failure_half_way_leaves_nothing(tmp_path):

@@ -30,6 +30,7 @@ def predict(
     size: str = "train",
     tile: str | None = None,
     confidence: bool = False,
+    labels: bool = False,
     opacity: float = 0.5,
     legend: Annotated[bool, Parameter(negative="--no-legend")] = True,
     engine: Engine = "auto",
@@ -49,6 +50,7 @@ def predict(
             megapixels are segmented in tiles of 1024x1024 unless this says otherwise; a tile larger
             than the picture shows it in one piece.
         confidence: also write a map of the highest class probability.
+        labels: of a video also write NAME_label.mkv, without loss: grey values are the classes.
         opacity: opacity of the class colours over the image, from 0 to 1.
         legend: also write legend.png and classes.json, which say what the colours mean.
         threads: number of threads of the network on the CPU.
@@ -66,6 +68,7 @@ def predict(
             size="train" if size == "train" else "native" if size == "native" else parse_size(size),
             tile=None if tile is None else parse_size(tile),
             confidence=confidence,
+            labels=labels,
             opacity=opacity,
             legend=legend,
             engine=engine,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -25,6 +25,29 @@ Form = Literal["colour", "grey", "value"]
 NUMBERS: tuple[Form, ...] = ("grey", "value")
 UNKNOWN = 254
 """Marks a value that is not a class, in place of a train id."""
+
+
+class UnknownLabelError(DataError):
+    """Labels that are not a class, of the kind `label values`; where, and how many.
+
+    In another process it is what every DataError is.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        path: Path | None = None,
+        *,
+        kind: str = "label values",
+        values: Sequence[object] = (),
+        target: NDArray[np.uint8] | None = None,
+        counts: Mapping[object, int] | None = None,
+    ) -> None:
+        super().__init__(message, path, kind=kind, values=values)
+        self.target = target
+        """(H, W) train ids, `UNKNOWN` where a label is not a class."""
+        self.counts = counts or {}
+        """Number of pixels by value; of many colours the most frequent ones."""
 
 
 class IdLabels:
@@ -73,7 +96,7 @@ class IdLabels:
         ids: NDArray[np.uint8] = table.take(coded.codes)
         unknown = ids == UNKNOWN
         if unknown.any():
-            raise self._wrong(path, coded.values.take(coded.codes[unknown]))
+            raise self._wrong(path, coded.values.take(coded.codes[unknown]), ids)
         return ids
 
     def tables(self, coded: Coded) -> dict[Form, NDArray[np.uint8]]:
@@ -102,20 +125,21 @@ class IdLabels:
         ids = np.array(table, np.uint8)[places.reshape(values.shape)]
         unknown = ids == UNKNOWN
         if unknown.any():
-            raise self._wrong(path, values[unknown])
+            raise self._wrong(path, values[unknown], ids)
         return ids
 
-    def _wrong(self, path: Path, values: NDArray[Any]) -> DataError:
+    def _wrong(self, path: Path, values: NDArray[Any], target: NDArray[np.uint8]) -> DataError:
         """The error about values that are not a class."""
-        wrong = np.unique(values).tolist()
+        wrong, pixels = (array.tolist() for array in np.unique(values, return_counts=True))
         more = ", …" if len(wrong) > MAX_VALUES_SHOWN else ""
         shown = ", ".join(map(str, wrong[:MAX_VALUES_SHOWN])) + more
-        return DataError(
+        return UnknownLabelError(
             f"{path} has the label {shown}, which is not a class; "
             f"{likely_cause(wrong, self._ids)}{self._hint}.",
             path,
-            kind="label values",
             values=wrong,
+            target=target,
+            counts=dict(zip(wrong, pixels, strict=True)),
         )
 
 
@@ -179,13 +203,16 @@ class ColourLabels:
         ids: NDArray[np.uint8] = _id_by_code(self._ids).take(codes)
         unknown = codes[ids == UNKNOWN]
         if unknown.size:
-            first = [int(unknown[0]), *np.unique(unknown)[:MAX_COLOURS_KEPT].tolist()]
+            wrong, pixels = np.unique(unknown, return_counts=True)
+            first = [int(unknown[0]), *wrong[:MAX_COLOURS_KEPT].tolist()]
             colours = [_colour(code) for code in dict.fromkeys(first)]
-            raise DataError(
+            most = np.argsort(-pixels, kind="stable")[:MAX_COLOURS_KEPT]
+            raise UnknownLabelError(
                 f"{path} has the colour {colours[0]}, which is not a class; {self._hint}.",
                 path,
-                kind="label values",
                 values=colours,
+                target=ids,
+                counts={_colour(int(wrong[k])): int(pixels[k]) for k in most},
             )
         return ids
 

@@ -18,6 +18,7 @@ from lix.deploy import video
 from lix.deploy.backend import AUTO, open_student
 from lix.deploy.image_files import label_image, overlay
 from lix.deploy.images import ImageSegmenter, ImageTask, find_tasks, segment_all
+from lix.deploy.label_video import Labels, label_video
 from lix.deploy.legend import write_legend
 from lix.deploy.maps import Maps, finish, score
 from lix.deploy.prefetch import prefetch
@@ -48,6 +49,7 @@ def predict(
     size: Size = "train",
     tile: tuple[int, int] | None = None,
     confidence: bool = False,
+    labels: bool = False,
     opacity: float = 0.5,
     legend: bool = True,
     engine: str = AUTO,
@@ -59,9 +61,10 @@ def predict(
 
     An image gives `NAME_overlay.png` (class colours over the image), `NAME_label.png` (mode P:
     pixel values are the train ids) and, if asked for, `NAME_confidence.png` (8-bit grey: softmax
-    probability of the label * 255), each of the image's own size; a video gives
-    `NAME_overlay.mp4`. Sub-folders of a folder are kept. A few images are in memory at a time:
-    while the network works on one, threads read the next and write the last.
+    probability of the label * 255), each of the image's own size; a video gives `NAME_overlay.mp4`
+    and, if asked for, `NAME_label.mkv` (`label_video`). Sub-folders of a folder are kept. A few
+    images are in memory at a time: while the network works on one, threads read the next and write
+    the last.
 
     Results carry a hash of their image, the checkpoint, the options and the version of lix (the
     PNG text `lix`) and a checksum. An image whose results carry the hash they would get, and are
@@ -77,6 +80,7 @@ def predict(
             one by one: for networks trained on crops. A picture of more than `MAX_PIXELS` at its
             own size is segmented in tiles of `OWN_TILE` (`lix.deploy.student`) where this is None.
         confidence: write the confidence too; only for images.
+        labels: write the labels of a video too; images always get theirs.
         opacity: opacity of the colours, in [0, 1].
         legend: write `legend.png` and `classes.json`, which say what the colours mean; they are
             not among the results that are returned.
@@ -105,7 +109,7 @@ def predict(
     segmenter = Segmenter(student, size=size, tile=tile)
     with _explained(output, student.spec) if legend else nullcontext():
         if is_video:
-            return _repaint_video(segmenter, source, output, opacity, progress)
+            return _repaint_video(segmenter, source, output, opacity, labels, progress)
         digest = _digest(checkpoint_file(checkpoint))
         settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
         kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
@@ -159,9 +163,15 @@ def _report(errors: dict[Path, str], total: int) -> str:
 
 
 def _repaint_video(
-    segmenter: Segmenter, source: Path, output: Path, opacity: float, progress: Progress | None
+    segmenter: Segmenter,
+    source: Path,
+    output: Path,
+    opacity: float,
+    with_labels: bool,
+    progress: Progress | None,
 ) -> Predictions:
     tiled = 0
+    target, label_target = (output / f"{source.stem}_{end}" for end in ("overlay.mp4", "label.mkv"))
 
     def prepare(frame: Frame) -> tuple[Frame, Tensor]:
         return frame, segmenter.prepare(frame)
@@ -173,20 +183,24 @@ def _repaint_video(
         tiled += segmenter.has_own_tiles((height, width))
         return frame, score(segmenter, batch, (height, width))
 
-    def colour(of_frame: tuple[Frame, Tensor | Maps]) -> Frame:
+    def colour(of_frame: tuple[Frame, Tensor | Maps]) -> tuple[Frame, Labels]:
         frame, values = of_frame
         height, width = frame.shape[:2]
         labels = finish(values, (height, width)).labels
         coloured = label_image(labels, segmenter.student.spec.palette)
-        return np.asarray(overlay(Image.fromarray(frame), coloured, opacity))
+        return np.asarray(overlay(Image.fromarray(frame), coloured, opacity)), labels
 
     def paint(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
         with (
             closing(prefetch(prepare, frames)) as prepared,
             closing(prefetch(colour, map(scored, prepared))) as painted,
         ):
-            yield from painted
+            for frame, labels in painted:
+                if keep:
+                    keep(labels)
+                yield frame
 
-    target = output / f"{source.stem}_overlay.mp4"
-    video.repaint(source, target, paint, progress)
-    return Predictions([target], tiled=tiled)
+    rate = video.frame_rate(source)
+    with label_video(label_target, rate) if with_labels else nullcontext() as keep:
+        video.repaint(source, target, paint, progress)
+    return Predictions([target, label_target] if with_labels else [target], tiled=tiled)

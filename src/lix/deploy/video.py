@@ -76,6 +76,17 @@ def repaint(
         encode.finish()
 
 
+def frame_rate(source: Path) -> Fraction:
+    """Mean number of frames a second of a video.
+
+    Raises:
+        ValueError: it is not a video.
+    """
+    require("video", "av")
+    with _open(source) as reader:
+        return _rate(reader)
+
+
 def _open(source: Path) -> Any:
     import av
 

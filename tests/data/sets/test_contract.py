@@ -20,6 +20,7 @@ from lix.core.registry import entries, find, option_names
 from lix.data import build_dataset
 from lix.data.cache import Cache
 from lix.data.dataset import SegDataset
+from lix.data.labels import UNKNOWN, UnknownLabelError
 from lix.data.modalities import KINDS
 from lix.data.patterns import regular
 from lix.data.transforms import resize
@@ -262,6 +263,11 @@ def test_labels_that_are_not_classes_carry_kind_and_values(made: Made) -> None:
     save(path, array)
     with pytest.raises(DataError, match=rf"{path.name} has .*; .*\.$") as caught:
         data.read_target(data.ids[0])
+    if isinstance(caught.value, UnknownLabelError):
+        target = caught.value.target
+        assert target is not None
+        assert target.shape == array.shape[:2]
+        assert sum(caught.value.counts.values()) == (target == UNKNOWN).sum() == target.size
     error = pickle.loads(pickle.dumps(caught.value))
     assert error.path == path
     assert (error.kind, error.values) in [

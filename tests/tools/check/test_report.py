@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from lix.data.modalities import Channels, Depth, Normal
+from lix.data.sets.folder import Folder
 from lix.tools.check.finding import Finding
-from lix.tools.check.pictures import INVALID, heat, overlay
+from lix.tools.check.pictures import (
+    INVALID,
+    MAX_WIDTH,
+    UNKNOWN_COLOURS,
+    heat,
+    overlay,
+    paint,
+    panels,
+)
 from lix.tools.check.run import check
+from tests.tools.check.cases import first, set_to
 from tests.tools.conftest import Make, Parts
 
 VOID = {"meta", "img", "br", "link", "input"}
@@ -114,6 +126,22 @@ def test_wrong_settings_are_one_sentence(
     with pytest.raises(ValueError, match=says) as caught:
         check(make(), output=tmp_path / "out", **settings)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
+
+
+def test_labels_that_are_not_a_class_have_a_colour_of_their_own(make: Make) -> None:
+    """Magenta is taken by a class here, so they are yellow, also where they are few pixels."""
+    palette = [[255, 0, 255], [0, 0, 142], [70, 130, 180]]
+    root = make(first("label", set_to(9, np.s_[3:7, 40:44])), palette=palette)
+    dataset = Folder(root)
+    panel = panels(dataset, dataset.ids[0])[1]
+    assert panel.caption == "0 % ignored (dark), 0.26 % not a class (yellow)"
+    with Image.open(io.BytesIO(base64.b64decode(panel.image.partition(",")[2]))) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    assert np.abs(pixels[4:6, 41:43] - UNKNOWN_COLOURS["yellow"]).max() < 60, "JPEG"
+    assert np.abs(pixels[12:, 40:44] - UNKNOWN_COLOURS["yellow"]).min(axis=(0, 1)).max() > 60
+    large = np.zeros((400, 4 * MAX_WIDTH, 3), np.uint8)
+    paint(large, np.eye(400, 4 * MAX_WIDTH) > 0, (255, 255, 0))
+    assert (large[0, :, 0] > 0).sum() == 4
 
 
 def test_overlay_shows_classes_and_darkens_what_is_ignored() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,9 +47,9 @@ class Fault:
     path: Path
     message: str
     kind: str
-    """Kind of the error; the message without its path where the error has no kind."""
-    values: tuple[object, ...] = ()
-    """Values that are wrong."""
+    """Kind of the error; the message without path and numbers where the error has no kind."""
+    counts: Mapping[object, int] = field(default_factory=dict)
+    """Number of pixels by wrong value."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,11 @@ class FrameFacts:
             yield
         except (ValueError, OSError) as error:
             file = getattr(error, "path", None) or path
-            kind = getattr(error, "kind", "") or str(error).replace(str(file), "")
-            values = getattr(error, "values", ())
-            self.faults.append(Fault(part, file, str(error), kind, values))
+            kind = getattr(error, "kind", "") or re.sub(
+                r"\d+", "", str(error).replace(str(file), "")
+            )
+            counts = getattr(error, "counts", {})
+            self.faults.append(Fault(part, file, str(error), kind, counts))
 
     def compare(self, part: str, size: Size, path: Path) -> None:
         """Note a part that has another size than the image."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lix.core.types import IGNORE_INDEX
 from lix.data.dataset import SegDataset
+from lix.data.labels import UNKNOWN, UnknownLabelError
 from lix.data.modalities import X
 from lix.data.readers import read_rgb
 from lix.data.x_files import XSource
@@ -28,6 +29,14 @@ Picture = NDArray[np.uint8]
 MAX_WIDTH = 480
 """Maximum width of a picture in the page in pixels."""
 JUMP_COLOUR = (255, 60, 0)
+UNKNOWN_COLOURS = {
+    "magenta": (255, 0, 255),
+    "yellow": (255, 255, 0),
+    "cyan": (0, 255, 255),
+    "white": (255, 255, 255),
+    "orange": (255, 120, 0),
+}
+"""Colours for labels that are not a class; the one that is farthest from the classes' is taken."""
 INVALID = (150, 160, 175)
 """Colour of invalid X; the heat map does not have it."""
 
@@ -51,10 +60,14 @@ def panels(dataset: SegDataset, frame: str) -> list[Panel]:
         return Panel("RGB", address(rgb[0], "JPEG"), f"{rgb[0].shape[0]}x{rgb[0].shape[1]}")
 
     def labels() -> Panel:
-        target = dataset.read_target(frame)
+        target = _target(dataset, frame)
         picture = overlay(target, dataset.palette, rgb[0] if rgb else None)
-        ignored = float((target == IGNORE_INDEX).mean())
-        return Panel("labels", address(picture, "JPEG"), f"{percent(ignored)} ignored (dark)")
+        caption = f"{percent(float((target == IGNORE_INDEX).mean()))} ignored (dark)"
+        if (unknown := target == UNKNOWN).any():
+            name = unknown_colour(dataset.palette)
+            paint(picture, unknown, UNKNOWN_COLOURS[name])
+            caption += f", {percent(float(unknown.mean()), 2)} not a class ({name})"
+        return Panel("labels", address(picture, "JPEG"), caption)
 
     made = [_tried("RGB", image), _tried("labels", labels)]
     made += [_tried("X", partial(_x, source, frame)) for source in dataset.x_sources]
@@ -77,13 +90,42 @@ def jumps_over(values: NDArray[np.float32], rgb: Picture) -> Picture:
     """The jumps of depth or disparity (H, W) over the darkened grey image, wide enough to see."""
     grey = np.broadcast_to(0.6 * rgb.mean(axis=2, keepdims=True), rgb.shape)
     picture = grey.astype(np.uint8)
-    step = max(1, round(rgb.shape[1] / MAX_WIDTH))
-    rows, columns = np.nonzero(jumps(values))
+    paint(picture, jumps(values), JUMP_COLOUR)
+    return picture
+
+
+def paint(picture: Picture, mask: NDArray[np.bool_], colour: tuple[int, int, int]) -> None:
+    """Paint the pixels of a mask (H, W), wide enough to be seen when the picture is smaller."""
+    (height, width), step = mask.shape, max(1, round(mask.shape[1] / MAX_WIDTH))
+    rows, columns = np.nonzero(mask)
     for down in range(step):
         for right in range(step):
-            at = (rows + down).clip(max=len(rgb) - 1), (columns + right).clip(max=rgb.shape[1] - 1)
-            picture[at] = JUMP_COLOUR
-    return picture
+            at = (rows + down).clip(max=height - 1), (columns + right).clip(max=width - 1)
+            picture[at] = colour
+
+
+def unknown_colour(palette: Sequence[tuple[int, int, int]]) -> str:
+    """Name of the colour in `UNKNOWN_COLOURS` that looks least like a class or what is ignored.
+
+    >>> unknown_colour([(255, 0, 255)])
+    'yellow'
+    """
+    taken = np.array([*palette, (0, 0, 0)])
+
+    def distance(name: str) -> int:
+        return int(((taken - UNKNOWN_COLOURS[name]) ** 2).sum(axis=1).min())
+
+    return max(UNKNOWN_COLOURS, key=distance)
+
+
+def _target(dataset: SegDataset, frame: str) -> NDArray[np.uint8]:
+    """Train ids of a frame, `UNKNOWN` where a label is not a class."""
+    try:
+        return dataset.read_target(frame)
+    except UnknownLabelError as error:
+        if error.target is None:
+            raise
+        return error.target
 
 
 def _x(source: XSource, frame: str) -> Panel:

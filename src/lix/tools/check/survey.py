@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,8 +22,8 @@ from lix.tools.check.alignment import align
 from lix.tools.check.frame import Fault, FrameFacts, read_frame
 from lix.tools.check.statistics import Frame, Group, SplitStatistics, XStatistics
 
-MAX_VALUES_SHOWN = 12
-"""Maximum number of wrong values that are named."""
+MAX_VALUES_COUNTED = 1000
+"""Maximum number of wrong values that are counted; a lossy image has more."""
 WINDOW = 32
 """Number of frames that are read ahead."""
 ALIGNED = 32
@@ -36,8 +37,10 @@ class FaultGroup(Group):
     part: str = ""
     message: str = ""
     """Message about the first file."""
-    values: dict[str, None] = field(default_factory=dict)
-    """Wrong values in any of the files, such as labels that are not a class, as an ordered set."""
+    pixels: Counter[str] = field(default_factory=Counter)
+    """Number of pixels by wrong value, such as a label that is not a class."""
+    files: Counter[str] = field(default_factory=Counter)
+    """Number of files by wrong value."""
 
 
 @dataclass
@@ -84,8 +87,10 @@ class Survey:
         new = FaultGroup(part=fault.part, message=self.shown(fault.message))
         group = self.faults.setdefault((fault.part, fault.kind), new)
         group.add(replace(frame, name=self.shown(fault.path)))
-        if len(group.values) <= MAX_VALUES_SHOWN:
-            group.values.update(dict.fromkeys(map(str, fault.values)))
+        for value, pixels in fault.counts.items():
+            if str(value) in group.pixels or len(group.pixels) < MAX_VALUES_COUNTED:
+                group.pixels[str(value)] += pixels
+                group.files[str(value)] += 1
 
 
 def survey(

@@ -18,7 +18,6 @@ FAULTS = [
         "error",
         r"^train \(val too\): Each of the 5 label images has only one value \(road\)",
         every("label", set_to(0)),
-        also=("absent",),
     ),
     Fault(
         "one-class",
@@ -32,7 +31,6 @@ FAULTS = [
         r"The labels are road or 255, which is ignored; .*`classes: \{0: …, 255: …\}`",
         every("label", lambda a: np.where(a, 255, 0).astype(np.uint8)),
         {"classes": ["road", "free"]},
-        also=("ignored", "absent"),
     ),
     Fault(
         "ignored",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lix.tools.check.rules.splits import split_findings
 from lix.tools.check.run import examine
+from lix.tools.check.statistics import SplitStatistics
+from lix.tools.check.survey import Survey
 from tests.tools.check.cases import Fault, every, judged
 from tests.tools.conftest import Make
 
@@ -89,6 +93,26 @@ def test_a_third_split_that_does_not_open_is_an_error(make: Make) -> None:
     (found,) = judged(make(test={"image": "test/*.png", "label": "test/*.png"}))
     assert found.severity == "error"
     assert str(found).startswith("test cannot be opened: ")
+
+
+def test_what_stops_two_splits_is_said_once(make: Make) -> None:
+    nothing = {"image": "nothing/*.png", "label": "nothing/*.png"}
+    (found,) = judged(make(val=nothing, test=nothing))
+    assert str(found).startswith("val and test cannot be opened: No file fits")
+
+
+def test_frames_of_one_instant_are_not_said_to_be_of_one_sequence_too() -> None:
+    splits = {
+        name: SplitStatistics(name, 2, sequences=Counter(Scene01=2, Scene02=1), instants={"1/7"})
+        for name in ("train", "val")
+    }
+    survey = Survey("vkitti2", Path("data"), (), (), splits=splits)
+    (found,) = split_findings(survey)
+    assert found.rule == "instants"
+    for split in splits.values():
+        split.instants.clear()
+    (found,) = split_findings(survey)
+    assert found.rule == "sequences"
 
 
 def test_names_that_tell_no_sequence_are_no_fault(make: Make) -> None:

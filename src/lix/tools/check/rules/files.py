@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from lix.tools.check.finding import Finding, counted
 from lix.tools.check.frame import Size
 from lix.tools.check.statistics import MIN_SIDE, SplitStatistics
-from lix.tools.check.survey import MAX_VALUES_SHOWN, FaultGroup, Survey
+from lix.tools.check.survey import FaultGroup, Survey
+
+MAX_VALUES_SHOWN = 12
+"""Maximum number of wrong values that are named, the most frequent ones."""
 
 
 def file_findings(survey: Survey) -> Iterator[Finding]:
@@ -22,16 +25,24 @@ def file_findings(survey: Survey) -> Iterator[Finding]:
             f"Only some frames were read ({counts}), evenly spaced; rare faults and copies can be "
             "among the others, so check without --images before a long training.",
         )
-    for name, message in survey.unopened.items():
-        yield Finding("error", "split", f"{name} cannot be opened: {message}")
-    for name, messages in survey.missing_x.items():
-        for message in messages:
-            yield Finding("error", "missing-x", f"{name}: {message}")
+    for message, names in _by_message(survey.unopened.items()):
+        yield Finding("error", "split", f"{' and '.join(names)} cannot be opened: {message}")
+    missing = [(name, text) for name, texts in survey.missing_x.items() for text in texts]
+    for message, names in _by_message(missing):
+        yield Finding("error", "missing-x", f"{' and '.join(names)}: {message}")
     yield from map(_fault, survey.faults.values())
     for split in survey.splits.values():
         yield from _images(split)
     yield from _sizes(survey)
     yield from _cameras(survey)
+
+
+def _by_message(said: Iterable[tuple[str, str]]) -> Iterable[tuple[str, list[str]]]:
+    """Messages and the splits that they are about."""
+    splits: dict[str, list[str]] = {}
+    for name, message in said:
+        splits.setdefault(message, []).append(name)
+    return splits.items()
 
 
 def _fault(group: FaultGroup) -> Finding:
@@ -41,10 +52,13 @@ def _fault(group: FaultGroup) -> Finding:
         others = ", ".join(frame.name for frame in group.first[1:])
         end = ", …" if group.count > len(group.first) else "."
         text += f" The same goes for {group.count - 1} more: {others}{end}"
-        if len(group.values) > 1:
-            values = ", ".join([*group.values][:MAX_VALUES_SHOWN])
-            more = ", …" if len(group.values) > MAX_VALUES_SHOWN else "."
-            text += f" All of them together have {values}{more}"
+    if group.pixels:
+        shown = ", ".join(
+            f"{value} ({counted(pixels, 'pixel')} in {counted(group.files[value], 'file')})"
+            for value, pixels in group.pixels.most_common(MAX_VALUES_SHOWN)
+        )
+        more = ", …" if len(group.pixels) > MAX_VALUES_SHOWN else "."
+        text += f" In all: {shown}{more}"
     return Finding("error", group.part, text, frames=tuple(group.first))
 
 

@@ -13,6 +13,8 @@ MAX_CLASS_SHARE = 0.98
 """Share of the pixels above which a class leaves too little for the others."""
 MAX_IGNORED_SHARE = 0.5
 """Share of ignored pixels above which there is a warning."""
+ONE_CLASS = ("binary", "one-value")
+"""Rules about labels of one class, which explain why the others are absent."""
 MIN_FRAMES = 10
 """Labelled frames below which the IoU of a class hangs on single objects, unless the whole split is
 so small that most of it shows the class: the error of a mean of n is about its spread / sqrt(n)."""
@@ -22,11 +24,14 @@ MIN_PIXELS = 1000
 
 def label_findings(survey: Survey) -> Iterator[Finding]:
     """Findings about ignored pixels, and classes that are everywhere or nowhere."""
+    of_splits = list[Finding]()
     for split in survey.splits.values():
         if split.labels:
             yield from _forms(split)
-            yield from _split(split, survey.classes)
-    yield from _absent(survey)
+            of_splits += _split(split, survey.classes)
+    yield from of_splits
+    if not any(finding.rule in ONE_CLASS for finding in of_splits):
+        yield from _absent(survey)
     yield from _rare(survey)
 
 
@@ -60,8 +65,9 @@ def _split(split: SplitStatistics, classes: tuple[str, ...]) -> Iterator[Finding
         text = "All labels are ignored, so nothing can be learnt; correct `ignore` or the labels."
         yield Finding("error", "all-ignored", text, (split.name,))
         return
-    yield from _one_class(split, classes)
-    if ignored > MAX_IGNORED_SHARE:
+    found = [*_one_class(split, classes)]
+    yield from found
+    if ignored > MAX_IGNORED_SHARE and not any(finding.rule == "binary" for finding in found):
         yield Finding(
             "warning",
             "ignored",

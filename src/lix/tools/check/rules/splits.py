@@ -35,8 +35,7 @@ def split_findings(survey: Survey) -> Iterator[Finding]:
             )
     others = [name for name in survey.splits if name != "train"]
     for split in others if "train" in survey.splits else []:
-        yield from _sequences(survey, split)
-        yield from _instants(survey, split)
+        yield from [*_instants(survey, split)] or _sequences(survey, split)
 
 
 def _sequences(survey: Survey, split: str) -> Iterator[Finding]:
