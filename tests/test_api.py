@@ -51,18 +51,18 @@ class Count(Callback):
 @pytest.fixture(scope="module")
 def student(teacher: Path, streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("api") / "student"
-    counted = Count()
+    counter = Count()
     run = lix.distill(
         teacher / "recipe.yaml",
         method="kd",
         teacher=str(teacher),
         options={"temperature": 2.0},
         output=output,
-        callbacks=[counted],
+        callbacks=[counter],
         logger=CSVLogger(output, name="csv"),
         console=QUIET,
     )
-    assert counted.steps == 4
+    assert counter.steps == 4
     assert list(output.glob("csv/**/metrics.csv")), "the user's logger"
     assert 0 <= run.scores["mIoU"] <= 1
     assert run.network.x_channels == 0

@@ -159,12 +159,12 @@ def test_damaged_image_is_reported_after_the_others_are_done(student, photo, tmp
 def test_progress_counts_images(student, photo, tmp_path):
     photo("in/a.png")
     photo("in/b.png").write_text("no image")
-    told = []
+    calls = []
     with pytest.raises(ValueError, match=r"b\.png"):
         predict(
-            student, tmp_path / "in", tmp_path / "out", progress=lambda *done: told.append(done)
+            student, tmp_path / "in", tmp_path / "out", progress=lambda *done: calls.append(done)
         )
-    assert told == [(1, 2), (2, 2)]
+    assert calls == [(1, 2), (2, 2)]
 
 
 def test_teacher_is_refused(teacher, photo, tmp_path):

@@ -62,8 +62,8 @@ def test_terms_are_finite_scalars_that_teach_student_and_method_only(name: str) 
     assert terms
     assert all(term.ndim == 0 and term.isfinite() for term in terms.values())
     total(terms).backward()
-    taught = [student.logits, *student.features.values()]
-    assert any(t.grad is not None and t.grad.abs().sum() > 0 for t in taught)
+    inputs = [student.logits, *student.features.values()]
+    assert any(t.grad is not None and t.grad.abs().sum() > 0 for t in inputs)
     for parameter_name, parameter in method.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None, f"DDP would call {parameter_name} unused"
@@ -120,8 +120,8 @@ def _loss_and_gradients(
     student = _clone(student)
     loss = total(method(student, SegOutput(*_detached(teacher)), target))
     loss.backward()
-    taught = [student.logits, *student.features.values(), *method.parameters()]
-    return [loss.detach(), *(torch.zeros(1) if t.grad is None else t.grad for t in taught)]
+    inputs = [student.logits, *student.features.values(), *method.parameters()]
+    return [loss.detach(), *(torch.zeros(1) if t.grad is None else t.grad for t in inputs)]
 
 
 @pytest.mark.parametrize("name", DISTILLING)

@@ -66,10 +66,10 @@ def test_bad_input_is_one_sentence_and_nothing_is_lost(
     monkeypatch.chdir(tmp_path)
     case.spoil(home)
     before = snapshot(home)
-    code, said = lix(*(str(word).replace("HOME", str(home)) for word in case.words))
-    assert code in (1, 2), said
-    assert said.startswith("lix: "), said
-    assert len(said) > 20
+    code, message = lix(*(str(word).replace("HOME", str(home)) for word in case.words))
+    assert code in (1, 2), message
+    assert message.startswith("lix: "), message
+    assert len(message) > 20
     after = snapshot(home)
     assert [name for name in before if after.get(name) != before[name]] == []
     assert not Path("/tmp/lix-was-here").exists()

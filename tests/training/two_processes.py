@@ -55,8 +55,8 @@ class Plain(SegNetwork):
         self.head = nn.Conv2d(8, CLASSES, 1)
 
     def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
-        seen = image if x is None else torch.cat([image, x], dim=1)
-        first = taps("a", self.first(seen).relu())
+        inputs = image if x is None else torch.cat([image, x], dim=1)
+        first = taps("a", self.first(inputs).relu())
         second = taps("b", self.second(first).relu())
         logits: Tensor = nn.functional.interpolate(self.head(second), scale_factor=2.0)
         return logits
@@ -76,9 +76,9 @@ class Losses(nn.Module):
         names = names[-1:] if cls.default_pairs == "last" else names
         built = build_method(method, feature_pairs(student, teacher, (names, names)), CLASSES)
         spec = NetworkSpec("plain", tuple("abcde"), ((0, 0, 0),) * CLASSES, SIZE)
-        taught = {"method": built, "teacher": teacher, "features": (names, names)}
+        distil = {"method": built, "teacher": teacher, "features": (names, names)}
         optim = Optim()
-        settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else taught)
+        settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else distil)
         self.module = SegModule(student, spec, optim, epochs=1, seed=0, **settings)
         if built.teacher_stage() is not None:
             batches = [(b["image"], b["x"], b["target"]) for b in map(batch, range(2))]

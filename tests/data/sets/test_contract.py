@@ -172,12 +172,12 @@ def test_missing_x_stops_the_first_reading_of_x(made: Made, tmp_path: Path) -> N
 def test_x_comes_from_folders_and_from_the_set(made: Made, tmp_path: Path) -> None:
     own = made.open().x
     folder = mirror(made.open(), tmp_path / "x", 2.0)
-    alone = read(made.open(x=folder), 0, with_x=True)
-    assert [x.unique().tolist() for x in alone.x] == [[2.0]]
+    single = read(made.open(x=folder), 0, with_x=True)
+    assert [x.unique().tolist() for x in single.x] == [[2.0]]
     if own:
         both = made.open(x=[folder, "own"])
         assert both.x == (("disparity", 1), *own)
-        assert torch.equal(plain(read(both, 0, with_x=True).x[0]), plain(alone.x[0]))
+        assert torch.equal(plain(read(both, 0, with_x=True).x[0]), plain(single.x[0]))
     else:
         with pytest.raises(ValueError, match="no X, and a teacher needs it; make depth with"):
             read(made.open(), 0, with_x=True)

@@ -121,8 +121,8 @@ def test_overlay_shows_classes_and_darkens_what_is_ignored() -> None:
     target = np.array([[0, 1, 255]], np.uint8)
     shown = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb)
     assert shown.tolist() == [[[40, 40, 40], [160, 100, 40], [40, 40, 40]]]
-    alone = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb[:, :2])
-    assert alone.tolist() == [[[0, 0, 0], [200, 100, 0], [0, 0, 0]]]
+    cropped = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb[:, :2])
+    assert cropped.tolist() == [[[0, 0, 0], [200, 100, 0], [0, 0, 0]]]
 
 
 def test_heat_is_bright_where_x_is_large_and_grey_where_it_is_invalid() -> None:

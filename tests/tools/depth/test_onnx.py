@@ -15,13 +15,15 @@ from tests.tools.depth.conftest import one_sentence, write
 from tests.tools.depth.graphs import INVERSE, channel, describe, export, image, node, onnx, run
 
 
-@pytest.mark.parametrize(("order", "which", "seen"), [("rgb", 0, 0), ("rgb", 2, 2), ("bgr", 0, 2)])
-def test_pixels_are_normalised(tmp_path: Path, order: str, which: int, seen: int) -> None:
+@pytest.mark.parametrize(
+    ("order", "which", "source"), [("rgb", 0, 0), ("rgb", 2, 2), ("bgr", 0, 2)]
+)
+def test_pixels_are_normalised(tmp_path: Path, order: str, which: int, source: int) -> None:
     channel(tmp_path, which)
     pixels = {"order": order, "scale": "1/255", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
     found = run(describe(tmp_path, pixels=pixels, output=INVERSE), image())
     mean, std = pixels["mean"][which], pixels["std"][which]
-    assert np.allclose(found, (image()[..., seen] / 255 - mean) / std, atol=1e-5)
+    assert np.allclose(found, (image()[..., source] / 255 - mean) / std, atol=1e-5)
 
 
 def test_channels_last_in_and_out(tmp_path: Path) -> None:
