@@ -163,5 +163,6 @@ def test_teacher_second_folder_and_other_format_are_refused(teacher, run, tmp_pa
     assert "is a teacher" in capsys.readouterr().err
     assert lix("export", run, tmp_path / "a.onnx", "--int8", "a", "b") == 1
     assert "takes one folder" in capsys.readouterr().err
-    assert lix("export", run, tmp_path / "a.safetensors", "--int8") == 1
-    assert "--int8 writes ONNX" in capsys.readouterr().err
+    for name in ("a.safetensors", "a.SAFETENSORS", "a.ckpt"):
+        assert lix("export", run, tmp_path / name, "--int8") == 1
+        assert "--int8 writes ONNX" in capsys.readouterr().err
