@@ -20,9 +20,9 @@ def test_copies_are_found_by_their_pixels_whatever_the_file(streets: Path, tmp_p
     images = images_of(VKITTI2(streets))
     copy = tmp_path / "copy.png"
     Image.open(images[3]).save(copy)
-    found = find_copies(fingerprints([copy, images[5]]), fingerprints(images))
-    assert found.same == [(0, 3), (1, 5)]
-    assert found.similar == []
+    copies = find_copies(fingerprints([copy, images[5]]), fingerprints(images))
+    assert copies.same == [(0, 3), (1, 5)]
+    assert copies.similar == []
 
 
 def test_resized_and_compressed_copies_are_similar(streets: Path, tmp_path: Path) -> None:
@@ -31,9 +31,9 @@ def test_resized_and_compressed_copies_are_similar(streets: Path, tmp_path: Path
     with Image.open(images[2]) as image:
         image.resize((image.width * 3 // 4, image.height * 3 // 4)).save(half)
         image.save(lossy, quality=70)
-    found = find_copies(fingerprints([half, lossy]), fingerprints(images))
-    assert found.same == []
-    assert found.similar == [(0, 2), (1, 2)]
+    copies = find_copies(fingerprints([half, lossy]), fingerprints(images))
+    assert copies.same == []
+    assert copies.similar == [(0, 2), (1, 2)]
 
 
 def test_other_streets_are_neither(streets: Path) -> None:

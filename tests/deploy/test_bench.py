@@ -43,9 +43,9 @@ def test_graph_of_attention_tells_the_same_macs(tmp_path):
 @pytest.mark.usefixtures("exported_once")
 def test_eight_bits_have_the_macs_of_floats(student, exported, photo, tmp_path):
     quantised = quantise(student, tmp_path / "a.onnx", images=photo("in/a.png").parent).path
-    found, expected = bench(quantised, runs=1), bench(exported, runs=1)
-    assert found.macs == expected.macs
-    assert found.parameters == pytest.approx(expected.parameters, rel=0.01)
+    result, expected = bench(quantised, runs=1), bench(exported, runs=1)
+    assert result.macs == expected.macs
+    assert result.parameters == pytest.approx(expected.parameters, rel=0.01)
 
 
 @pytest.mark.usefixtures("exported_once")

@@ -55,13 +55,13 @@ def test_file_computes_with_eight_bits(report, run):
 
 
 def test_file_is_a_student(report, run, streets):
-    found, expected = open_student(report.path), open_student(run)
-    assert found.spec.classes == expected.spec.classes
+    actual, expected = open_student(report.path), open_student(run)
+    assert actual.spec.classes == expected.spec.classes
     data = Data(name="vkitti2", root=streets, size=(48, 80))
     loader = module.evaluation_loader(data, VKITTI2(streets, split="val"), with_x=False)
     batch = next(iter(loader))["image"]
     with torch.inference_mode():
-        scores = torch.stack([expected.logits(batch).flatten(), found.logits(batch).flatten()])
+        scores = torch.stack([expected.logits(batch).flatten(), actual.logits(batch).flatten()])
     assert torch.corrcoef(scores)[0, 1] > 0.99
     props = onnx.load(report.path).metadata_props
     assert json.loads({p.key: p.value for p in props}["quantisation"]) == "int8"

@@ -42,11 +42,11 @@ def snapshot(home: Path) -> dict[Path, bytes]:
 
 def restore(home: Path, right: dict[Path, bytes]) -> None:
     """Undo what the case before has done."""
-    found = snapshot(home)
-    for path in found.keys() - right.keys():
+    files = snapshot(home)
+    for path in files.keys() - right.keys():
         path.unlink()
     for path, content in right.items():
-        if found.get(path) != content:
+        if files.get(path) != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     shutil.rmtree(home / "new", ignore_errors=True)

@@ -33,8 +33,8 @@ def test_a_disk_that_fills_costs_nothing(
     assert {p: p.read_bytes() for p in (run / "checkpoints").iterdir()} == kept
     assert all(map(is_whole, kept))
     assert lix(*one, "--resume")[0] == 0
-    expected, found = weights(student), weights(run)
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    expected, actual = weights(student), weights(run)
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ def test_a_loss_that_becomes_nan_names_images_term_and_checkpoint(
     losses = SegModule.losses
 
     def nan(self: SegModule, batch: dict[str, object]) -> dict[str, torch.Tensor]:
-        found = losses(self, batch)
-        return found if self.current_epoch == 0 else {k: v * torch.nan for k, v in found.items()}
+        terms = losses(self, batch)
+        return terms if self.current_epoch == 0 else {k: v * torch.nan for k, v in terms.items()}
 
     monkeypatch.setattr(SegModule, "losses", nan)
     code, message = lix("train", "-r", small_recipe, "--output", tmp_path / "run")

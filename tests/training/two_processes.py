@@ -114,7 +114,7 @@ def curve(method: str, rank: int, world: int) -> list[float]:
     losses = Losses(method)
     trained: nn.Module = DistributedDataParallel(losses) if world > 1 else losses
     optimizer = torch.optim.SGD((p for p in losses.parameters() if p.requires_grad), lr=0.05)
-    found = []
+    means = []
     for step in range(STEPS if method in PER_PIXEL else 3):
         whole = mixed(batch(step)) if method == DRIVE else batch(step)
         mine = {key: value[rank::world] for key, value in whole.items()}
@@ -126,8 +126,8 @@ def curve(method: str, rank: int, world: int) -> list[float]:
         mean = loss.detach().clone()
         if world > 1:
             dist.all_reduce(mean)
-        found.append(mean.item() / world)
-    return found
+        means.append(mean.item() / world)
+    return means
 
 
 def work(rank: int, world: int, output: str) -> None:

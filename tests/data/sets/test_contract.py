@@ -194,13 +194,13 @@ def test_missing_images_say_the_fix(made: Made) -> None:
     data, val = made.open(), made.open(split="val")
     lost, *others = [data.image_path(frame) for frame in data.ids]
     lost.unlink()
-    found, message = [], ""
+    ids, message = [], ""
     try:
-        found = made.open().ids  # where the images on disk are the frames
+        ids = made.open().ids  # where the images on disk are the frames
     except ValueError as error:
         message = str(error)  # where lists are
-    assert data.ids[0] not in found
-    assert found or f"1 of {len(data)} image files are missing, first {lost};" in message
+    assert data.ids[0] not in ids
+    assert ids or f"1 of {len(data)} image files are missing, first {lost};" in message
     for path in {*others, *map(val.image_path, val.ids)}:
         path.unlink(missing_ok=True)
     with one_sentence():
