@@ -83,11 +83,11 @@ def main() -> None:
 
 def add_points(path: Path) -> None:
     """Add points behind the car, so that a file is as large as a real sensor's."""
-    seen = np.fromfile(path, np.float32).reshape(-1, 4)
+    points = np.fromfile(path, np.float32).reshape(-1, 4)
     random = np.random.default_rng(0)
-    behind = random.uniform(-60, 60, (POINTS - len(seen), 4)).astype(np.float32)
+    behind = random.uniform(-60, 60, (POINTS - len(points), 4)).astype(np.float32)
     behind[:, 0] = -np.abs(behind[:, 0]) - 2
-    np.concatenate([seen, behind]).tofile(path)
+    np.concatenate([points, behind]).tofile(path)
 
 
 def read_scene(root: Path, path: Path) -> Scene:

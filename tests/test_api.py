@@ -54,18 +54,18 @@ class Count(Callback):
 @pytest.fixture(scope="module")
 def student(teacher: Path, streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("api") / "student"
-    counted = Count()
+    counter = Count()
     run = lix.distill(
         teacher / "recipe.yaml",
         method="kd",
         teacher=str(teacher),
         options={"temperature": 2.0},
         output=output,
-        callbacks=[counted],
+        callbacks=[counter],
         logger=CSVLogger(output, name="csv"),
         console=QUIET,
     )
-    assert counted.steps == 4
+    assert counter.steps == 4
     assert list(output.glob("csv/**/metrics.csv")), "the user's logger"
     assert 0 <= run.scores["mIoU"] <= 1
     assert run.network.x_channels == 0
@@ -121,13 +121,13 @@ def test_pictures_of_every_kind_give_the_same_labels(student: Path, tmp_path: Pa
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)
     predictor = lix.load_student(str(student))
     pictures = [tmp_path / "a.png", str(tmp_path / "a.png"), Image.fromarray(pixels), pixels]
-    found = predictor.predict([*pictures, tensor, tensor / 255])
-    assert len(found) == 6
-    assert all(np.array_equal(one.labels, found[0].labels) for one in found)
-    assert found[0].labels.shape == found[0].confidence.shape == (40, 70)
-    assert found[0].overlay().size == (70, 40)
-    legend = found[0].legend()
-    assert set(legend) == {predictor.classes[i] for i in np.unique(found[0].labels)}
+    predictions = predictor.predict([*pictures, tensor, tensor / 255])
+    assert len(predictions) == 6
+    assert all(np.array_equal(one.labels, predictions[0].labels) for one in predictions)
+    assert predictions[0].labels.shape == predictions[0].confidence.shape == (40, 70)
+    assert predictions[0].overlay().size == (70, 40)
+    legend = predictions[0].legend()
+    assert set(legend) == {predictor.classes[i] for i in np.unique(predictions[0].labels)}
 
 
 @pytest.mark.parametrize(

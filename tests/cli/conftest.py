@@ -31,6 +31,6 @@ def runs(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     teacher, student = folder / "teacher", folder / "lix"
     assert lix("train", "-r", recipe, "--role", "teacher", "--output", teacher) == 0
-    taught = ("--method", "lix", "--teacher", teacher, "--output", student)
-    assert lix("distill", "-r", recipe, *taught, "--options.dwld.controller", "budget") == 0
+    distilled = ("--method", "lix", "--teacher", teacher, "--output", student)
+    assert lix("distill", "-r", recipe, *distilled, "--options.dwld.controller", "budget") == 0
     return folder

@@ -185,9 +185,9 @@ def test_export_to_safetensors_and_back(runs: Path, tmp_path: Path, streets: Pat
 def test_several_features_are_named_in_one_flag(
     recipe: Path, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    taught = ("distill", "-r", recipe, "--method", "at", "--teacher", runs / "teacher")
+    distil = ("distill", "-r", recipe, "--method", "at", "--teacher", runs / "teacher")
     maps = ("--features", "enc3", "enc4", "--teacher-features", "enc3", "dec3")
-    assert lix(*taught, *maps, "--output", tmp_path / "run") == 0
+    assert lix(*distil, *maps, "--output", tmp_path / "run") == 0
     assert Recipe.load(tmp_path / "run" / "recipe.yaml").distill.teacher_features == (
         "enc3",
         "dec3",
@@ -206,9 +206,9 @@ def test_teacher_of_normals_teaches_another_family(
     assert lix("train", *small, *own, "--role", "teacher", "--output", tmp_path / "teacher") == 0
     assert load_network(tmp_path / "teacher")[0].x_channels == 3
     student = ("--network.name", "offnet", "--network.options.backbone", "b0")
-    taught = ("distill", *small, *student, "--method", "nst", "--teacher", tmp_path / "teacher")
+    distil = ("distill", *small, *student, "--method", "nst", "--teacher", tmp_path / "teacher")
     maps = ("--features", "enc1", "enc2", "--teacher-features", "enc2", "enc3")
-    assert lix(*taught, *maps, "--output", tmp_path / "student") == 0
+    assert lix(*distil, *maps, "--output", tmp_path / "student") == 0
     assert lix("export", tmp_path / "student", tmp_path / "student.safetensors") == 0
     assert lix("train", "-r", recipe, "--data.x", "normals", "--output", tmp_path / "x") == 2
     assert "Did you mean 'normal'?" in capsys.readouterr().err

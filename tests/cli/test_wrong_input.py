@@ -49,10 +49,10 @@ def test_wrong_input_is_one_sentence(
     yaml_file.write_text("{classes: [a, b], files: {image: '*.jpg', label: '*.png'}}")
     places = {"ROOT": str(streets), "OUT": str(tmp_path / "out"), "YAML": str(yaml_file)}
     assert lix(*[places.get(a, a) for a in arguments]) in (1, 2)
-    said = capsys.readouterr().err
-    assert expected in said
-    assert "Traceback" not in said
-    assert said.strip().splitlines()[-1].startswith("lix: ")
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "Traceback" not in message
+    assert message.strip().splitlines()[-1].startswith("lix: ")
     assert not list(tmp_path.iterdir()), "a refused command left something behind"
 
 
@@ -70,9 +70,9 @@ def test_wrong_recipe_names_file_and_entry(
     path = tmp_path / "wrong.yaml"
     path.write_text(content)
     assert lix("train", "-r", path) == 1
-    said = capsys.readouterr().err
-    assert expected in said
-    assert "wrong.yaml" in said
+    message = capsys.readouterr().err
+    assert expected in message
+    assert "wrong.yaml" in message
 
 
 def test_unknown_method_and_option_name_the_nearest(

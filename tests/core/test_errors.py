@@ -12,7 +12,7 @@ from lix.core.errors import DataError, check_choice, explain
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "message"),
     [
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on the disk; free"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "a"), "No space left on the disk for a;"),
@@ -24,8 +24,8 @@ from lix.core.errors import DataError, check_choice, explain
         (ValueError("as it is."), "as it is."),
     ],
 )
-def test_errors_of_the_machine(error: Exception, said: str) -> None:
-    assert said in explain(error)
+def test_errors_of_the_machine(error: Exception, message: str) -> None:
+    assert message in explain(error)
     assert "\n" not in explain(error)
 
 

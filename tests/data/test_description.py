@@ -77,19 +77,19 @@ def test_lists_name_frames_or_images_in_their_order(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("drive9_00", r"lists 'drive9_00', but .*rgb/\*\.jpg has no such frame"),
         ("", "lists no frame"),
         (None, r"train\.txt is missing; write it with `lix data split`"),
     ],
 )
-def test_wrong_lists_are_one_sentence(root: Path, content: str | None, said: str) -> None:
+def test_wrong_lists_are_one_sentence(root: Path, content: str | None, message: str) -> None:
     path = root / "lists/train.txt"
     path.unlink()
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ValueError, match=said) as error:
+    with pytest.raises(ValueError, match=message) as error:
         Folder(describe(root))
     assert "\n" not in str(error.value)
 
@@ -160,7 +160,7 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({"x": KINDS[:1]}, "train names 2 pattern.* of X, but `x` describes 1"),
         ({"x": [{"kind": "disparity", "unit": "mm"}, KINDS[1]]}, "not measured in mm; write px"),
@@ -173,8 +173,8 @@ def test_several_x_with_units_and_fractions(root: Path) -> None:
         ({"files": FILES | {"image": "rgb/**.jpg"}}, r"rgb/\*\*\.jpg is not a pattern"),
     ],
 )
-def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said) as error:
+def test_wrong_entries_are_one_sentence(root: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
         Folder(describe(root, **changes))
     assert "\n" not in str(error.value)
 

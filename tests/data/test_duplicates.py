@@ -17,23 +17,23 @@ def images_of(dataset: SegDataset) -> list[Path]:
 
 
 def test_copies_are_found_by_their_pixels_whatever_the_file(streets: Path, tmp_path: Path) -> None:
-    ours = images_of(VKITTI2(streets))
+    images = images_of(VKITTI2(streets))
     copy = tmp_path / "copy.png"
-    Image.open(ours[3]).save(copy)
-    found = find_copies(fingerprints([copy, ours[5]]), fingerprints(ours))
-    assert found.same == [(0, 3), (1, 5)]
-    assert found.similar == []
+    Image.open(images[3]).save(copy)
+    copies = find_copies(fingerprints([copy, images[5]]), fingerprints(images))
+    assert copies.same == [(0, 3), (1, 5)]
+    assert copies.similar == []
 
 
 def test_resized_and_compressed_copies_are_similar(streets: Path, tmp_path: Path) -> None:
-    ours = images_of(VKITTI2(streets))
+    images = images_of(VKITTI2(streets))
     half, lossy = tmp_path / "half.png", tmp_path / "lossy.jpg"
-    with Image.open(ours[2]) as image:
+    with Image.open(images[2]) as image:
         image.resize((image.width * 3 // 4, image.height * 3 // 4)).save(half)
         image.save(lossy, quality=70)
-    found = find_copies(fingerprints([half, lossy]), fingerprints(ours))
-    assert found.same == []
-    assert found.similar == [(0, 2), (1, 2)]
+    copies = find_copies(fingerprints([half, lossy]), fingerprints(images))
+    assert copies.same == []
+    assert copies.similar == [(0, 2), (1, 2)]
 
 
 def test_other_streets_are_neither(streets: Path) -> None:

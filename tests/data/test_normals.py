@@ -53,11 +53,11 @@ def test_planes_are_exact_up_to_their_borders(
 ) -> None:
     depth, expected = plane(normal, distance)
     got = depth_to_normals(depth, K, estimator=estimator)
-    known = depth.isfinite().squeeze(1)
-    assert known.float().mean() > 0.2
-    assert torch.equal(got.isfinite().all(dim=1), known)
-    assert degrees(got, expected)[known].max() < 0.05
-    torch.testing.assert_close(got.norm(dim=1)[known], torch.ones(int(known.sum())))
+    valid = depth.isfinite().squeeze(1)
+    assert valid.float().mean() > 0.2
+    assert torch.equal(got.isfinite().all(dim=1), valid)
+    assert degrees(got, expected)[valid].max() < 0.05
+    torch.testing.assert_close(got.norm(dim=1)[valid], torch.ones(int(valid.sum())))
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -69,12 +69,12 @@ def test_holes_stay_holes_and_harm_no_neighbour(estimator: Estimator) -> None:
     before = depth.clone()
     got = depth_to_normals(depth, K, estimator=estimator)
     torch.testing.assert_close(depth, before, equal_nan=True)
-    known = got.isfinite().all(dim=1)
-    assert not (known & holes.squeeze(1)).any()
-    assert (known | holes.squeeze(1)).float().mean() > 0.97, (
+    valid = got.isfinite().all(dim=1)
+    assert not (valid & holes.squeeze(1)).any()
+    assert (valid | holes.squeeze(1)).float().mean() > 0.97, (
         "only pixels between two holes are lost"
     )
-    assert degrees(got, expected)[known].max() < 0.05
+    assert degrees(got, expected)[valid].max() < 0.05
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -84,20 +84,20 @@ def test_batches_and_units_make_no_difference(estimator: Estimator) -> None:
     other = K * torch.tensor([[2.0], [1.0], [1.0]])
     both = depth_to_normals(torch.cat([a, 1000 * b]), torch.stack([K, other]), estimator=estimator)
     for got, depth, k in ((both[:1], a, K), (both[1:], b, other)):
-        alone = depth_to_normals(depth, k, estimator=estimator)
-        torch.testing.assert_close(got, alone, equal_nan=True, atol=1e-3, rtol=0)
+        single = depth_to_normals(depth, k, estimator=estimator)
+        torch.testing.assert_close(got, single, equal_nan=True, atol=1e-3, rtol=0)
 
 
 @pytest.mark.parametrize(
-    ("depth", "k", "estimator", "said"),
+    ("depth", "k", "estimator", "error"),
     [
         (torch.ones(1, 3, 4), K, "sne", r"\(B, 1, H, W\)"),
         (torch.ones(1, 1, 3, 4), K[:2], "sne", r"\(B, 3, 3\)"),
         (torch.ones(1, 1, 3, 4), K, "best", "must be one of sne"),
     ],
 )
-def test_wrong_input_is_one_sentence(depth: Tensor, k: Tensor, estimator: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_input_is_one_sentence(depth: Tensor, k: Tensor, estimator: str, error: str) -> None:
+    with pytest.raises(ValueError, match=error):
         depth_to_normals(depth, k, estimator=estimator)
 
 

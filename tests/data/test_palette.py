@@ -10,8 +10,8 @@ from lix.data.palette import OKABE_ITO, VISIONS, distinct_colours, seen_lab
 
 def nearest(colours: tuple[tuple[int, int, int], ...]) -> np.ndarray:
     """(V,) smallest distance of two colours in CIELAB, by vision."""
-    seen = seen_lab(np.array([(0, 0, 0), *colours], float))
-    apart = np.linalg.norm(seen[:, :, None] - seen[:, None], axis=-1)
+    labs = seen_lab(np.array([(0, 0, 0), *colours], float))
+    apart = np.linalg.norm(labs[:, :, None] - labs[:, None], axis=-1)
     return (apart + 1e9 * np.eye(len(colours) + 1)).min(axis=(1, 2))
 
 

@@ -160,9 +160,9 @@ def test_splits_a_folder_whose_lists_do_not_exist(
 
 def test_says_what_to_write_into_the_yaml(root: Path) -> None:
     described(root, train="", val="")
-    said = how_to_use("folder", root, root.parent / "lists")
-    assert "`train: ../lists/train.txt` and `val: ../lists/val.txt` next to `files`" in said
-    assert str(root / "lix.yaml") in said
+    advice = how_to_use("folder", root, root.parent / "lists")
+    assert "`train: ../lists/train.txt` and `val: ../lists/val.txt` next to `files`" in advice
+    assert str(root / "lix.yaml") in advice
 
 
 def test_patterns_of_one_split_cannot_be_split(root: Path) -> None:
@@ -252,5 +252,5 @@ def test_what_stays_together() -> None:
     assert {data.instant(name) for name in names} == {f"Scene01/{i:05d}" for i in range(3)}
     two = [*names, "Scene02/a/Camera_0/00000"]
     assert grouping(two, data.sequence, data.instant) == data.sequence
-    alone = names[:3]  # which the instants do not join
-    assert grouping(alone, data.sequence, data.instant) == data.sequence
+    few = names[:3]  # which the instants do not join
+    assert grouping(few, data.sequence, data.instant) == data.sequence

@@ -221,9 +221,9 @@ def test_augmentation_depends_on_the_seed_alone(sample: Sample) -> None:
 def test_augmentation_sees_the_whole_image_over_time(sample: Sample) -> None:
     torch.manual_seed(0)
     augment = Augment((HEIGHT, WIDTH), scale=(1.5, 1.5), photometric=0)
-    seen = torch.cat([plain(augment(sample).x[0]).flatten() for _ in range(200)]).long() - 1
-    assert set((seen % WIDTH).tolist()) == set(range(WIDTH))
-    assert set((seen // WIDTH).tolist()) == set(range(HEIGHT))
+    values = torch.cat([plain(augment(sample).x[0]).flatten() for _ in range(200)]).long() - 1
+    assert set((values % WIDTH).tolist()) == set(range(WIDTH))
+    assert set((values // WIDTH).tolist()) == set(range(HEIGHT))
 
 
 @pytest.mark.parametrize("scale", [(0.0, 1.0), (-1.0, 1.0), (1.5, 0.5)])

@@ -43,9 +43,9 @@ def test_graph_of_attention_tells_the_same_macs(tmp_path):
 @pytest.mark.usefixtures("exported_once")
 def test_eight_bits_have_the_macs_of_floats(student, exported, photo, tmp_path):
     quantised = quantise(student, tmp_path / "a.onnx", images=photo("in/a.png").parent).path
-    found, expected = bench(quantised, runs=1), bench(exported, runs=1)
-    assert found.macs == expected.macs
-    assert found.parameters == pytest.approx(expected.parameters, rel=0.01)
+    result, expected = bench(quantised, runs=1), bench(exported, runs=1)
+    assert result.macs == expected.macs
+    assert result.parameters == pytest.approx(expected.parameters, rel=0.01)
 
 
 @pytest.mark.usefixtures("exported_once")
@@ -56,9 +56,9 @@ def test_checkpoint_in_onnx_runtime(student):
 
 
 def test_progress_counts_the_runs(student):
-    told = []
-    bench(student, runs=3, progress=lambda *done: told.append(done))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    calls = []
+    bench(student, runs=3, progress=lambda *done: calls.append(done))
+    assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
 @pytest.mark.parametrize("options", [{"batch": 0}, {"runs": 0}, {"size": (0, 20)}, {"threads": 0}])
@@ -74,10 +74,10 @@ def test_teacher_is_refused(teacher):
 
 def test_command_line_prints_a_table(exported, student, capsys):
     assert lix("bench", exported, "--runs", 2, "--size", "32x64", "--batch", 2) == 0
-    said = capsys.readouterr().out
-    assert "2 x 3 x 32 x 64, 2 runs" in said
+    printed = capsys.readouterr().out
+    assert "2 x 3 x 32 x 64, 2 runs" in printed
     for row in ("onnx on cpu", "median", "95 %", "images/s", "by the runs", "MACs", "parameters"):
-        assert row in said
+        assert row in printed
     assert lix("bench", student, "--runs", 1, "--engine", "torch") == 0
     assert "1 x 3 x 48 x 80" in capsys.readouterr().out
     assert lix("bench", "/nowhere") == 1

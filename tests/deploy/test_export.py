@@ -34,10 +34,10 @@ def test_report_says_how_close_it_is(exported_report):
 @pytest.mark.parametrize("shape", [(1, 16, 16), (2, 96, 160), (5, 64, 32), (1, 208, 48)])
 def test_any_batch_height_and_width_runs(exported_report, student, shape):
     image = torch.rand(shape[0], 3, *shape[1:])
-    found = session(exported_report.path).run(None, {"image": image.numpy()})[0]
+    logits = session(exported_report.path).run(None, {"image": image.numpy()})[0]
     with torch.inference_mode():
         expected = load_network(student)[0](image).logits.numpy()
-    assert np.allclose(found, expected, atol=1e-4 * abs(expected).max())
+    assert np.allclose(logits, expected, atol=1e-4 * abs(expected).max())
 
 
 def test_one_input_and_one_output_with_named_dynamic_sizes(exported_report):

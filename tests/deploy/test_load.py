@@ -204,9 +204,9 @@ def test_confidence_left_over_does_no_harm(predicted):
 
 
 def test_skipped_images_count_as_progress(predicted):
-    told = []
-    predicted(progress=lambda *done: told.append(done))
-    assert told == [(1, 2), (2, 2)]
+    calls = []
+    predicted(progress=lambda *done: calls.append(done))
+    assert calls == [(1, 2), (2, 2)]
 
 
 def test_image_that_cannot_be_read_is_one_sentence(student, photo, tmp_path):

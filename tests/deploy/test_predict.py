@@ -84,9 +84,9 @@ def test_confidence_is_the_softmax_probability_of_the_label(student, photo, tmp_
     source = photo("a.png", 48, 64)
     predict(student, source, tmp_path / "out", size="native", confidence=True)
     expected = 255 * scores(student, pixels(source)).softmax(1).amax(1)[0].numpy()
-    found = pixels(tmp_path / "out/a_confidence.png")
-    assert found.dtype == np.uint8
-    assert abs(found - expected).max() <= 0.501
+    confidence = pixels(tmp_path / "out/a_confidence.png")
+    assert confidence.dtype == np.uint8
+    assert abs(confidence - expected).max() <= 0.501
 
 
 def test_confidence_is_written_only_on_demand(student, photo, tmp_path):
@@ -160,12 +160,12 @@ def test_damaged_image_is_reported_after_the_others_are_done(student, photo, tmp
 def test_progress_counts_images(student, photo, tmp_path):
     photo("in/a.png")
     photo("in/b.png").write_text("no image")
-    told = []
+    calls = []
     with pytest.raises(ValueError, match=r"b\.png"):
         predict(
-            student, tmp_path / "in", tmp_path / "out", progress=lambda *done: told.append(done)
+            student, tmp_path / "in", tmp_path / "out", progress=lambda *done: calls.append(done)
         )
-    assert told == [(1, 2), (2, 2)]
+    assert calls == [(1, 2), (2, 2)]
 
 
 def test_teacher_is_refused(teacher, photo, tmp_path):

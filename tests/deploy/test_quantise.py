@@ -55,13 +55,13 @@ def test_file_computes_with_eight_bits(report, run):
 
 
 def test_file_is_a_student(report, run, streets):
-    found, expected = open_student(report.path), open_student(run)
-    assert found.spec.classes == expected.spec.classes
+    actual, expected = open_student(report.path), open_student(run)
+    assert actual.spec.classes == expected.spec.classes
     data = Data(name="vkitti2", root=streets, size=(48, 80))
     loader = module.evaluation_loader(data, VKITTI2(streets, split="val"), with_x=False)
     batch = next(iter(loader))["image"]
     with torch.inference_mode():
-        scores = torch.stack([expected.logits(batch).flatten(), found.logits(batch).flatten()])
+        scores = torch.stack([expected.logits(batch).flatten(), actual.logits(batch).flatten()])
     assert torch.corrcoef(scores)[0, 1] > 0.99
     props = onnx.load(report.path).metadata_props
     assert json.loads({p.key: p.value for p in props}["quantisation"]) == "int8"
@@ -79,15 +79,15 @@ def test_loss_of_miou_is_measured_on_the_validation_split(report, run, streets):
 def test_images_of_a_folder_calibrate(run, photo, tmp_path):
     for name in ("in/a.png", "in/b/c.jpg"):
         photo(name)
-    told = []
+    calls = []
     report = quantise(
         run,
         tmp_path / "a.onnx",
         images=tmp_path / "in",
-        progress=lambda *done: told.append(done),
+        progress=lambda *done: calls.append(done),
     )
     assert report.images == 2
-    assert told == [(1, 1)]
+    assert calls == [(1, 1)]
 
 
 def test_calibration_sees_what_training_sees(run, streets, monkeypatch, tmp_path):
@@ -108,9 +108,9 @@ def test_calibration_sees_what_training_sees(run, streets, monkeypatch, tmp_path
 def test_loss_is_unknown_where_the_data_are_not(student, photo, tmp_path, capsys):
     photo("in/a.png")
     assert lix("export", student, tmp_path / "a.onnx", "--int8", tmp_path / "in") == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "calibrated on 1 images; its loss of mIoU is unknown. The run's data" in said
-    assert "recipe.yaml is missing" in said
+    message = " ".join(capsys.readouterr().out.split())
+    assert "calibrated on 1 images; its loss of mIoU is unknown. The run's data" in message
+    assert "recipe.yaml is missing" in message
     assert (tmp_path / "a.onnx").is_file()
 
 
@@ -121,9 +121,9 @@ def test_command_line_calibrates_on_the_training_images(run, tmp_path, capsys):
 
 def test_nothing_to_calibrate_on_is_one_sentence(student, tmp_path, capsys):
     assert lix("export", student, tmp_path / "a.onnx", "--int8") == 1
-    said = capsys.readouterr().err
-    assert "recipe.yaml is missing" in said
-    assert "Name a folder of RGB images to calibrate on, as in --int8 FOLDER" in said
+    message = capsys.readouterr().err
+    assert "recipe.yaml is missing" in message
+    assert "Name a folder of RGB images to calibrate on, as in --int8 FOLDER" in message
     assert not list(tmp_path.iterdir())
 
 
@@ -137,11 +137,11 @@ def test_data_that_have_moved_are_one_sentence(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"), [("none", "none is not a folder"), ("empty", "holds no image")]
+    ("folder", "message"), [("none", "none is not a folder"), ("empty", "holds no image")]
 )
-def test_folder_that_does_not_calibrate_is_one_sentence(run, tmp_path, folder, said):
+def test_folder_that_does_not_calibrate_is_one_sentence(run, tmp_path, folder, message):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         quantise(run, tmp_path / "a.onnx", images=tmp_path / folder)
     assert not (tmp_path / "a.onnx").exists()
 
@@ -163,5 +163,6 @@ def test_teacher_second_folder_and_other_format_are_refused(teacher, run, tmp_pa
     assert "is a teacher" in capsys.readouterr().err
     assert lix("export", run, tmp_path / "a.onnx", "--int8", "a", "b") == 1
     assert "takes one folder" in capsys.readouterr().err
-    assert lix("export", run, tmp_path / "a.safetensors", "--int8") == 1
-    assert "--int8 writes ONNX" in capsys.readouterr().err
+    for name in ("a.safetensors", "a.SAFETENSORS", "a.ckpt"):
+        assert lix("export", run, tmp_path / name, "--int8") == 1
+        assert "--int8 writes ONNX" in capsys.readouterr().err

@@ -29,11 +29,11 @@ def pixels(path):
 @pytest.mark.parametrize("steps", [1, 5, 31])
 def test_spans_cover_an_axis_once_with_margins(steps, tile, step):
     length = steps * step
-    found = spans(length, tile, step)
-    assert [s.first for s in found] == [0, *(s.last for s in found[:-1])]
-    assert found[-1].last == length
+    windows = spans(length, tile, step)
+    assert [s.first for s in windows] == [0, *(s.last for s in windows[:-1])]
+    assert windows[-1].last == length
     size = min(length, -(-tile // step) * step)
-    for s in found:
+    for s in windows:
         assert s.end - s.start == size
         assert s.start % step == 0
         assert s.start <= s.first < s.last <= s.end

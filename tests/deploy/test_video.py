@@ -60,8 +60,8 @@ def read_video(path):
 )
 def test_overlay_has_the_frames_size_and_rate_of_the_source(student, tmp_path, name, codec, rate):
     source = write_video(tmp_path / name, codec=codec, rate=rate)
-    told = []
-    written = predict(student, source, tmp_path / "out", progress=lambda *done: told.append(done))
+    calls = []
+    written = predict(student, source, tmp_path / "out", progress=lambda *done: calls.append(done))
     frames, found_rate, found_codec = read_video(tmp_path / "out/a_overlay.mp4")
     assert written.files == [tmp_path / "out/a_overlay.mp4"]
     stored = {path.name for path in (tmp_path / "out").iterdir()}
@@ -69,7 +69,7 @@ def test_overlay_has_the_frames_size_and_rate_of_the_source(student, tmp_path, n
     assert frames.shape == (7, 48, 64, 3)
     assert float(found_rate) == pytest.approx(float(rate), rel=1e-3)
     assert found_codec == "h264"
-    assert [done for done, _ in told] == list(range(1, 8))
+    assert [done for done, _ in calls] == list(range(1, 8))
 
 
 @pytest.mark.parametrize("height", [48, 33])
@@ -111,9 +111,9 @@ def test_full_opacity_shows_the_class_colours_alone(student, tmp_path):
 
 def test_odd_sizes_repeat_the_last_row_and_column(tmp_path):
     source = write_video(tmp_path / "a.mkv", height=33, width=41)
-    seen = []
-    repaint(source, tmp_path / "b.mp4", each(lambda frame: seen.append(frame.shape) or frame))
-    assert set(seen) == {(33, 41, 3)}
+    frames = []
+    repaint(source, tmp_path / "b.mp4", each(lambda frame: frames.append(frame.shape) or frame))
+    assert set(frames) == {(33, 41, 3)}
     assert read_video(tmp_path / "b.mp4")[0].shape == (7, 34, 42, 3)
 
 
@@ -265,16 +265,16 @@ def write_bars(path, height, width, matrix=1, tag=None, full=False, aspect=None,
     ],
 )
 def test_the_network_and_players_see_the_colours_of_the_source(tmp_path, size, options):
-    seen = []
+    frames = []
     target = tmp_path / "out.mp4"
     repaint(
         write_bars(tmp_path / "in.mp4", *size, **options),
         target,
-        each(lambda frame: seen.append(np.array(frame)) or frame),
+        each(lambda frame: frames.append(np.array(frame)) or frame),
     )
     bar = size[1] // len(COLOURS)
     places = bar // 2 + bar * np.arange(len(COLOURS))
-    assert np.abs(seen[0][size[0] // 2, places].astype(int) - COLOURS).max() <= 4
+    assert np.abs(frames[0][size[0] // 2, places].astype(int) - COLOURS).max() <= 4
     with av.open(target) as reader:
         codec = reader.streams.video[0].codec_context
         assert (codec.colorspace, codec.color_range) == (1, 1)

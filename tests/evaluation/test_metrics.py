@@ -39,17 +39,19 @@ def test_equal_to_scikit_learn(labels_and_predictions: tuple[torch.Tensor, torch
         count.update(prediction[None], label[None])
     y, p = flat(labels, predictions)
     np.testing.assert_array_equal(count.compute(), confusion_matrix(y, p, labels=range(K)))
-    ours = scores(count.compute())
+    score = scores(count.compute())
     occurring = [0, 1, 2, 3, 4, 5, 7]
     options = {"labels": occurring, "zero_division": 0}
-    assert ours.mIoU == pytest.approx(jaccard_score(y, p, average="macro", **options))
-    assert ours.means["fwIoU"] == pytest.approx(jaccard_score(y, p, average="weighted", **options))
-    assert ours.means["mFsc"] == pytest.approx(f1_score(y, p, average="macro", **options))
-    assert ours.means["fwFsc"] == pytest.approx(f1_score(y, p, average="weighted", **options))
-    assert ours.means["accuracy"] == pytest.approx(accuracy_score(y, p))
+    assert score.mIoU == pytest.approx(jaccard_score(y, p, average="macro", **options))
+    assert score.means["fwIoU"] == pytest.approx(jaccard_score(y, p, average="weighted", **options))
+    assert score.means["mFsc"] == pytest.approx(f1_score(y, p, average="macro", **options))
+    assert score.means["fwFsc"] == pytest.approx(f1_score(y, p, average="weighted", **options))
+    assert score.means["accuracy"] == pytest.approx(accuracy_score(y, p))
     per_class = jaccard_score(y, p, average=None, **options)
-    assert [ours.iou[k] for k in occurring] == pytest.approx(per_class)
-    assert [ours.f1[k] for k in occurring] == pytest.approx(f1_score(y, p, average=None, **options))
+    assert [score.iou[k] for k in occurring] == pytest.approx(per_class)
+    assert [score.f1[k] for k in occurring] == pytest.approx(
+        f1_score(y, p, average=None, **options)
+    )
 
 
 def test_absent_classes_are_named(
@@ -57,10 +59,10 @@ def test_absent_classes_are_named(
 ) -> None:
     count = counter(K)
     count.update(labels_and_predictions[1], labels_and_predictions[0])
-    result = scores(count.compute())
-    assert result.iou[6] is None
-    assert result.absent([f"class {k}" for k in range(K)]) == ["class 6"]
-    assert result.iou[5] == 0.0
+    score = scores(count.compute())
+    assert score.iou[6] is None
+    assert score.absent([f"class {k}" for k in range(K)]) == ["class 6"]
+    assert score.iou[5] == 0.0
 
 
 def test_pixels_of_classes_that_are_not_scored_do_not_count(

@@ -48,7 +48,7 @@ def test_counts_common_pixels_and_chooses_between_common_classes() -> None:
     image, target = torch.randn(2, 3, 4, 5), torch.randint(0, 3, (2, 4, 5))
     target[0, 0, :2] = 255
     network = Says().train()
-    found = evaluate_common(network, [{"image": image, "target": target}], common)
+    confusion = evaluate_common(network, [{"image": image, "target": target}], common)
     assert network.training
     expected = torch.zeros(2, 2, dtype=torch.long)
     for b in range(2):
@@ -58,4 +58,4 @@ def test_counts_common_pixels_and_chooses_between_common_classes() -> None:
                 if label is not None:
                     a, other, c = image[b, :, i, j].exp().tolist()
                     expected[label, int(other > a + c)] += 1
-    assert found.tolist() == expected.tolist()
+    assert confusion.tolist() == expected.tolist()

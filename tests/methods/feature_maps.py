@@ -38,9 +38,9 @@ def approx(expected: float) -> object:
 
 
 def random_mask(*shape: int) -> Tensor:
-    cells = torch.rand(shape) > 0.4
-    cells[:, 0, 0] = True
-    return cells
+    mask = torch.rand(shape) > 0.4
+    mask[:, 0, 0] = True
+    return mask
 
 
 def positions(f: Tensor) -> list[tuple[int, int]]:

@@ -56,14 +56,14 @@ def test_contrast_equals_loops(
 ) -> None:
     """Sizes need not be a multiple of the patch, and some positions do not count."""
     fs, ft = draw(*shape), draw(*shape)
-    cells = torch.ones(shape[0], *shape[2:], dtype=torch.bool)
+    mask = torch.ones(shape[0], *shape[2:], dtype=torch.bool)
     if masked:
-        cells = random_mask(*cells.shape)
-    expected = loop_contrast(fs, ft, groups, patch, 0.5, cells)
+        mask = random_mask(*mask.shape)
+    expected = loop_contrast(fs, ft, groups, patch, 0.5, mask)
     if masked:
         for f in (fs, ft):
-            f.movedim(1, -1)[~cells] = float("nan")
-    valid = cells if masked else None
+            f.movedim(1, -1)[~mask] = float("nan")
+    valid = mask if masked else None
     options = {"groups": groups, "patch": patch, "temperature": 0.5, "valid": valid}
     assert contrast_loss(fs, ft, **options).item() == approx(expected)
 
@@ -106,12 +106,12 @@ def test_afdcd_refuses_channels_that_make_one_group() -> None:
 @pytest.mark.parametrize("ratio", [0.0, 0.75])
 def test_afdcd_masks_whole_positions(ratio: float) -> None:
     method = build_method("afdcd", [pair(6, 8)], K, mask_ratio=ratio)
-    seen: list[Tensor] = []
+    projected: list[Tensor] = []
     projector = method.restorers[0].projector
-    projector.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    projector.register_forward_pre_hook(lambda _, inputs: projected.append(inputs[0]))
     target = torch.zeros(2, 40, 50, dtype=torch.long)
     compare(method, torch.randn(2, 6, 40, 50), torch.randn(2, 8, 40, 50), target)
-    masked = seen[0] == 0
+    masked = projected[0] == 0
     assert torch.equal(masked.any(dim=1), masked.all(dim=1))
     assert masked.all(dim=1).double().mean().item() == pytest.approx(ratio, abs=0.03)
     assert not torch.equal(masked[0], masked[1]) or not ratio
@@ -119,9 +119,9 @@ def test_afdcd_masks_whole_positions(ratio: float) -> None:
 
 def test_afdcd_restoration_error_sums_or_averages() -> None:
     """The official sum over channels and positions per sample; by default their mean."""
-    ft, restored, cells = draw(2, 8, 3, 5), draw(2, 8, 3, 5), random_mask(2, 3, 5)
-    squares = (restored - ft).square().movedim(1, -1)[cells]
-    maps = FeatureMaps(0, "f", draw(2, 6, 3, 5), ft, cells)
+    ft, restored, mask = draw(2, 8, 3, 5), draw(2, 8, 3, 5), random_mask(2, 3, 5)
+    squares = (restored - ft).square().movedim(1, -1)[mask]
+    maps = FeatureMaps(0, "f", draw(2, 6, 3, 5), ft, mask)
     method = build_method("afdcd", [pair(6, 8)], K, fd_weight=3.0)
     torch.testing.assert_close(method.weigh(maps, restored)["afdcd_fd"], 3 * squares.mean())
     method.size_free = False
@@ -142,19 +142,22 @@ def test_afdcd_restoration_error_does_not_depend_on_the_resolution() -> None:
 def test_afdcd_pools_the_valid_maxima() -> None:
     """Windows at the border are partial, and ignored cells never the maximum."""
     ft, restored = draw(1, 8, 5, 6), draw(1, 8, 5, 6)
-    cells = random_mask(1, 5, 6)
-    cells[0, :2, :2] = False
+    mask = random_mask(1, 5, 6)
+    mask[0, :2, :2] = False
     method = build_method("afdcd", [pair(6, 8)], K, pool=2, contrast_weight=1.0)
-    term = method.weigh(FeatureMaps(0, "f", ft, ft, cells), restored)["afdcd_contrast"]
-    small, counted = [torch.zeros(1, 8, 3, 3).double() for _ in range(2)], torch.zeros(1, 3, 3)
+    term = method.weigh(FeatureMaps(0, "f", ft, ft, mask), restored)["afdcd_contrast"]
+    small, patches = (
+        [torch.zeros(1, 8, 3, 3).double() for _ in range(2)],
+        torch.zeros(1, 3, 3),
+    )
     for i, j in product(range(3), range(3)):
-        window = cells[0, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
-        counted[0, i, j] = window.any()
+        window = mask[0, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2]
+        patches[0, i, j] = window.any()
         for f, pooled_map in zip((restored, ft), small, strict=True):
             if window.any():
                 values = f[0, :, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2][:, window]
                 pooled_map[0, :, i, j] = values.amax(dim=1)
-    expected = contrast_loss(*small, groups=8, valid=counted > 0)
+    expected = contrast_loss(*small, groups=8, valid=patches > 0)
     torch.testing.assert_close(term, expected)
 
 

@@ -21,13 +21,13 @@ def diffkd_terms(samples: int = 2, size: tuple[int, int] = (3, 5)):
 
 def test_diffkd_teaches_the_student_by_distillation_alone() -> None:
     _, fs, terms = diffkd_terms()
-    taught = {
+    gradients = {
         name: torch.autograd.grad(term, fs, retain_graph=True, allow_unused=True)[0]
         for name, term in terms.items()
     }
-    assert taught["diffkd"].abs().sum() > 0
+    assert gradients["diffkd"].abs().sum() > 0
     for name in ("diffkd_diffusion", "diffkd_autoencoder"):
-        assert taught[name] is None or not taught[name].any()
+        assert gradients[name] is None or not gradients[name].any()
 
 
 @pytest.mark.parametrize(

@@ -60,13 +60,13 @@ def digits() -> Digits:
     g = torch.Generator().manual_seed(0)
     order = torch.randperm(len(images), generator=g)
     images, labels = images[order].float() / 16, labels[order]
-    seen, truth = images[:600], labels[:600]
+    train_images, truth = images[:600], labels[:600]
     drawn = torch.randint(0, 10, (600,), generator=g)
     noisy = torch.where(torch.rand(600, generator=g) < 0.6, drawn, truth)
-    teacher = train(mlp(128), seen, lambda z: F.cross_entropy(z, truth))
+    teacher = train(mlp(128), train_images, lambda z: F.cross_entropy(z, truth))
     with torch.no_grad():
-        known = teacher(seen)
-    return Digits(seen, truth, noisy, known, images[600:], labels[600:])
+        teacher_logits = teacher(train_images)
+    return Digits(train_images, truth, noisy, teacher_logits, images[600:], labels[600:])
 
 
 def accuracy(digits: Digits, loss: Loss) -> float:
@@ -149,12 +149,12 @@ def test_method_classes_take_a_step_on_flat_logits(
     method = build_method(name, (), 10)
     term = method(SegOutput(zs, {}), SegOutput(digits.teacher[:40], {}), target)[name]
     term.backward()
-    taught = zs.grad.any(dim=1)
+    has_gradient = zs.grad.any(dim=1)
     if name == "cwkd":  # one position: nothing to compare
         assert term.item() == 0
-        assert not taught.any()
+        assert not has_gradient.any()
     else:
-        assert torch.equal(taught, target != 255)
+        assert torch.equal(has_gradient, target != 255)
         closer = zs.detach() - 10 * zs.grad
         again = method(SegOutput(closer, {}), SegOutput(digits.teacher[:40], {}), target)[name]
         assert again < term

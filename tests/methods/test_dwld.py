@@ -74,8 +74,8 @@ def test_weighted_kl_equals_loops_and_is_kl_where_all_weights_are_one() -> None:
     zs, zt, beta = draw(2, 4, 3, 5), draw(2, 4, 3, 5), 1 + 9 * torch.rand(2, 4, 3, 5)
     target = torch.randint(0, 4, (2, 3, 5))
     target[0, 0] = 255
-    found = dwld_loss(zs, zt, target, beta, alpha=0.7, form="kl").item()
-    assert found == pytest.approx(loop_kl(zs, zt, target, beta, alpha=0.7), rel=1e-6)
+    loss = dwld_loss(zs, zt, target, beta, alpha=0.7, form="kl").item()
+    assert loss == pytest.approx(loop_kl(zs, zt, target, beta, alpha=0.7), rel=1e-6)
     plain = dwld_loss(zs, zt, target, 1.0, form="kl")
     torch.testing.assert_close(plain, kd_loss(zs, zt, valid=target != 255))
     with pytest.raises(ValueError, match="form must be 'eq9' or, forward, 'kl'"):

@@ -111,8 +111,8 @@ def test_at_equals_loops(p: int) -> None:
     fs, ft = draw(3, 4, 3, 5), draw(3, 6, 3, 5)
     every = torch.ones(3, 3, 5, dtype=torch.bool)
     assert at_loss(fs, ft, p=p).item() == approx(loop_at(fs, ft, p, every))
-    cells = random_mask(3, 3, 5)
-    assert at_loss(fs, ft, p=p, valid=cells).item() == approx(loop_at(fs, ft, p, cells))
+    valid = random_mask(3, 3, 5)
+    assert at_loss(fs, ft, p=p, valid=valid).item() == approx(loop_at(fs, ft, p, valid))
 
 
 @pytest.mark.parametrize("cut", [1, 70, 2**16])
@@ -120,10 +120,10 @@ def test_at_equals_loops(p: int) -> None:
 def test_at_gradient_is_autograds(p: int, cut: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The gradient is that of the plain formula, for slices of one channel, two or all."""
     monkeypatch.setitem(sliced.SLICE, "cpu", cut)
-    fs, ft, cells = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_mask(2, 3, 5)
-    qs, qt = ((f**p * cells.unsqueeze(1)).sum(dim=1).flatten(1) for f in (fs, ft))
+    fs, ft, valid = draw(2, 5, 3, 5).requires_grad_(), draw(2, 5, 3, 5), random_mask(2, 3, 5)
+    qs, qt = ((f**p * valid.unsqueeze(1)).sum(dim=1).flatten(1) for f in (fs, ft))
     gaps = qs / qs.norm(dim=1, keepdim=True) - qt / qt.norm(dim=1, keepdim=True)
-    losses = at_loss(fs, ft, p=p, valid=cells), gaps.square().sum() / cells.sum()
+    losses = at_loss(fs, ft, p=p, valid=valid), gaps.square().sum() / valid.sum()
     torch.testing.assert_close(*losses)
     torch.testing.assert_close(*(torch.autograd.grad(loss, fs)[0] for loss in losses))
 
@@ -141,9 +141,9 @@ def test_nst_equals_the_broadcast() -> None:
     losses = nst_loss(fs, ft), broadcast_nst(fs, ft)
     torch.testing.assert_close(*losses)
     torch.testing.assert_close(*(torch.autograd.grad(loss, fs)[0] for loss in losses))
-    cells = random_mask(1, 3, 5)
-    cut = [f[:, :, cells[0]].unsqueeze(3) for f in (fs, ft)]
-    torch.testing.assert_close(nst_loss(fs, ft, valid=cells.expand(3, -1, -1)), broadcast_nst(*cut))
+    valid = random_mask(1, 3, 5)
+    cut = [f[:, :, valid[0]].unsqueeze(3) for f in (fs, ft)]
+    torch.testing.assert_close(nst_loss(fs, ft, valid=valid.expand(3, -1, -1)), broadcast_nst(*cut))
 
 
 @pytest.mark.parametrize("samples", [3, 5])
@@ -151,17 +151,17 @@ def test_rkd_equals_loops(samples: int) -> None:
     es, et = draw(samples, 4), 3 * draw(samples, 6)
     distance, angle = loop_rkd(es.tolist(), et.tolist())
     assert rkd_loss(es, et).item() == approx(25 * distance + 50 * angle)
-    alone = rkd_loss(es, et, distance_weight=0, angle_weight=1)
-    assert alone.item() == approx(angle)
+    angle_only = rkd_loss(es, et, distance_weight=0, angle_weight=1)
+    assert angle_only.item() == approx(angle)
 
 
 def test_rkd_of_maps_is_that_of_their_means() -> None:
     fs, ft = draw(4, 3, 2, 5), draw(4, 3, 6, 1)
     means = [f.mean(dim=(2, 3)) for f in (fs, ft)]
     torch.testing.assert_close(rkd_loss(fs, ft), rkd_loss(*means))
-    cells = random_mask(4, 2, 5)
-    means = [torch.stack([f[b][:, cells[b]].mean(1) for b in range(4)]) for f in (fs, 2 * fs**2)]
-    torch.testing.assert_close(rkd_loss(fs, 2 * fs**2, valid=cells), rkd_loss(*means))
+    valid = random_mask(4, 2, 5)
+    means = [torch.stack([f[b][:, valid[b]].mean(1) for b in range(4)]) for f in (fs, 2 * fs**2)]
+    torch.testing.assert_close(rkd_loss(fs, 2 * fs**2, valid=valid), rkd_loss(*means))
 
 
 @pytest.mark.parametrize("samples", [1, 2])
@@ -218,28 +218,28 @@ def test_dice_equals_loops() -> None:
 
 
 def test_ft_equals_loops() -> None:
-    fs, ft, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
+    fs, ft, valid = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
     total = 0.0
     for b in range(2):
-        s, t = ((f[b] * cells[b]).flatten().tolist() for f in (fs, ft))
+        s, t = ((f[b] * valid[b]).flatten().tolist() for f in (fs, ft))
         ls, lt = math.hypot(*s), math.hypot(*t)
         total += sum(abs(x / ls - y / lt) for x, y in zip(s, t, strict=True))
-    assert ft_loss(fs, ft, valid=cells).item() == approx(total / 3 / cells.sum().item())
+    assert ft_loss(fs, ft, valid=valid).item() == approx(total / 3 / valid.sum().item())
 
 
 def test_vid_and_pad_equal_loops() -> None:
-    s, t, cells = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
+    s, t, valid = draw(2, 3, 2, 4), draw(2, 3, 2, 4), random_mask(2, 2, 4)
     raw, v = draw(3), draw(2, 3, 2, 4)
     vid, pad = [], []
     for b, c, (i, j) in product(range(2), range(3), positions(s)):
-        if cells[b, i, j]:
+        if valid[b, i, j]:
             gap = (s[b, c, i, j].item() - t[b, c, i, j].item()) ** 2
             variance = math.log1p(math.exp(raw[c].item())) + 1e-5
             vid.append(0.5 * (gap / variance + math.log(variance)))
             log_variance = v[b, c, i, j].item()
             pad.append(gap / (math.exp(log_variance) + 1e-6) + log_variance)
-    assert vid_loss(s, t, raw, valid=cells).item() == approx(sum(vid) / len(vid))
-    assert pad_loss(s, t, v, valid=cells).item() == approx(sum(pad) / len(pad))
+    assert vid_loss(s, t, raw, valid=valid).item() == approx(sum(vid) / len(vid))
+    assert pad_loss(s, t, v, valid=valid).item() == approx(sum(pad) / len(pad))
 
 
 def test_pad_of_vectors_pools_the_maps() -> None:

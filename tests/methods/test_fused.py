@@ -175,16 +175,16 @@ def test_pixel_mean_hands_a_rule_scratch_slices(monkeypatch: pytest.MonkeyPatch)
     """At most SLICE numbers of a sample, every pixel once, copies that may be overwritten."""
     monkeypatch.setitem(sliced.SLICE, "cpu", 9)
     z, weight = draw(2, 2, 3, 3).requires_grad_(), torch.arange(18).view(2, 3, 3)
-    seen: list[Tensor] = []
+    pieces: list[Tensor] = []
 
     def rule(piece: Tensor, number: Tensor) -> tuple[Tensor, list[Tensor]]:
         assert piece.shape[0] == 2
         assert piece.numel() <= 9
-        seen.append(number.clone())
-        loss, slope = number * piece.square().sum(dim=0), 2 * number * piece
+        pieces.append(number.clone())
+        loss, gradient = number * piece.square().sum(dim=0), 2 * number * piece
         piece.zero_()
         number.zero_()
-        return loss, [slope]
+        return loss, [gradient]
 
     expected = sum(
         int(weight[b, i, j]) * z[b, c, i, j].item() ** 2
@@ -193,6 +193,6 @@ def test_pixel_mean_hands_a_rule_scratch_slices(monkeypatch: pytest.MonkeyPatch)
     mean = pixel_mean(rule, None, z, weight)
     mean.backward()
     assert mean.item() == pytest.approx(expected / 18, rel=1e-12)
-    assert torch.cat(seen).tolist() == list(range(18))
+    assert torch.cat(pieces).tolist() == list(range(18))
     assert weight.flatten().tolist() == list(range(18))
     torch.testing.assert_close(z.grad, 2 * weight.unsqueeze(1) * z.detach() / 18)

@@ -33,10 +33,10 @@ def test_a_position_counts_if_it_covers_a_labelled_pixel(
             (math.floor(k * whole / parts), math.ceil((k + 1) * whole / parts))
             for k, whole, parts in ((i, 12, size[0]), (j, 20, size[1]))
         )
-        seen = any(
+        is_valid = any(
             target[b, y, x] != 255 for y, x in product(range(top, bottom), range(left, right))
         )
-        assert actual[b, i, j] == seen
+        assert actual[b, i, j] == is_valid
 
 
 def test_l2_normalize_of_zero_is_zero_without_gradient() -> None:
@@ -89,17 +89,17 @@ def test_masked_batch_norm_counts_only_valid_positions(training: bool) -> None:
     assert not f.grad.movedim(1, -1)[~mask].any()
 
 
-@pytest.mark.parametrize("counted", [0, 1])
-def test_masked_batch_norm_trains_with_a_single_position_or_none(counted: int) -> None:
+@pytest.mark.parametrize("count", [0, 1])
+def test_masked_batch_norm_trains_with_a_single_position_or_none(count: int) -> None:
     norm, mask = MaskedBatchNorm2d(3), torch.zeros(2, 4, 5, dtype=torch.bool)
-    mask[1, 2, 3] = bool(counted)
+    mask[1, 2, 3] = bool(count)
     nn.init.constant_(norm.bias, 0.5)
     f = torch.randn(2, 3, 4, 5, requires_grad=True)
     normed = norm(f, mask)
     normed.sum().backward()
-    torch.testing.assert_close(normed[1, :, 2, 3], (f[1, :, 2, 3] + 0.5) * counted)
-    assert f.grad.sum().item() == 3 * counted
-    assert norm.bias.grad.tolist() == [float(counted)] * 3
+    torch.testing.assert_close(normed[1, :, 2, 3], (f[1, :, 2, 3] + 0.5) * count)
+    assert f.grad.sum().item() == 3 * count
+    assert norm.bias.grad.tolist() == [float(count)] * 3
     assert norm(torch.randn(1, 3, 1, 1)).shape == (1, 3, 1, 1)
 
 

@@ -22,13 +22,13 @@ def net(strides: dict[str, int] | tuple[int, ...]) -> SegNetwork:
 
 def test_prints_a_table_and_code_that_runs(capsys: pytest.CaptureFixture[str]) -> None:
     teacher, student = net({"enc4": 8, "enc5": 8}), net({"a": 4, "b": 8, "c": 16})
-    found = lix.pair(teacher, student)
+    pairing = lix.pair(teacher, student)
     printed = capsys.readouterr().out
     table, code = printed.split("\n\n")
     assert table.splitlines()[1].split() == ["b", "32", "8", "enc4", "32", "8"]
     scope = {"FeaturePair": FeaturePair, "teacher": teacher, "student": student}
     exec(code, scope)
-    assert tuple(scope["pairs"]) == found.pairs
+    assert tuple(scope["pairs"]) == pairing.pairs
 
 
 def test_leaves_out_what_has_no_partner() -> None:
@@ -53,8 +53,10 @@ def test_many_maps_are_quick_and_the_choice_is_the_best() -> None:
             for a in combinations(s, n)
             for b in combinations(t, n)
         )
-        found = lix.pair(net(t), net(s), show=False).pairs
-        chosen = cost(tuple(p[0].stride for p in found), tuple(p[1].stride for p in found), most)
+        pairing = lix.pair(net(t), net(s), show=False).pairs
+        chosen = cost(
+            tuple(p[0].stride for p in pairing), tuple(p[1].stride for p in pairing), most
+        )
         assert chosen == pytest.approx(best)
     many = net((2, 4, 8, 16, 32) * 8)
     assert len(lix.pair(many, many, show=False).pairs) == 40

@@ -51,13 +51,13 @@ def load(numbers: dict[str, Tensor], case: str, module: nn.Module, names: dict[s
     module.double()
     for ours, theirs in names.items():
         part = module.get_submodule(ours) if "." in ours or hasattr(module, ours) else module
-        found = {
+        state = {
             key.removeprefix(f"{case}/param/{theirs}."): value
             for key, value in numbers.items()
             if key.startswith(f"{case}/param/{theirs}.")
         }
-        assert found, theirs
-        part.load_state_dict(found)
+        assert state, theirs
+        part.load_state_dict(state)
 
 
 def check_parameters(

@@ -164,20 +164,20 @@ def test_channels_last_maps_are_turned_at_any_size() -> None:
 def test_duplexnet_injects_the_sum_into_the_next_stage() -> None:
     network = build_network("duplexnet", 5, 1).eval()
     image, x = torch.rand(1, 3, 64, 96), torch.rand(1, 1, 64, 96)
-    seen = network(image, x, features=["rgb5"]).features["rgb5"]
+    with_x = network(image, x, features=["rgb5"]).features["rgb5"]
     blind = network(image, torch.zeros_like(x), features=["rgb5"]).features["rgb5"]
-    assert not torch.allclose(seen, blind)
+    assert not torch.allclose(with_x, blind)
 
 
 def test_duplexnet_names_what_it_cannot_take() -> None:
     with pytest.raises(ValueError, match="Did you mean 'resnet18'"):
         build_network("duplexnet", 5, backbone="resnet19")
-    for backbone, said in {
+    for backbone, message in {
         "vit_tiny_patch16_224": r"strides \(16, 16, 16\)",
         "levit_128s": "levit_128s of timm does not take an image of",
         "mvitv2_tiny": "mvitv2_tiny of timm cannot be cut at",
     }.items():
-        with pytest.raises(ValueError, match=said):
+        with pytest.raises(ValueError, match=message):
             build_network("duplexnet", 5, backbone=backbone)
 
 

@@ -45,7 +45,7 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "x_channels", "options", "said"),
+    ("name", "x_channels", "options", "message"),
     [
         ("own_nets:build", 1, {}, "'x_channels': 0.*asked for .*'x_channels': 1"),
         ("own_nets:more", 0, {}, "'num_classes': 5.*asked for .*'num_classes': 3"),
@@ -54,9 +54,9 @@ def own_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_what_is_not_asked_for_is_refused(
-    name: str, x_channels: int, options: dict[str, int], said: str
+    name: str, x_channels: int, options: dict[str, int], message: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         build_network(name, 3, x_channels, **options)
 
 

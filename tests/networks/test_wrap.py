@@ -110,7 +110,7 @@ def test_exceptions_leave_no_hooks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("features", "said"),
+    ("features", "message"),
     [
         ({"f": "layr"}, "has no 'layr'"),
         ({"f": "deper"}, "did you mean 'deeper'"),
@@ -118,8 +118,8 @@ def test_exceptions_leave_no_hooks() -> None:
         ({"f": "down"}, "changed in place"),
     ],
 )
-def test_wrong_features_are_one_sentence(features: dict[str, str], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_wrong_features_are_one_sentence(features: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         lix.wrap(Plain(), features)
 
 
@@ -194,7 +194,7 @@ class Misfit(nn.Module):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "message"),
     [
         (lambda: lix.wrap(Misfit(4)), "Misfit does not run on .*set x_channels"),
         (lambda: lix.wrap(Misfit(), x_channels=1), "Misfit does not run on .*call="),
@@ -217,8 +217,8 @@ class Misfit(nn.Module):
         ),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(make, said: str) -> None:
-    with pytest.raises(ValueError, match=said) as error:
+def test_what_does_not_fit_is_one_sentence(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as error:
         make()
     assert "\n" not in str(error.value)
 

@@ -45,9 +45,9 @@ def _methods() -> Iterator[Case]:
     for name in entries("methods"):
         if name == "none":
             continue
-        taught = (*DISTILL, "HOME/teacher", "--method", name)
-        yield Case(f"option of {name}", (*taught, "--options.nonsense", 1))
-        yield Case(f"preset of {name}", (*taught, "--preset", "nonsense"))
+        distil = (*DISTILL, "HOME/teacher", "--method", name)
+        yield Case(f"option of {name}", (*distil, "--options.nonsense", 1))
+        yield Case(f"preset of {name}", (*distil, "--preset", "nonsense"))
     for value in ("kdd", "", "KD", "lix.methods", "../kd"):
         yield Case(f"method {value!r}", (*DISTILL, "HOME/teacher", "--method", value))
     for flag, value in (

@@ -55,9 +55,9 @@ def lix(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
                 main()
             except SystemExit as leave:
                 code = int(leave.code or 0)
-        said = capsys.readouterr().err.strip()
-        assert "Traceback" not in said
-        return code, said.splitlines()[-1] if said else ""
+        message = capsys.readouterr().err.strip()
+        assert "Traceback" not in message
+        return code, message.splitlines()[-1] if message else ""
 
     return run
 

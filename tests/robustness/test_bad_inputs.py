@@ -42,11 +42,11 @@ def snapshot(home: Path) -> dict[Path, bytes]:
 
 def restore(home: Path, right: dict[Path, bytes]) -> None:
     """Undo what the case before has done."""
-    found = snapshot(home)
-    for path in found.keys() - right.keys():
+    files = snapshot(home)
+    for path in files.keys() - right.keys():
         path.unlink()
     for path, content in right.items():
-        if found.get(path) != content:
+        if files.get(path) != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
     shutil.rmtree(home / "new", ignore_errors=True)
@@ -66,10 +66,10 @@ def test_bad_input_is_one_sentence_and_nothing_is_lost(
     monkeypatch.chdir(tmp_path)
     case.spoil(home)
     before = snapshot(home)
-    code, said = lix(*(str(word).replace("HOME", str(home)) for word in case.words))
-    assert code in (1, 2), said
-    assert said.startswith("lix: "), said
-    assert len(said) > 20
+    code, message = lix(*(str(word).replace("HOME", str(home)) for word in case.words))
+    assert code in (1, 2), message
+    assert message.startswith("lix: "), message
+    assert len(message) > 20
     after = snapshot(home)
     assert [name for name in before if after.get(name) != before[name]] == []
     assert not Path("/tmp/lix-was-here").exists()

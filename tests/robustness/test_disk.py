@@ -26,15 +26,15 @@ def test_a_disk_that_fills_costs_nothing(
     assert lix(*one, "--training.epochs", 1)[0] == 0
     (run / "result.json").unlink()
     kept = {p: p.read_bytes() for p in (run / "checkpoints").iterdir()}
-    code, said = lix(*one, "--resume", kilobytes=1000)
+    code, message = lix(*one, "--resume", kilobytes=1000)
     assert code == 1
-    assert said.startswith(f"lix: {run}/checkpoints/")
-    assert "make room there" in said
+    assert message.startswith(f"lix: {run}/checkpoints/")
+    assert "make room there" in message
     assert {p: p.read_bytes() for p in (run / "checkpoints").iterdir()} == kept
     assert all(map(is_whole, kept))
     assert lix(*one, "--resume")[0] == 0
-    expected, found = weights(student), weights(run)
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+    expected, actual = weights(student), weights(run)
+    assert all(torch.equal(expected[key], actual[key]) for key in expected)
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_a_full_disk_is_one_sentence(
     tmp_path: Path,
 ) -> None:
     places = {"OUT": tmp_path / "out", "RUN": student, "IMAGES": streets, "RECIPE": small_recipe}
-    code, said = lix(*(_placed(word, places) for word in words), kilobytes=1)
+    code, message = lix(*(_placed(word, places) for word in words), kilobytes=1)
     assert code == 1
-    assert said.startswith("lix: ")
-    assert "room" in said
+    assert message.startswith("lix: ")
+    assert "room" in message
     left = [p for p in tmp_path.rglob("*") if p.is_file() and p.stat().st_size == 1024]
     assert left == [], "a file cut short was left"
 
@@ -93,11 +93,11 @@ def test_closed_folders_are_one_sentence(
     streets: Path,
 ) -> None:
     places = {"CLOSED": Path(closed), "RUN": student, "IMAGES": streets, "RECIPE": small_recipe}
-    code, said = lix(*(_placed(word, places) for word in words))
+    code, message = lix(*(_placed(word, places) for word in words))
     assert code == 1
-    assert said.startswith("lix: ")
-    assert closed in said
-    assert "choose another" in said
+    assert message.startswith("lix: ")
+    assert closed in message
+    assert "choose another" in message
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
@@ -105,6 +105,6 @@ def test_a_folder_without_rights_is_one_sentence(
     lix: Lix, small_recipe: Path, tmp_path: Path
 ) -> None:
     tmp_path.chmod(0o500)
-    code, said = lix("train", "-r", small_recipe, "--output", tmp_path / "run")
+    code, message = lix("train", "-r", small_recipe, "--output", tmp_path / "run")
     assert code == 1
-    assert "choose another" in said
+    assert "choose another" in message

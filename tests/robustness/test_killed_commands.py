@@ -33,9 +33,9 @@ def test_a_disturbed_command_ends_as_an_undisturbed_one(
         forks(*words, kill_after=done.seconds * share)
     done = forks(*words)
     assert done.code == 0, done.error
-    found = contents(tmp_path / "disturbed")
-    left = {file for file in found if Path(file).name.startswith(".") or file.endswith(".part")}
-    assert {file: found[file] for file in found.keys() - left} == expected
+    files = contents(tmp_path / "disturbed")
+    left = {file for file in files if Path(file).name.startswith(".") or file.endswith(".part")}
+    assert {file: files[file] for file in files.keys() - left} == expected
 
 
 def largest(folder: Path) -> int:

@@ -62,9 +62,9 @@ def test_killed_trainings_end_with_the_same_weights(
     assert killed >= kills
     assert resumed >= kills // 3
     for name in ("last", "best"):
-        expected, found = (_weights(tmp_path / run, name) for run in RUNS)
-        assert expected.keys() == found.keys()
-        assert all(torch.equal(expected[key], found[key]) for key in expected)
+        expected, actual = (_weights(tmp_path / run, name) for run in RUNS)
+        assert expected.keys() == actual.keys()
+        assert all(torch.equal(expected[key], actual[key]) for key in expected)
     assert _losses(tmp_path / "killed") == _losses(undisturbed)
     results = [
         json.loads((tmp_path / r / "result.json").read_text()) for r in ("undisturbed", "killed")

@@ -29,9 +29,9 @@ def test_two_thousand_pictures(places: Places, forks: Forks, tmp_path: Path) -> 
     assert killed.code < 0
     done = forks(*words)
     assert done.code == 0, done.error
-    found = contents(tmp_path / "out")
-    assert len([name for name in found if name.endswith("_label.png")]) == 2000
-    assert len({found[f"{i:04}_overlay.png"] for i in range(2000)}) == 1
+    files = contents(tmp_path / "out")
+    assert len([name for name in files if name.endswith("_label.png")]) == 2000
+    assert len({files[f"{i:04}_overlay.png"] for i in range(2000)}) == 1
 
 
 @pytest.mark.parametrize("frames", [0, 1])

@@ -33,9 +33,9 @@ def test_a_loading_process_that_dies(
 
     monkeypatch.setattr(TrainingSet, "__getitem__", dies)
     words = ("train", "-r", small_recipe, "--output", tmp_path / "run", "--training.workers", 1)
-    code, said = lix(*words)
+    code, message = lix(*words)
     assert code == 1
-    assert said.startswith("lix: A process that loads data died")
+    assert message.startswith("lix: A process that loads data died")
     assert (tmp_path / "run/checkpoints/last.ckpt").is_file()
     monkeypatch.setattr(TrainingSet, "__getitem__", read)
     assert lix(*words[:-2], "--resume")[0] == 0
@@ -47,14 +47,14 @@ def test_a_loss_that_becomes_nan_names_images_term_and_checkpoint(
     losses = SegModule.losses
 
     def nan(self: SegModule, batch: dict[str, object]) -> dict[str, torch.Tensor]:
-        found = losses(self, batch)
-        return found if self.current_epoch == 0 else {k: v * torch.nan for k, v in found.items()}
+        terms = losses(self, batch)
+        return terms if self.current_epoch == 0 else {k: v * torch.nan for k, v in terms.items()}
 
     monkeypatch.setattr(SegModule, "losses", nan)
-    code, said = lix("train", "-r", small_recipe, "--output", tmp_path / "run")
+    code, message = lix("train", "-r", small_recipe, "--output", tmp_path / "run")
     assert code == 1
-    assert "The loss term 'hard' became nan in epoch 2 at the images Scene" in said
-    assert f"the last good checkpoint is {tmp_path / 'run/checkpoints/last.ckpt'}" in said
+    assert "The loss term 'hard' became nan in epoch 2 at the images Scene" in message
+    assert f"the last good checkpoint is {tmp_path / 'run/checkpoints/last.ckpt'}" in message
 
 
 def test_images_without_labels_and_depth_without_values_are_trained_on(

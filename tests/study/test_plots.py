@@ -30,9 +30,9 @@ def test_scores_show_every_student_and_its_interval(output: Path) -> None:
 
 
 def test_curves_are_means_and_ranges_over_seeds(output: Path) -> None:
-    (found,) = curves(load_results(STUDY, output).runs, "val_mIoU").values()
-    assert list(found) == ["teacher", "none", "KD", "AT"]
-    epoch, mean, low, high = found["KD"][2]
+    (panel,) = curves(load_results(STUDY, output).runs, "val_mIoU").values()
+    assert list(panel) == ["teacher", "none", "KD", "AT"]
+    epoch, mean, low, high = panel["KD"][2]
     assert epoch == 2
     assert mean == pytest.approx(np.mean(FINAL["KD"]) + 0.01)
     assert (low, high) == pytest.approx((min(FINAL["KD"]) + 0.01, max(FINAL["KD"]) + 0.01))

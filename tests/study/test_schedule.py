@@ -79,19 +79,19 @@ def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def run(monkeypatch: pytest.MonkeyPatch, fake: Fake, **options) -> tuple[dict[str, str], str]:
     monkeypatch.setattr(lix.study.schedule, "GpuPool", lambda _: fake)
-    said = StringIO()
-    failed = run_study(STUDY, Path("out"), console=Console(file=said, width=300), **options)
-    return failed, said.getvalue()
+    log = StringIO()
+    failed = run_study(STUDY, Path("out"), console=Console(file=log, width=300), **options)
+    return failed, log.getvalue()
 
 
 def test_runs_all_once_and_the_teacher_first(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake()
-    failed, said = run(monkeypatch, fake, workers=2)
+    failed, log = run(monkeypatch, fake, workers=2)
     assert not failed
     assert sorted(fake.started) == ["at"] * 2 + ["kd"] * 2 + ["student"] * 2 + ["teacher"]
     assert fake.started.index("teacher") < fake.started.index("kd")
     assert fake.most == 2
-    assert "7/7 a mfnet at seed 1: trained" in said
+    assert "7/7 a mfnet at seed 1: trained" in log
     again = Fake()
     assert run(monkeypatch, again)[0] == {}
     assert again.started == []
@@ -115,10 +115,10 @@ def test_a_teacher_kept_without_weights_is_trained_anew_for_students_that_need_i
 
 
 def test_a_failure_is_recorded_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed, said = run(monkeypatch, Fake(fail="at"))
+    failed, log = run(monkeypatch, Fake(fail="at"))
     assert len(failed) == 2
     assert all("lix: this is why." in sentence for sentence in failed.values())
-    assert "a mfnet at seed 0: The training" in said
+    assert "a mfnet at seed 0: The training" in log
     notes = list(Path("out/runs").glob("*/error.txt"))
     assert len(notes) == 2
     assert run(monkeypatch, Fake())[0] == {}
@@ -130,18 +130,18 @@ def test_a_failure_whose_note_finds_no_room_is_told(monkeypatch: pytest.MonkeyPa
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr("lix.study.schedule.write_text", full)
-    failed, said = run(monkeypatch, Fake(fail="at"))
+    failed, log = run(monkeypatch, Fake(fail="at"))
     assert len(failed) == 2
-    assert said.count("lix: this is why.") == 2
+    assert log.count("lix: this is why.") == 2
     assert not list(Path("out/runs").glob("*/error.txt"))
 
 
 def test_students_of_a_teacher_that_failed_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = Fake(fail="teacher")
-    failed, said = run(monkeypatch, fake, workers=4)
+    failed, log = run(monkeypatch, fake, workers=4)
     assert sorted(fake.started) == ["student", "student", "teacher"]
     assert len(failed) == 5
-    assert "another process" not in said
+    assert "another process" not in log
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -218,10 +218,10 @@ def test_a_shard_says_what_it_waits_for(monkeypatch: pytest.MonkeyPatch) -> None
             Fake()(teacher).poll()
 
     monkeypatch.setattr("lix.study.schedule.time.sleep", later)
-    failed, said = run(monkeypatch, Fake(), shard=(2, 2))
+    failed, log = run(monkeypatch, Fake(), shard=(2, 2))
     assert not failed
-    assert said.count("Waiting for a mfnet teacher seed 0, which another process has to train") == 1
-    assert f"its last try failed, see {folder / 'error.txt'}" in said
+    assert log.count("Waiting for a mfnet teacher seed 0, which another process has to train") == 1
+    assert f"its last try failed, see {folder / 'error.txt'}" in log
 
 
 def test_sigterm_stops_the_trainings_and_can_be_resumed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,12 +28,12 @@ def say(epochs: list[dict[str, float]]) -> str:
 
 def test_collapse_is_said_once_with_its_epoch() -> None:
     healthy, collapsed = watched(4.0, 2.0), watched(1.01, 0.01)
-    said = say([healthy, collapsed, collapsed])
-    assert said.count("weight controller has collapsed: β is 1.01 ± 0.010") == 1
-    assert "epoch 2: the weight" in said
+    printed = say([healthy, collapsed, collapsed])
+    assert printed.count("weight controller has collapsed: β is 1.01 ± 0.010") == 1
+    assert "epoch 2: the weight" in printed
 
 
 def test_idle_loss_term_is_named() -> None:
-    said = say([{"share_hard": 1.0, "share_dwld": 1e-6}])
-    assert "loss term 'dwld' teaches nothing" in said
+    printed = say([{"share_hard": 1.0, "share_dwld": 1e-6}])
+    assert "loss term 'dwld' teaches nothing" in printed
     assert say([{"share_hard": 0.9, "share_dwld": 0.1}]) == ""

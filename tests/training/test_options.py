@@ -116,17 +116,17 @@ def test_gradients_are_no_longer_than_the_limit(streets: Path, tmp_path: Path) -
 
 
 def test_training_sees_crops_and_validation_whole_frames(streets: Path, tmp_path: Path) -> None:
-    seen: set[tuple[int, ...]] = set()
+    sizes: set[tuple[int, ...]] = set()
 
     class Validated(Watch):
         def on_validation_batch_end(self, *arguments: Any) -> None:
-            seen.add(tuple(arguments[3]["image"].shape[-2:]))
+            sizes.add(tuple(arguments[3]["image"].shape[-2:]))
 
     whole = recipe(streets, tmp_path / "run", training={"epochs": 1}, **OPTIONS["crop"])
     watch = Validated()
     fit(whole, callbacks=[watch])
     assert watch.shapes == {(16, 32)}
-    assert seen == {(32, 64)}
+    assert sizes == {(32, 64)}
 
 
 @pytest.mark.slow

@@ -54,7 +54,7 @@ def test_a_terminal_shows_bar_and_lines_and_is_never_silent(
         big = fit(recipe(streets, tmp_path / "big", role="teacher"), console=console)
         distill = {"method": "kd", "teacher": big}
         fit(recipe(streets, tmp_path / "small", distill=distill), console=console)
-    found = text.getvalue()
+    printed = text.getvalue()
     for phase in (
         "opening the data",
         "building the networks",
@@ -64,12 +64,12 @@ def test_a_terminal_shows_bar_and_lines_and_is_never_silent(
         "scoring the run",
         "drawing",
     ):
-        assert phase in found, phase
+        assert phase in printed, phase
     bar = r"epoch 2/2 validation ━+ 2/2 loss \d+\.\d{3}  best \d+\.\d %  \d:\d\d:\d\d left"
-    assert re.search(bar, found), "a printed line draws the bar anew"
-    assert "epoch 2/2  loss" in found
-    assert "v_num" not in found
-    assert "epoch 0" not in found.lower()
+    assert re.search(bar, printed), "a printed line draws the bar anew"
+    assert "epoch 2/2  loss" in printed
+    assert "v_num" not in printed
+    assert "epoch 0" not in printed.lower()
 
 
 def test_the_first_line_is_the_size_of_the_run(streets: Path, tmp_path: Path) -> None:

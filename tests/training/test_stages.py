@@ -45,19 +45,19 @@ def test_teacher_stage_is_shown_and_resumed_to_the_last_bit(
 ) -> None:
     distill = {"method": method, "teacher": teacher, "options": {"passes": 3}}
     settings: dict[str, Any] = {"distill": distill, "training": {"epochs": 1}}
-    said = io.StringIO()
-    console = Console(file=said, width=200)
+    printed = io.StringIO()
+    console = Console(file=printed, width=200)
     undisturbed = fit(recipe(streets, tmp_path / "undisturbed", **settings), console=console)
-    assert "teacher stage, epoch 3/3  loss" in said.getvalue()
+    assert "teacher stage, epoch 3/3  loss" in printed.getvalue()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TeacherStage, "run_epoch", interrupted_in_epoch(2))
         with pytest.raises(KeyboardInterrupt):
             fit(recipe(streets, tmp_path / "resumed", **settings))
-    said = io.StringIO()
-    console = Console(file=said, width=200)
+    printed = io.StringIO()
+    console = Console(file=printed, width=200)
     resumed = fit(recipe(streets, tmp_path / "resumed", **settings), resume=True, console=console)
-    assert "stage, epoch 1/3" not in said.getvalue()
-    assert "stage, epoch 2/3" in said.getvalue()
+    assert "stage, epoch 1/3" not in printed.getvalue()
+    assert "stage, epoch 2/3" in printed.getvalue()
     expected, actual = weights(undisturbed), weights(resumed)
     assert expected.keys() == actual.keys()
     assert all(torch.equal(expected[key], actual[key]) for key in expected)
@@ -77,11 +77,11 @@ def test_damaged_teacher_stage_is_one_sentence(
 def test_batches_too_small_to_compare_are_said(
     method: str, batch_size: int, streets: Path, teacher: Path, tmp_path: Path
 ) -> None:
-    said = io.StringIO()
+    printed = io.StringIO()
     settings = {
         "distill": {"method": method, "teacher": teacher},
         "training": {"epochs": 1},
         "optim": {"batch_size": batch_size},
     }
-    fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=said, width=300))
-    assert f"{method.upper()} teaches nothing" in said.getvalue()
+    fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=printed, width=300))
+    assert f"{method.upper()} teaches nothing" in printed.getvalue()

@@ -55,8 +55,8 @@ class Plain(SegNetwork):
         self.head = nn.Conv2d(8, CLASSES, 1)
 
     def _forward(self, image: Tensor, x: Tensor | None, taps: FeatureTaps) -> Tensor:
-        seen = image if x is None else torch.cat([image, x], dim=1)
-        first = taps("a", self.first(seen).relu())
+        inputs = image if x is None else torch.cat([image, x], dim=1)
+        first = taps("a", self.first(inputs).relu())
         second = taps("b", self.second(first).relu())
         logits: Tensor = nn.functional.interpolate(self.head(second), scale_factor=2.0)
         return logits
@@ -76,9 +76,9 @@ class Losses(nn.Module):
         names = names[-1:] if cls.default_pairs == "last" else names
         built = build_method(method, feature_pairs(student, teacher, (names, names)), CLASSES)
         spec = NetworkSpec("plain", tuple("abcde"), ((0, 0, 0),) * CLASSES, SIZE)
-        taught = {"method": built, "teacher": teacher, "features": (names, names)}
+        distil = {"method": built, "teacher": teacher, "features": (names, names)}
         optim = Optim()
-        settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else taught)
+        settings = {"max_class_weight": max_class_weight} | ({} if method == "none" else distil)
         self.module = SegModule(student, spec, optim, epochs=1, seed=0, **settings)
         if built.teacher_stage() is not None:
             batches = [(b["image"], b["x"], b["target"]) for b in map(batch, range(2))]
@@ -114,7 +114,7 @@ def curve(method: str, rank: int, world: int) -> list[float]:
     losses = Losses(method)
     trained: nn.Module = DistributedDataParallel(losses) if world > 1 else losses
     optimizer = torch.optim.SGD((p for p in losses.parameters() if p.requires_grad), lr=0.05)
-    found = []
+    means = []
     for step in range(STEPS if method in PER_PIXEL else 3):
         whole = mixed(batch(step)) if method == DRIVE else batch(step)
         mine = {key: value[rank::world] for key, value in whole.items()}
@@ -126,8 +126,8 @@ def curve(method: str, rank: int, world: int) -> list[float]:
         mean = loss.detach().clone()
         if world > 1:
             dist.all_reduce(mean)
-        found.append(mean.item() / world)
-    return found
+        means.append(mean.item() / world)
+    return means
 
 
 def work(rank: int, world: int, output: str) -> None:

@@ -106,9 +106,10 @@ def export(
 
 
 def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
+    from lix.deploy.backend import backend, backend_of
     from lix.deploy.quantise import quantise
 
-    if output.suffix == ".safetensors":
+    if backend_of(output) not in (None, backend("onnx")):
         raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
     if len(folders) > 1:
         raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")

@@ -54,18 +54,24 @@ class Entry:
 
         Raises:
             ValueError: the user's own class or function cannot be imported.
+            TypeError: a file of lix holds no public class of its kind, or several.
         """
         if ":" in self.name:
             return _imported(self.name)
         module = import_module(f"{self.kind.package}.{self.name}")
         base = _imported(self.kind.base)
-        (entry,) = (
-            value
+        classes = {
+            name: value
             for name, value in vars(module).items()
             if isinstance(value, type) and issubclass(value, base) and not name.startswith("_")
             if value.__module__ == module.__name__
-        )
-        return entry
+        }
+        if len(classes) != 1:
+            raise TypeError(
+                f"{module.__file__} holds {', '.join(classes) or 'nothing'} where one public class "
+                f"derived from {base.__name__} must be; let other names begin with _."
+            )
+        return next(iter(classes.values()))
 
 
 @cache

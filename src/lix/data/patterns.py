@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from lix.data.readers import reading
+from lix.data.readers import is_missing_allowed, reading
 
 WILDCARDS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
 TOKEN = re.compile(r"(\*\*/|\*\*|\*|\?|\[[^]]+\])")
@@ -169,3 +170,32 @@ def _regular(token: str) -> str:
     if TOKEN.fullmatch(token) is None:
         return re.escape(token)
     return WILDCARDS.get(token) or f"({token.replace('[!', '[^')})"
+
+
+class Partners:
+    """Files for which the wildcards stand for the same text as in the images."""
+
+    def __init__(self, base: Path, pattern: str) -> None:
+        self.base, self.pattern = base, pattern
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
+        return matches(self.base, self.pattern)
+
+    def path(self, frame: str) -> Path:
+        return self._paths.get(frame, self.base / self.pattern)
+
+    def require(self, frames: Iterable[str]) -> None:
+        """Check that every frame has a partner.
+
+        Raises:
+            ValueError: some have none.
+        """
+        ids = set(frames)
+        missing = sorted(ids - self._paths.keys())
+        if missing and not is_missing_allowed():
+            raise ValueError(
+                f"{len(missing)} of {len(ids)} images have no partner in "
+                f"{self.base / self.pattern}, first {', '.join(missing[:3])}; the wildcards of "
+                "image and partner must stand for the same text."
+            )

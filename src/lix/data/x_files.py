@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from lix.core.errors import DataError
 from lix.data.modalities import KINDS, X, XSpec, as_kind
 from lix.data.options import Number, Span, XFolders, as_tuple
+from lix.data.patterns import Partners
 from lix.data.readers import read_array, require_files
 from lix.data.yaml_files import load_yaml
 
@@ -215,6 +216,17 @@ class FolderSource:
             if name is not None:
                 return folder / name
         return expected.with_suffix(SUFFIXES[0])
+
+
+class PatternSource:
+    """X in files that a pattern of the YAML names."""
+
+    def __init__(self, files: XFiles, partners: Partners) -> None:
+        self.files, self.spec = files, files.spec
+        self.path, self.require = partners.path, partners.require
+
+    def read(self, frame: str) -> X:
+        return self.files.read(self.path(frame))
 
 
 def _lower_suffix(name: str) -> str:

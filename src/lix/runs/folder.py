@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+CROSS = "cross-{}.json"
+"""Name of a file with scores on other data."""
+
 
 class RunFolder:
     """The files of one run.
@@ -88,6 +91,33 @@ class RunFolder:
     def error(self) -> Path:
         """Why the run failed when a study last tried it."""
         return self.path / "error.txt"
+
+    @property
+    def csv(self) -> Path:
+        """Folder of Lightning's CSV logger."""
+        return self.path / "csv"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Folder of the TensorBoard logger."""
+        return self.path / "tensorboard"
+
+    @property
+    def mlflow(self) -> Path:
+        """Folder of MLflow's artifacts."""
+        return self.path / "mlflow"
+
+    @property
+    def mlflow_database(self) -> Path:
+        """What MLflow has recorded."""
+        return self.path / "mlflow.db"
+
+    @property
+    def across(self) -> dict[str, Path]:
+        """Files of scores on other data by the name of these data."""
+        before, after = CROSS.split("{}")
+        files = sorted(self.path.glob(CROSS.format("*")))
+        return {path.name.removeprefix(before).removesuffix(after): path for path in files}
 
     @property
     def finished(self) -> bool:

@@ -20,13 +20,12 @@ import numpy as np
 
 from lix.core.files import atomic_write
 from lix.evaluation.metrics import METRICS
+from lix.runs.folder import CROSS as CROSS  # noqa: PLC0414 - lix.study.plan takes it from here
 from lix.runs.folder import RunFolder
 from lix.runs.history import Row, read_history
 from lix.runs.recipe import Recipe
 
 PACKED = "runs.jsonl.gz"
-CROSS = "cross-{}.json"
-"""File of a run folder with the scores on other data."""
 AMOUNTS = ("seconds", "steps_per_epoch", "peak_memory_mb", "parameters")
 PROVENANCE = ("commit", "hardware")
 ROUNDING = 1e-6
@@ -85,13 +84,12 @@ def read_across(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         DamagedError: a file is damaged or holds impossible values.
     """
-    before, after = CROSS.split("{}")
-    scores_by_file = {}
-    for path in sorted(folder.glob(CROSS.format("*"))):
+    scores_by_data = {}
+    for data, path in RunFolder(folder).across.items():
         scores = _json(path)
         _check_metrics(scores, str(path))
-        scores_by_file[path.name.removeprefix(before).removesuffix(after)] = scores
-    return scores_by_file
+        scores_by_data[data] = scores
+    return scores_by_data
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def open_logger(name: str, run: RunFolder) -> Logger:
     for variable, value in EXTRAS.get(name, {}).items():
         os.environ.setdefault(variable, value)
     if name == "csv":  # a version of its own for each start: the logger deletes what it finds
-        return CSVLogger(run.path, name="csv")
+        return CSVLogger(run.path, name=run.csv.name)
     if name == "wandb":
         return WandbLogger(
             name=run.path.name,
@@ -61,10 +61,10 @@ def open_logger(name: str, run: RunFolder) -> Logger:
         return MLFlowLogger(
             experiment_name="lix",
             run_name=run.path.name,
-            tracking_uri=server or f"sqlite:///{run.path / 'mlflow.db'}",
-            artifact_location=None if server else (run.path / "mlflow").as_uri(),
+            tracking_uri=server or f"sqlite:///{run.mlflow_database}",
+            artifact_location=None if server else run.mlflow.as_uri(),
         )
-    return TensorBoardLogger(run.path, name="", version="tensorboard")
+    return TensorBoardLogger(run.path, name="", version=run.tensorboard.name)
 
 
 def close_logger(name: str) -> None:

@@ -119,14 +119,14 @@ def test_disparity_is_in_pixels_and_what_was_not_measured_invalid(root: Path) ->
 @pytest.mark.parametrize("shrink", [1, 2], ids=["full size", "half size"])
 def test_intrinsics(tmp_path: Path, shrink: int) -> None:
     root = write(tmp_path, (1024 // shrink, 2048 // shrink))
-    found = intrinsics(Cityscapes(root), 0)
-    assert found is not None
+    matrix = intrinsics(Cityscapes(root), 0)
+    assert matrix is not None
     expected = [
         [2262.52 / shrink, 0, (1096.98 + 0.5) / shrink - 0.5],
         [0, 2265.3017905988554 / shrink, (513.137 + 0.5) / shrink - 0.5],
         [0, 0, 1],
     ]
-    torch.testing.assert_close(found, torch.tensor(expected))
+    torch.testing.assert_close(matrix, torch.tensor(expected))
 
 
 def test_missing_and_damaged_cameras(root: Path) -> None:

@@ -173,12 +173,12 @@ def test_missing_x_stops_the_first_reading_of_x(made: Made, tmp_path: Path) -> N
 def test_x_comes_from_folders_and_from_the_set(made: Made, tmp_path: Path) -> None:
     own = made.open().x
     folder = mirror(made.open(), tmp_path / "x", 2.0)
-    alone = read(made.open(x=folder), 0, with_x=True)
-    assert [x.unique().tolist() for x in alone.x] == [[2.0]]
+    single = read(made.open(x=folder), 0, with_x=True)
+    assert [x.unique().tolist() for x in single.x] == [[2.0]]
     if own:
         both = made.open(x=[folder, "own"])
         assert both.x == (("disparity", 1), *own)
-        assert torch.equal(plain(read(both, 0, with_x=True).x[0]), plain(alone.x[0]))
+        assert torch.equal(plain(read(both, 0, with_x=True).x[0]), plain(single.x[0]))
     else:
         with pytest.raises(ValueError, match="no X, and a teacher needs it; make depth with"):
             read(made.open(), 0, with_x=True)
@@ -195,13 +195,13 @@ def test_missing_images_say_the_fix(made: Made) -> None:
     data, val = made.open(), made.open(split="val")
     lost, *others = [data.image_path(frame) for frame in data.ids]
     lost.unlink()
-    found, message = [], ""
+    ids, message = [], ""
     try:
-        found = made.open().ids  # where the images on disk are the frames
+        ids = made.open().ids  # where the images on disk are the frames
     except ValueError as error:
         message = str(error)  # where lists are
-    assert data.ids[0] not in found
-    assert found or f"1 of {len(data)} image files are missing, first {lost};" in message
+    assert data.ids[0] not in ids
+    assert ids or f"1 of {len(data)} image files are missing, first {lost};" in message
     for path in {*others, *map(val.image_path, val.ids)}:
         path.unlink(missing_ok=True)
     with one_sentence():

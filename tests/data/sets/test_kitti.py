@@ -121,9 +121,9 @@ def test_labels_from_another_table(root: Path, lists: Path, value: int, cause: s
 def test_calibration_elsewhere(root: Path, lists: Path, folder: str) -> None:
     shutil.copytree(root / "training/calib_cam_to_cam", root / folder)
     shutil.rmtree(root / "training/calib_cam_to_cam")
-    found = intrinsics(KITTI(root, lists=lists), 2)
-    assert found is not None
-    torch.testing.assert_close(found, torch.tensor(CAMERA))
+    matrix = intrinsics(KITTI(root, lists=lists), 2)
+    assert matrix is not None
+    torch.testing.assert_close(matrix, torch.tensor(CAMERA))
     shutil.rmtree(root / folder)
     assert read(KITTI(root, lists=lists), 2, with_x=False).intrinsics is None
 

@@ -63,8 +63,8 @@ class Page(HTMLParser):
 def checked(root: Path, output: Path) -> tuple[str, str, list[Finding]]:
     """The page, what the terminal shows, and the findings."""
     terminal = io.StringIO()
-    found = check(root, output=output, console=Console(file=terminal, width=120))
-    return (output / "check.html").read_text(encoding="utf-8"), terminal.getvalue(), found
+    findings = check(root, output=output, console=Console(file=terminal, width=120))
+    return (output / "check.html").read_text(encoding="utf-8"), terminal.getvalue(), findings
 
 
 EVIL = "<script>alert(1)</script>"
@@ -77,13 +77,13 @@ def test_page_and_terminal_show_everything(make: Make, tmp_path: Path) -> None:
 
     root = make(change, classes=["road", EVIL, "[red]sky"])
     (root / "val/image/vala_2.png").write_bytes(b"<b>no image</b>")
-    source, terminal, found = checked(root, tmp_path / "out")
+    source, terminal, findings = checked(root, tmp_path / "out")
     page = Page(source)
     assert page.open == []
     assert "script" not in page.tags
     assert EVIL in page.text
-    assert [finding.severity for finding in found] == ["error", "error"]
-    for word in [EVIL, "[red]sky", "33.33 %", "64x96", "depth, m", *map(str, found)]:
+    assert [finding.severity for finding in findings] == ["error", "error"]
+    for word in [EVIL, "[red]sky", "33.33 %", "64x96", "depth, m", *map(str, findings)]:
         assert word in terminal, word
         assert word.replace("`", "") in page.text, word
     assert "<code>ignore</code>" in source
@@ -97,8 +97,8 @@ def test_page_and_terminal_show_everything(make: Make, tmp_path: Path) -> None:
 def test_a_split_that_does_not_open_leaves_the_other(make: Make, tmp_path: Path) -> None:
     root = make()
     (root / "val/label/vala_0.png").unlink()
-    source, terminal, found = checked(root, tmp_path / "out")
-    assert ["val cannot be opened: 1 of 3 images" in str(f) for f in found] == [True]
+    source, terminal, findings = checked(root, tmp_path / "out")
+    assert ["val cannot be opened: 1 of 3 images" in str(f) for f in findings] == [True]
     assert "train" in Page(source).text
     assert "val/label/*.png" in terminal
 
@@ -149,8 +149,8 @@ def test_overlay_shows_classes_and_darkens_what_is_ignored() -> None:
     target = np.array([[0, 1, 255]], np.uint8)
     shown = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb)
     assert shown.tolist() == [[[40, 40, 40], [160, 100, 40], [40, 40, 40]]]
-    alone = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb[:, :2])
-    assert alone.tolist() == [[[0, 0, 0], [200, 100, 0], [0, 0, 0]]]
+    cropped = overlay(target, ((0, 0, 0), (200, 100, 0)), rgb[:, :2])
+    assert cropped.tolist() == [[[0, 0, 0], [200, 100, 0], [0, 0, 0]]]
 
 
 def test_heat_is_bright_where_x_is_large_and_grey_where_it_is_invalid() -> None:

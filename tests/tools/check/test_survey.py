@@ -128,11 +128,11 @@ def test_paths_are_shown_without_the_folder_alone(
 
 
 def test_an_evenly_spaced_sample(make: Make) -> None:
-    seen: list[tuple[int, int]] = []
-    survey, _ = examine(make(), images=2, progress=lambda done, total: seen.append((done, total)))
+    calls: list[tuple[int, int]] = []
+    survey, _ = examine(make(), images=2, progress=lambda done, total: calls.append((done, total)))
     assert survey.is_sample
     assert (counts(survey, "train"), counts(survey, "val")) == ((2, 2, 2, 2), (2, 2, 2, 2))
-    assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+    assert calls == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
 def test_what_is_kept_does_not_grow_with_the_images(make: Make) -> None:

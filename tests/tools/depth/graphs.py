@@ -49,9 +49,9 @@ def describe(folder: Path, **entries: Any) -> Path:
 
 
 def run(path: Path, *images: np.ndarray) -> np.ndarray:
-    found = build_engine("onnx", model=path)(*images)
-    assert found.dtype == np.float32
-    return found
+    x = build_engine("onnx", model=path)(*images)
+    assert x.dtype == np.float32
+    return x
 
 
 def image(height: int = 4, width: int = 6) -> np.ndarray:

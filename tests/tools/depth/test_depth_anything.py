@@ -65,9 +65,9 @@ def test_result_is_the_networks_at_the_size_of_the_image(model: Path) -> None:
     engine = build_engine("depth-anything", model=str(model), device="cpu")
     assert engine.files.kind == KINDS[model.name]
     image = np.random.default_rng(0).integers(0, 256, (37, 61, 3), np.uint8)
-    found = engine(image)
-    assert found.shape == (37, 61)
-    assert found.dtype == np.float32
+    x = engine(image)
+    assert x.shape == (37, 61)
+    assert x.dtype == np.float32
 
     network = transformers.AutoModelForDepthEstimation.from_pretrained(model).eval()
     processor = transformers.AutoImageProcessor.from_pretrained(model)
@@ -75,8 +75,8 @@ def test_result_is_the_networks_at_the_size_of_the_image(model: Path) -> None:
         expected = network(**processor(image, return_tensors="pt")).predicted_depth
     assert expected.shape[1] % 14 == expected.shape[2] % 14 == 0
     expected = torch.nn.functional.interpolate(expected[None], (37, 61), mode="bilinear")[0, 0]
-    assert np.allclose(found, expected, atol=1e-5)
-    assert found.std() > 1e-3
+    assert np.allclose(x, expected, atol=1e-5)
+    assert x.std() > 1e-3
 
 
 def test_command_line_writes_a_folder_of_x(model: Path, pairs: Path) -> None:

@@ -28,12 +28,12 @@ def names(folder: Path) -> list[str]:
 
 
 def test_folder_mirrors_the_left_images(pairs: Path) -> None:
-    told: list[tuple[int, int]] = []
-    made = make_depth(pairs, Fake(), **SIDES, progress=lambda *state: told.append(state))
+    calls: list[tuple[int, int]] = []
+    made = make_depth(pairs, Fake(), **SIDES, progress=lambda *state: calls.append(state))
     assert (made.folder, made.written, made.kept, made.empty) == (pairs / "x-fake", 3, 0, ())
     files = [f"left/drive/{n}.png" for n in (1, 2, 3)]
     assert names(made.folder) == ["engine.json", *files, "x.yaml"]
-    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert calls == [(0, 3), (1, 3), (2, 3), (3, 3)]
     with Image.open(made.folder / files[1]) as picture:
         assert picture.mode == "I;16"
         assert (np.asarray(picture) == 20 * 256).all()

@@ -15,13 +15,15 @@ from tests.tools.depth.conftest import one_sentence, write
 from tests.tools.depth.graphs import INVERSE, channel, describe, export, image, node, onnx, run
 
 
-@pytest.mark.parametrize(("order", "which", "seen"), [("rgb", 0, 0), ("rgb", 2, 2), ("bgr", 0, 2)])
-def test_pixels_are_normalised(tmp_path: Path, order: str, which: int, seen: int) -> None:
+@pytest.mark.parametrize(
+    ("order", "which", "source"), [("rgb", 0, 0), ("rgb", 2, 2), ("bgr", 0, 2)]
+)
+def test_pixels_are_normalised(tmp_path: Path, order: str, which: int, source: int) -> None:
     channel(tmp_path, which)
     pixels = {"order": order, "scale": "1/255", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
-    found = run(describe(tmp_path, pixels=pixels, output=INVERSE), image())
+    x = run(describe(tmp_path, pixels=pixels, output=INVERSE), image())
     mean, std = pixels["mean"][which], pixels["std"][which]
-    assert np.allclose(found, (image()[..., seen] / 255 - mean) / std, atol=1e-5)
+    assert np.allclose(x, (image()[..., source] / 255 - mean) / std, atol=1e-5)
 
 
 def test_channels_last_in_and_out(tmp_path: Path) -> None:
@@ -45,11 +47,11 @@ def test_resized_image_and_result(tmp_path: Path) -> None:
     path = describe(tmp_path, size=[2, 3], pixels={"scale": 1}, output=INVERSE)
     flat = np.full((8, 12, 3), 40, np.uint8)
     flat[:, 6:] = 200
-    found = run(path, flat)
-    assert found.shape == (8, 12)
-    assert np.allclose(found[:, 0], 40)
-    assert np.allclose(found[:, -1], 200)
-    assert (np.diff(found, axis=1) > -1e-3).all()
+    x = run(path, flat)
+    assert x.shape == (8, 12)
+    assert np.allclose(x[:, 0], 40)
+    assert np.allclose(x[:, -1], 200)
+    assert (np.diff(x, axis=1) > -1e-3).all()
 
 
 def stereo(folder: Path, **constants: Any) -> None:
@@ -73,9 +75,9 @@ def test_disparity_grows_with_the_width(tmp_path: Path, inputs: Any) -> None:
     pair = np.full((5, 12, 3), 9, np.uint8), np.full((5, 12, 3), 7, np.uint8)
     for extra, expected in [({"size": [5, 6]}, 20), ({"size": [10, 12]}, 10), ({}, 10)]:
         path = describe(tmp_path, inputs=inputs, pixels={"scale": 1}, output=DISPARITY, **extra)
-        found = run(path, *pair)
-        assert found.shape == (5, 12)
-        assert np.allclose(found, expected)
+        x = run(path, *pair)
+        assert x.shape == (5, 12)
+        assert np.allclose(x, expected)
 
 
 def test_swapped_inputs_swap_the_views(tmp_path: Path) -> None:
@@ -91,9 +93,9 @@ def test_padding_to_a_divisor_is_cut_off_again(tmp_path: Path) -> None:
     chosen = np.float32([1, 0, 0]).reshape(1, 3, 1, 1)
     export(tmp_path, [half, node("Conv", "half chosen")], chosen=chosen)
     path = describe(tmp_path, divisor=8, pixels={"scale": 1}, output=INVERSE)
-    found = run(path, np.full((9, 13, 3), 30, np.uint8))
-    assert found.shape == (9, 13)
-    assert np.allclose(found, 30)
+    x = run(path, np.full((9, 13, 3), 30, np.uint8))
+    assert x.shape == (9, 13)
+    assert np.allclose(x, 30)
 
 
 def test_size_of_the_model_is_the_default(tmp_path: Path) -> None:
@@ -119,8 +121,8 @@ def test_what_is_not_finite_is_invalid(tmp_path: Path) -> None:
     black = image()
     black[0, 0] = 0
     path = describe(tmp_path, pixels={"scale": 1}, output={"means": "depth"})
-    found = run(path, black)
-    assert np.isnan(found).sum() == np.isnan(found[0, 0]) == 1
+    x = run(path, black)
+    assert np.isnan(x).sum() == np.isnan(x[0, 0]) == 1
 
 
 @pytest.mark.parametrize("means", ["disparity", "inverse_depth", "depth"])

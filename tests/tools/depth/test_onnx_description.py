@@ -60,9 +60,9 @@ def test_descriptions_that_are_no_yaml_are_one_sentence(tmp_path: Path) -> None:
 
 def test_example_describes_crestereo() -> None:
     path = Path(__file__).parents[3] / "recipes" / "crestereo-onnx.yaml"
-    found = OnnxDescription.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    assert [(v.view, v.shrink) for v in found.views] == [
+    description = OnnxDescription.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert [(v.view, v.shrink) for v in description.views] == [
         *(("left", 2), ("right", 2)),
         *(("left", 1), ("right", 1)),
     ]
-    assert (found.output.means, found.size) == ("disparity", (480, 640))
+    assert (description.output.means, description.size) == ("disparity", (480, 640))

@@ -85,10 +85,10 @@ def labels(drive: Drive) -> list[np.ndarray]:
 
 def _hit_labels(street: Street) -> np.ndarray:
     hits = cast(street.scene, street.road, street.camera)
-    found = street.scene.label[np.maximum(hits.index, 0)]
+    labels = street.scene.label[np.maximum(hits.index, 0)]
     for index, label in ((SKY, Label.SKY), (TERRAIN, Label.TERRAIN), (ROAD, Label.ROAD)):
-        found[hits.index == index] = label
-    return found
+        labels[hits.index == index] = label
+    return labels
 
 
 def _place(size: tuple[int, int], seed: int, metres: float) -> Street:

@@ -26,11 +26,11 @@ def raw(values: np.ndarray, encoding: str, padding: int = 3, big: int = 0) -> An
     )  # fmt: skip
 
 
-def compressed(values: np.ndarray, form: str, said: str, before: bytes = b"") -> Any:
+def compressed(values: np.ndarray, form: str, label: str, before: bytes = b"") -> Any:
     buffer = io.BytesIO()
     Image.fromarray(values).save(buffer, form)
     data = np.frombuffer(before + buffer.getvalue(), np.uint8)
-    return SimpleNamespace(format=said, data=data)
+    return SimpleNamespace(format=label, data=data)
 
 
 @pytest.mark.parametrize(

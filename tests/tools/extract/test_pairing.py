@@ -44,8 +44,8 @@ def test_one_of_them_may_be_recorded_late(late: str) -> None:
 def test_every_counts_pairs_and_not_images() -> None:
     stream = [(topic, stamp) for stamp in range(0, 1000, 100) for topic in ("image", "x")]
     stream.remove(("x", 300))
-    found = [stamp for stamp, x in paired(stream, every=300) if x is not None]
-    assert found == [0, 400, 700]
+    stamps = [stamp for stamp, x in paired(stream, every=300) if x is not None]
+    assert stamps == [0, 400, 700]
 
 
 def test_images_without_x() -> None:

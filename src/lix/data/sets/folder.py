@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 
@@ -13,14 +13,12 @@ from lix.data.dataset import Fixes, SegDataset
 from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
 from lix.data.labels import ColourLabels, Form, IdLabels
-from lix.data.modalities import X
 from lix.data.options import XFolders
-from lix.data.patterns import matches, name, walk
-from lix.data.readers import is_missing_allowed
+from lix.data.patterns import Partners, matches, name, walk
 from lix.data.sample import camera_matrix
 from lix.data.splits import Split, read_list
 from lix.data.stored_labels import StoredLabels
-from lix.data.x_files import XFiles, XSource
+from lix.data.x_files import PatternSource, XSource
 
 
 class Folder(SegDataset):
@@ -96,7 +94,7 @@ class Folder(SegDataset):
             self._images = self._all_images()
             return list(self._images)
         self._images = matches(self.root, self._files.image)
-        self._labels = _Partners(self.root, self._files.label)
+        self._labels = Partners(self.root, self._files.label)
         listed = self._files.list
         return self._listed(self._home / listed) if listed else sorted(self.frames(split))
 
@@ -123,7 +121,7 @@ class Folder(SegDataset):
     def own_x(self) -> tuple[XSource, ...]:
         patterns = zip(self.description.x, self._files.x, strict=False)
         return tuple(
-            _PatternSource(files, _Partners(self.root, pattern)) for files, pattern in patterns
+            PatternSource(files, Partners(self.root, pattern)) for files, pattern in patterns
         )
 
     def fingerprint(self) -> object:
@@ -190,46 +188,6 @@ class Folder(SegDataset):
         """Whether a list is in the folder of the YAML file or of the images."""
         homes = (self._home.resolve(), self.root.resolve())
         return any(path.resolve().is_relative_to(home) for home in homes)
-
-
-class _Partners:
-    """Files for which the wildcards stand for the same text as in the images."""
-
-    def __init__(self, base: Path, pattern: str) -> None:
-        self.base, self.pattern = base, pattern
-
-    @cached_property
-    def _paths(self) -> dict[str, Path]:
-        return matches(self.base, self.pattern)
-
-    def path(self, frame: str) -> Path:
-        return self._paths.get(frame, self.base / self.pattern)
-
-    def require(self, frames: Iterable[str]) -> None:
-        """Check that every frame has a partner.
-
-        Raises:
-            ValueError: some have none.
-        """
-        ids = set(frames)
-        missing = sorted(ids - self._paths.keys())
-        if missing and not is_missing_allowed():
-            raise ValueError(
-                f"{len(missing)} of {len(ids)} images have no partner in "
-                f"{self.base / self.pattern}, first {', '.join(missing[:3])}; the wildcards of "
-                "image and partner must stand for the same text."
-            )
-
-
-class _PatternSource:
-    """X in files that a pattern of the YAML names."""
-
-    def __init__(self, files: XFiles, partners: _Partners) -> None:
-        self.files, self.spec = files, files.spec
-        self.path, self.require = partners.path, partners.require
-
-    def read(self, frame: str) -> X:
-        return self.files.read(self.path(frame))
 
 
 def _colours(count: int) -> tuple[tuple[int, int, int], ...]:

@@ -47,10 +47,10 @@ def test_sequences_on_both_sides(make: Make) -> None:
     root = make()
     for path in [*(root / "val").rglob("*b_1.png")]:
         path.rename(path.with_name("trainb_9.png"))
-    (found,) = judged(root)
-    assert found.severity == "warning"
-    assert "frames of 1 of the 2 sequences in val are in train too (trainb)" in str(found)
-    assert "`lix data split`" in str(found)
+    (finding,) = judged(root)
+    assert finding.severity == "warning"
+    assert "frames of 1 of the 2 sequences in val are in train too (trainb)" in str(finding)
+    assert "`lix data split`" in str(finding)
 
 
 def with_test(make: Make) -> Path:
@@ -123,9 +123,9 @@ def test_names_that_tell_no_sequence_are_no_fault(make: Make) -> None:
 
 
 def test_a_sample_is_said_to_be_one(make: Make) -> None:
-    (found,) = judged(make(), images=2)
-    assert found.severity == "note"
-    assert "2 of 5 in train, 2 of 3 in val" in str(found)
+    (finding,) = judged(make(), images=2)
+    assert finding.severity == "note"
+    assert "2 of 5 in train, 2 of 3 in val" in str(finding)
 
 
 def test_the_worst_comes_first_and_both_splits_are_named_once(make: Make) -> None:

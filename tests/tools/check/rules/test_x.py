@@ -262,8 +262,8 @@ def test_other_encodings_of_x_are_clean(make: Make) -> None:
 
 
 def test_a_wrong_kind_explains_an_impossible_unit(make: Make) -> None:
-    (found,) = judged(make(every("x", inverted), x={"kind": "depth"}))
-    assert (found.severity, found.rule) == ("error", "direction")
+    (finding,) = judged(make(every("x", inverted), x={"kind": "depth"}))
+    assert (finding.severity, finding.rule) == ("error", "direction")
 
 
 @pytest.mark.parametrize(
@@ -279,12 +279,12 @@ def test_a_unit_is_named_where_one_is_plausible(files: XFiles | None, says: str)
     x = XStatistics("depth", 1, files)
     depth = Depth(np.linspace(1.2, 0.4, 100, dtype=np.float32)[None, :, None].repeat(50, 2))
     x.add(Frame("train", "a", "a"), x_facts("depth", depth))
-    (found,) = x_rules(x, 50)
-    assert found.severity == "error"
-    assert says in found.text
+    (finding,) = x_rules(x, 50)
+    assert finding.severity == "error"
+    assert says in finding.text
 
 
 def test_of_several_x_the_faulty_one_is_named(make: Make) -> None:
     root = make(x=[{"kind": "depth", "unit": "mm"}, {"kind": "depth"}], **TWICE)
-    (found,) = judged(root)
-    assert str(found).startswith("train (val too): X 2 of 2: The median depth is 32896 m")
+    (finding,) = judged(root)
+    assert str(finding).startswith("train (val too): X 2 of 2: The median depth is 32896 m")

@@ -59,9 +59,9 @@ def test_points_behind_the_board_are_dropped_and_those_beside_it_stay() -> None:
     )
     hidden = inside & (depth > BOARD + 1)
     assert hidden.sum() > 20  # the LiDAR looks over the board at the wall behind it
-    seen = drop_hidden(depth)
-    assert not (inside & (seen > BOARD + 1)).any()
-    dropped = np.isfinite(depth) & ~np.isfinite(seen)
+    visible = drop_hidden(depth)
+    assert not (inside & (visible > BOARD + 1)).any()
+    dropped = np.isfinite(depth) & ~np.isfinite(visible)
     assert not (dropped & (depth == BOARD)).any()
     beside = ~inside & np.isfinite(depth)
     assert (dropped & beside).sum() < 0.02 * beside.sum()
