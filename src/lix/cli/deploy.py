@@ -11,7 +11,7 @@ from lix.cli.arguments import parse_size
 from lix.core.console import label, progress_bar, say
 from lix.core.registry import entries
 
-Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]
+Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors, .onnx or .xml file.")]
 ENGINES = ", ".join(entries("backends"))
 Engine = Annotated[
     str,
@@ -87,10 +87,10 @@ def export(
     *,
     int8: tuple[Path, ...] | None = None,
 ) -> None:
-    """Export a student to ONNX, verified against PyTorch, or to safetensors.
+    """Export a student to ONNX or OpenVINO, verified against PyTorch, or to safetensors.
 
     Args:
-        output: file to write, .onnx or .safetensors.
+        output: file to write, .onnx, .xml (OpenVINO, with a .bin next to it) or .safetensors.
         int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
             one, on the run's training images; the loss of mIoU is measured if the run's data exist.
     """
@@ -106,7 +106,7 @@ def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> obj
     from lix.deploy.quantise import quantise
 
     if output.suffix == ".safetensors":
-        raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
+        raise ValueError("--int8 writes ONNX or OpenVINO; name a file such as student.onnx.")
     if len(folders) > 1:
         raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
     with progress_bar() as bars:

@@ -43,6 +43,15 @@ class Backend(ABC):
     def write(self, checkpoint: Path, output: Path) -> object:
         """Write a student's checkpoint as a file of this engine; returns what to tell the user."""
 
+    def from_onnx(self, source: Path, output: Path) -> None:
+        """Write an ONNX file, such as one of 8-bit integers, as a file of this engine.
+
+        Raises:
+            ValueError: this engine has no such files.
+            OSError: the output cannot be written.
+        """
+        raise ValueError(f"{output} cannot hold what ONNX holds; name a file such as student.onnx.")
+
     @abstractmethod
     def cost(self, path: Path, batch: int, height: int, width: int) -> tuple[int, int]:
         """Parameters of a file, and MACs of a batch in convolutions and matrix products."""
