@@ -70,14 +70,17 @@ def test_export_is_held_to_pytorch(student, tmp_path, capsys, monkeypatch):
     assert found.parameters == pytest.approx(expected.parameters, rel=0.02)
     path.unlink()
     monkeypatch.setattr("lix.deploy.export.TOLERANCE", -1.0)
-    with pytest.raises(ValueError, match=r"student\.xml was not written: its logits differ"):
+    with pytest.raises(
+        ValueError, match=r"student\.xml was not written: its logits differ .*an \.onnx file"
+    ):
         backend("openvino").write(student, path)
     assert not path.exists()
 
 
 @pytest.mark.slow
 def test_plain_transformers_have_the_macs_of_pytorch(tmp_path):
-    network = {"name": "timm", "options": {"backbone": "test_vit"}, "size": (64, 96)}
+    options = {"backbone": "vit_tiny_patch16_dinov3_qkvb"}
+    network = {"name": "timm", "options": options, "size": (64, 96)}
     checkpoint, path = write_checkpoint(tmp_path / "a.ckpt", **network), tmp_path / "a.xml"
     backend("openvino").write(checkpoint, path)
     assert bench(path, runs=1).macs == bench(checkpoint, runs=1).macs

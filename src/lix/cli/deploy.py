@@ -20,6 +20,13 @@ Engine = Annotated[
         "checkpoint for another engine is exported first."
     ),
 ]
+Provider = Annotated[
+    str | None,
+    Parameter(
+        help="Execution provider of ONNX Runtime, such as cuda, tensorrt, coreml, directml or cpu; "
+        "default: cuda if it is there, else cpu."
+    ),
+]
 
 
 def predict(
@@ -33,6 +40,7 @@ def predict(
     opacity: float = 0.5,
     legend: Annotated[bool, Parameter(negative="--no-legend")] = True,
     engine: Engine = "auto",
+    provider: Provider = None,
     threads: int = 1,
 ) -> None:
     """Segment an image, a folder of images or a video with a student, from only RGB.
@@ -69,6 +77,7 @@ def predict(
             opacity=opacity,
             legend=legend,
             engine=engine,
+            provider=provider,
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),
         )
@@ -125,6 +134,7 @@ def bench(
     size: str = "train",
     batch: int = 1,
     engine: Engine = "auto",
+    provider: Provider = None,
     threads: int = 1,
     runs: int = 30,
 ) -> None:
@@ -147,6 +157,7 @@ def bench(
             size=None if size == "train" else parse_size(size),
             batch=batch,
             engine=engine,
+            provider=provider,
             threads=threads,
             runs=runs,
             progress=lambda done, total: bars.update(task, completed=done, total=total),

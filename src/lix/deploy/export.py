@@ -70,6 +70,11 @@ class ExportReport:
         )
 
     @property
+    def instead(self) -> str:
+        """What to do where the logits differ too much."""
+        return "try another opset" if self.path.suffix == ".onnx" else "export an .onnx file"
+
+    @property
     def ties(self) -> float:
         """Share of pixels that get another class, one that ties with PyTorch's."""
         return self.agreement_or_tie - self.agreement
@@ -167,12 +172,12 @@ def _require_equal(report: ExportReport) -> None:
     if not report.difference <= TOLERANCE * report.scale:
         raise ValueError(
             f"{report.path} was not written: its logits differ from PyTorch's by up to "
-            f"{report.difference:.2g} (largest logit {report.scale:.2g}); try another opset."
+            f"{report.difference:.2g} (largest logit {report.scale:.2g}); {report.instead}."
         )
     if report.agreement_or_tie < AGREEMENT:
         raise ValueError(
             f"{report.path} was not written: only {100 * report.agreement_or_tie:.3f} % of pixels "
-            "get PyTorch's class or one that ties with it; try another opset."
+            f"get PyTorch's class or one that ties with it; {report.instead}."
         )
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lix.core.errors import require
 from lix.core.files import atomic_write
-from lix.core.onnx import PROVIDERS, one_line, open_session, session_errors
+from lix.core.onnx import PROVIDERS, execution_provider, one_line, open_session, session_errors
 from lix.deploy.backend import Backend
 from lix.deploy.description import description
 from lix.deploy.onnx_cost import onnx_cost
@@ -25,10 +25,16 @@ if TYPE_CHECKING:
 class Onnx(Backend):
     """Computes with ONNX Runtime: on its GPU provider where it has one, else on the CPU."""
 
+    has_providers: ClassVar[bool] = True
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
 
     def open(
-        self, path: Path, *, threads: int = 1, device: str | torch.device | None = None
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        device: str | torch.device | None = None,
+        provider: str | None = None,
     ) -> Student:
         """Open a file that `lix export` has written.
 
@@ -36,17 +42,28 @@ class Onnx(Backend):
             path: the file.
             threads: number of threads within an operator, on the CPU.
             device: `cpu` leaves the GPU out, `cuda` insists on it.
+            provider: execution provider that must be used, such as `tensorrt`.
 
         Raises:
             ModuleNotFoundError: ONNX Runtime is missing.
             FileNotFoundError: no such file.
-            ValueError: a damaged file, one that lix has not written, or a device that is not there.
+            ValueError: a damaged file, one that lix has not written, or a device or provider that
+                is not there.
         """
         require("export", "onnxruntime")
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; write it with: lix export RUN {path}")
         kind = None if device is None else torch.device(device).type
-        session = open_session(path, threads, PROVIDERS[1:] if kind == "cpu" else PROVIDERS)
+        providers = PROVIDERS[1:] if kind == "cpu" else PROVIDERS
+        if provider is not None:
+            providers = tuple(dict.fromkeys((execution_provider(provider), *PROVIDERS[1:])))
+        session = open_session(path, threads, providers)
+        # ONNX Runtime falls back to the CPU without an error.
+        if provider is not None and session.get_providers()[0] != providers[0]:
+            raise ValueError(
+                f"ONNX Runtime could not start {providers[0]}; check its libraries, or leave out "
+                "--provider."
+            )
         if kind not in (None, "cpu") and PROVIDERS[0] not in session.get_providers():
             raise ValueError(
                 f"This ONNX Runtime has no {PROVIDERS[0]}; leave out the device {device}."
@@ -66,7 +83,8 @@ class Onnx(Backend):
                 ) from None
             return torch.from_numpy(found)
 
-        return Student("onnx", logits, spec, divisor, torch.device("cpu"))
+        engine = "onnx" if provider is None else f"onnx ({providers[0]})"
+        return Student(engine, logits, spec, divisor, torch.device("cpu"))
 
     def write(self, checkpoint: Path, output: Path) -> ExportReport:
         from lix.deploy.export import export_onnx

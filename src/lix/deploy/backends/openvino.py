@@ -36,7 +36,12 @@ class OpenVINO(Backend):
     suffixes: ClassVar[tuple[str, ...]] = (".xml",)
 
     def open(
-        self, path: Path, *, threads: int = 1, device: str | torch.device | None = None
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        device: str | torch.device | None = None,
+        provider: str | None = None,
     ) -> Student:
         """Open a file that `lix export` has written.
 
