@@ -183,9 +183,12 @@ def load_student(
     engine: str = AUTO,
     threads: int = 1,
     device: str | torch.device | None = None,
+    provider: str | None = None,
 ) -> Predictor:
     """Open a student to predict pictures; see `lix.deploy.predictor.Predictor`."""
-    return Predictor(checkpoint, size=size, engine=engine, threads=threads, device=device)
+    return Predictor(
+        checkpoint, size=size, engine=engine, threads=threads, device=device, provider=provider
+    )
 
 
 def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -35,25 +36,26 @@ def exported(exported_report: ExportReport) -> Path:
 
 
 @pytest.fixture(scope="session")
-def exports() -> dict[str, Path]:
+def exports() -> dict[str, ExportReport]:
     """The ONNX files of `exported_once` by the content of their checkpoints."""
     return {}
 
 
 @pytest.fixture
 def exported_once(
-    exports: dict[str, Path],
+    exports: dict[str, ExportReport],
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Export each checkpoint once a session, for tests of what is done with the file."""
 
-    def export_once(checkpoint: Path, output: Path) -> None:
+    def export_once(checkpoint: Path, output: Path) -> ExportReport:
         digest = sha256(checkpoint_file(checkpoint).read_bytes()).hexdigest()
         if digest not in exports:
             folder = tmp_path_factory.mktemp("once")
-            exports[digest] = export_onnx(checkpoint, folder / "student.onnx").path
-        shutil.copy(exports[digest], output)
+            exports[digest] = export_onnx(checkpoint, folder / "student.onnx")
+        shutil.copy(exports[digest].path, output)
+        return replace(exports[digest], path=output)
 
     for module in (export, quantise):
         monkeypatch.setattr(module, "export_onnx", export_once)

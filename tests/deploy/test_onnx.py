@@ -167,6 +167,32 @@ def test_device_that_is_not_there_is_one_sentence(tiny):
         open_student(tiny(), device="cuda")
 
 
+@pytest.mark.parametrize("name", ["cpu", "CPU", "CPUExecutionProvider"])
+def test_provider_is_chosen(tiny, name):
+    student = open_student(tiny(), provider=name)
+    assert student.engine == "onnx (CPUExecutionProvider)"
+
+
+def test_provider_that_is_not_there_is_one_sentence(tiny, student, photo, capsys):
+    for name in ("tensorrt", "DirectML"):
+        with pytest.raises(
+            ValueError, match=f"no provider '{name}', only .*cpu.*; install a build"
+        ):
+            open_student(tiny(), provider=name)
+    with pytest.raises(ValueError, match=r"Only ONNX Runtime has providers .*leave out --provider"):
+        open_student(student, provider="cuda")
+    assert lix("bench", tiny(), "--provider", "coreml") == 2
+    assert "no provider 'coreml'" in " ".join(capsys.readouterr().err.split())
+
+
+def test_provider_that_does_not_start_is_never_replaced_by_the_cpu(tiny, monkeypatch):
+    from lix.deploy.backends import onnx as module
+
+    monkeypatch.setattr(module, "execution_provider", lambda _: "TensorrtExecutionProvider")
+    with pytest.raises(ValueError, match="could not start TensorrtExecutionProvider"):
+        open_student(tiny(), provider="tensorrt")
+
+
 def test_no_threads_are_refused(student):
     with pytest.raises(ValueError, match="at least 1"):
         open_student(student, threads=0)

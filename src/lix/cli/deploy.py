@@ -11,13 +11,20 @@ from lix.cli.arguments import parse_size
 from lix.core.console import label, print_table, progress_bar, say
 from lix.core.registry import entries
 
-Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors or .onnx file.")]
+Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors, .onnx or .xml file.")]
 ENGINES = ", ".join(entries("backends"))
 Engine = Annotated[
     str,
     Parameter(
         help=f"What computes: {ENGINES}, or auto, the engine of the file's suffix, else torch. A "
         "checkpoint for another engine is exported first."
+    ),
+]
+Provider = Annotated[
+    str | None,
+    Parameter(
+        help="Execution provider of ONNX Runtime, such as cuda, tensorrt, coreml, directml or cpu; "
+        "default: cuda if it is there, else cpu."
     ),
 ]
 
@@ -34,6 +41,7 @@ def predict(
     opacity: float = 0.5,
     legend: Annotated[bool, Parameter(negative="--no-legend")] = True,
     engine: Engine = "auto",
+    provider: Provider = None,
     threads: int = 1,
 ) -> None:
     """Segment an image, a folder of images or a video with a student, from only RGB.
@@ -72,6 +80,7 @@ def predict(
             opacity=opacity,
             legend=legend,
             engine=engine,
+            provider=provider,
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),
         )
@@ -90,10 +99,10 @@ def export(
     *,
     int8: tuple[Path, ...] | None = None,
 ) -> None:
-    """Export a student to ONNX, verified against PyTorch, or to safetensors.
+    """Export a student to ONNX or OpenVINO, verified against PyTorch, or to safetensors.
 
     Args:
-        output: file to write, .onnx or .safetensors.
+        output: file to write, .onnx, .xml (OpenVINO, with a .bin next to it) or .safetensors.
         int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
             one, on the run's training images; the loss of mIoU is measured if the run's data exist.
     """
@@ -109,8 +118,8 @@ def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> obj
     from lix.deploy.backend import backend, backend_of
     from lix.deploy.quantise import quantise
 
-    if backend_of(output) not in (None, backend("onnx")):
-        raise ValueError("--int8 writes ONNX; name a file such as student.onnx.")
+    if backend_of(output) is backend("torch"):
+        raise ValueError("--int8 writes ONNX or OpenVINO; name a file such as student.onnx.")
     if len(folders) > 1:
         raise ValueError(f"--int8 takes one folder, not {len(folders)}; put the images into one.")
     with progress_bar() as bars:
@@ -129,6 +138,7 @@ def bench(
     size: str = "train",
     batch: int = 1,
     engine: Engine = "auto",
+    provider: Provider = None,
     threads: int = 1,
     runs: int = 30,
 ) -> None:
@@ -151,6 +161,7 @@ def bench(
             size=None if size == "train" else parse_size(size),
             batch=batch,
             engine=engine,
+            provider=provider,
             threads=threads,
             runs=runs,
             progress=lambda done, total: bars.update(task, completed=done, total=total),

@@ -11,6 +11,34 @@ from lix.core.onnx_file import verify
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
+SUFFIX = "ExecutionProvider"
+ALIASES = {"directml": "dml"}
+"""Names of providers that users know by another than ONNX Runtime's."""
+
+
+def execution_provider(name: str) -> str:
+    """ONNX Runtime's name of an execution provider, such as `TensorrtExecutionProvider`.
+
+    Args:
+        name: that name, or short and in any case, as in `tensorrt`.
+
+    Raises:
+        ValueError: this ONNX Runtime has none of that name.
+    """
+    import onnxruntime
+
+    short = {p.removesuffix(SUFFIX).lower(): p for p in onnxruntime.get_available_providers()}
+    wanted = name.removesuffix(SUFFIX).lower()
+    wanted = ALIASES.get(wanted, wanted)
+    if wanted not in short:
+        raise ValueError(
+            f"The ONNX Runtime that is installed has no provider {name!r}, only "
+            f"{', '.join(sorted(short))}; install a build that has it, such as onnxruntime-gpu "
+            "for cuda and tensorrt, or onnxruntime-directml."
+        )
+    return short[wanted]
+
+
 def open_session(
     model: Path | bytes, threads: int = 1, providers: Sequence[str] = PROVIDERS
 ) -> Any:

@@ -24,12 +24,19 @@ class Backend(ABC):
     Every file of `lix.deploy.backends` holds one, and its file name is its name.
     """
 
+    has_providers: ClassVar[bool] = False
+    """Whether `open` takes the name of an execution provider."""
     suffixes: ClassVar[tuple[str, ...]]
     """Suffixes of the files that it opens; files that it writes get the first one."""
 
     @abstractmethod
     def open(
-        self, path: Path, *, threads: int = 1, device: str | torch.device | None = None
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        device: str | torch.device | None = None,
+        provider: str | None = None,
     ) -> Student:
         """Open a file or, for PyTorch, a run folder.
 
@@ -42,6 +49,15 @@ class Backend(ABC):
     @abstractmethod
     def write(self, checkpoint: Path, output: Path) -> object:
         """Write a student's checkpoint as a file of this engine; returns what to tell the user."""
+
+    def from_onnx(self, source: Path, output: Path) -> None:
+        """Write an ONNX file, such as one of 8-bit integers, as a file of this engine.
+
+        Raises:
+            ValueError: this engine has no such files.
+            OSError: the output cannot be written.
+        """
+        raise ValueError(f"{output} cannot hold what ONNX holds; name a file such as student.onnx.")
 
     @abstractmethod
     def cost(self, path: Path, batch: int, height: int, width: int) -> tuple[int, int]:
@@ -73,6 +89,7 @@ def open_student(
     engine: str = AUTO,
     threads: int = 1,
     device: str | torch.device | None = None,
+    provider: str | None = None,
 ) -> Student:
     """Open a student. A checkpoint for another engine is exported to a temporary file first.
 
@@ -81,12 +98,14 @@ def open_student(
         engine: what computes; `auto` is the engine of the file's suffix, else PyTorch.
         threads: number of CPU threads of this process from now on.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
+        provider: execution provider of ONNX Runtime, such as `tensorrt`; default: CUDA's if it is
+            there, else the CPU's.
 
     Raises:
         ModuleNotFoundError: the engine's extra is missing.
         FileNotFoundError: no such file.
-        ValueError: an unknown engine, a teacher, a damaged or foreign file, a file of another
-            engine, or fewer than one thread.
+        ValueError: an unknown engine or provider, a teacher, a damaged or foreign file, a file
+            of another engine, or fewer than one thread.
     """
     if threads < 1:
         raise ValueError(f"threads is {threads}; choose at least 1.")
@@ -94,8 +113,13 @@ def open_student(
     checkpoints = backend("torch")
     of_file = backend_of(path) or checkpoints
     chosen = of_file if engine == AUTO else backend(engine)
+    if provider is not None and not chosen.has_providers:
+        raise ValueError(
+            f"Only ONNX Runtime has providers such as {provider!r}; leave out --provider, or "
+            "choose --engine onnx."
+        )
     if of_file is chosen:
-        return chosen.open(path, threads=threads, device=device)
+        return chosen.open(path, threads=threads, device=device, provider=provider)
     if of_file is not checkpoints:
         raise ValueError(
             f"{path} cannot run in {engine}; leave out --engine, or name the run that it was "
@@ -104,4 +128,4 @@ def open_student(
     with TemporaryDirectory() as folder:
         exported = Path(folder, "student").with_suffix(chosen.suffixes[0])
         chosen.write(path, exported)
-        return chosen.open(exported, threads=threads, device=device)
+        return chosen.open(exported, threads=threads, device=device, provider=provider)

@@ -75,6 +75,7 @@ def bench(
     threads: int = 1,
     runs: int = 30,
     device: str | torch.device | None = None,
+    provider: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> BenchReport:
     """Measure the bare network: no reading, resizing or painting.
@@ -88,6 +89,7 @@ def bench(
         threads: number of CPU threads.
         runs: number of batches that are timed.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
+        provider: execution provider of ONNX Runtime; see `open_student`.
         progress: called with the number of finished runs, and of all runs.
 
     Raises:
@@ -97,7 +99,9 @@ def bench(
     """
     if min(batch, runs, *(size or (1,))) < 1:
         raise ValueError("Size, batch and number of runs must be at least 1.")
-    student = open_student(checkpoint, engine=engine, threads=threads, device=device)
+    student = open_student(
+        checkpoint, engine=engine, threads=threads, device=device, provider=provider
+    )
     height, width = (n + -n % student.size_divisor for n in size or student.spec.size)
     seconds, memory = _measure(student, torch.rand(batch, 3, height, width), runs, progress)
     numbers = (backend_of(checkpoint) or backend("torch")).cost(checkpoint, batch, height, width)

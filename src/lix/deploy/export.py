@@ -21,7 +21,7 @@ from lix.core.errors import require
 from lix.core.files import atomic_write
 from lix.core.onnx import PROVIDERS, open_session
 from lix.core.onnx_file import CHECKSUM, UNSEALED, seal
-from lix.deploy.student import load_student
+from lix.deploy.student import Logits, load_student
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec
 
@@ -48,6 +48,8 @@ class ExportReport:
     """An exported file, and how it compares with PyTorch over all `shapes`."""
 
     path: Path
+    engine: str
+    """Name of the engine that was compared."""
     opset: int
     shapes: tuple[Shape, ...]
     difference: float
@@ -61,11 +63,16 @@ class ExportReport:
 
     def __str__(self) -> str:
         return (
-            f"{self.path}: opset {self.opset}; ONNX Runtime against PyTorch at "
+            f"{self.path}: opset {self.opset}; {self.engine} against PyTorch at "
             f"{len(self.shapes)} sizes: largest difference {self.difference:.1e} (of logits up to "
             f"{self.scale:.1f}), {100 * self.agreement:.2f} % of pixels get the same class"
             + (f", {100 * self.ties:.4f} % tie" if self.ties else "")
         )
+
+    @property
+    def instead(self) -> str:
+        """What to do where the logits differ too much."""
+        return "try another opset" if self.path.suffix == ".onnx" else "export an .onnx file"
 
     @property
     def ties(self) -> float:
@@ -122,9 +129,42 @@ def export_onnx(checkpoint: Path, output: Path, *, opset: int | None = None) -> 
         program.save(part)
         seal(part)
         onnx.checker.check_model(part, full_check=True)
-        shapes, version = _shapes(network, spec), program.model.opset_imports[""]
-        report = ExportReport(output, version, shapes, *_compare(model, part, shapes))
-        _require_equal(report)
+        session = open_session(part, providers=PROVIDERS[1:])
+        return compared(
+            network,
+            spec,
+            output,
+            lambda image: torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0]),
+            engine="ONNX Runtime",
+            opset=program.model.opset_imports[""],
+        )
+
+
+def compared(
+    network: SegNetwork,
+    spec: NetworkSpec,
+    output: Path,
+    logits: Logits,
+    *,
+    engine: str,
+    opset: int,
+) -> ExportReport:
+    """Compare a file's logits with PyTorch's.
+
+    Args:
+        network: the student that it was exported from.
+        spec: description of the network.
+        output: the file that report and messages name.
+        logits: what computes those of the file.
+        engine: name of what computes them.
+        opset: version of the operator set of the ONNX file.
+
+    Raises:
+        ValueError: the logits differ, or the classes of more than one pixel in 10,000.
+    """
+    model, shapes = LogitsOnly(network).eval(), _shapes(network, spec)
+    report = ExportReport(output, engine, opset, shapes, *_compare(model, logits, shapes))
+    _require_equal(report)
     return report
 
 
@@ -132,12 +172,12 @@ def _require_equal(report: ExportReport) -> None:
     if not report.difference <= TOLERANCE * report.scale:
         raise ValueError(
             f"{report.path} was not written: its logits differ from PyTorch's by up to "
-            f"{report.difference:.2g} (largest logit {report.scale:.2g}); try another opset."
+            f"{report.difference:.2g} (largest logit {report.scale:.2g}); {report.instead}."
         )
     if report.agreement_or_tie < AGREEMENT:
         raise ValueError(
             f"{report.path} was not written: only {100 * report.agreement_or_tie:.3f} % of pixels "
-            "get PyTorch's class or one that ties with it; try another opset."
+            f"get PyTorch's class or one that ties with it; {report.instead}."
         )
 
 
@@ -198,16 +238,15 @@ def _shapes(network: SegNetwork, spec: NetworkSpec) -> tuple[Shape, ...]:
 
 @torch.inference_mode()
 def _compare(
-    model: LogitsOnly, path: Path, shapes: Sequence[Shape]
+    model: LogitsOnly, logits: Logits, shapes: Sequence[Shape]
 ) -> tuple[float, float, float, float]:
     """Largest difference and absolute value of the logits, agreement of classes, and with ties."""
-    session = open_session(path, providers=PROVIDERS[1:])
     generator = torch.Generator().manual_seed(0)
     differences, scales, agreeing, margins = [], [], [], []
     for batch, height, width in shapes:
         image = torch.rand(batch, 3, height, width, generator=generator)
         expected = model(image)
-        actual = torch.from_numpy(session.run(["logits"], {"image": image.numpy()})[0])
+        actual = logits(image)
         differences.append((actual - expected).abs().max())
         scales.append(expected.abs().max())
         best, chosen = expected.max(dim=1), actual.argmax(dim=1)

@@ -55,6 +55,7 @@ def predict(
     engine: str = AUTO,
     threads: int = 1,
     device: str | torch.device | None = None,
+    provider: str | None = None,
     progress: Progress | None = None,
 ) -> Predictions:
     """Segment pictures with a student, which sees only RGB.
@@ -87,6 +88,7 @@ def predict(
         engine: what computes; see `open_student`.
         threads: number of threads of the network on the CPU.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
+        provider: execution provider of ONNX Runtime; see `open_student`.
         progress: called after every image or frame.
 
     Raises:
@@ -105,7 +107,9 @@ def predict(
     if is_video and confidence:
         raise ValueError(f"{source} is a video; only images get a confidence.")
     tasks = [] if is_video else find_tasks(source, output)
-    student = open_student(checkpoint, engine=engine, threads=threads, device=device)
+    student = open_student(
+        checkpoint, engine=engine, threads=threads, device=device, provider=provider
+    )
     segmenter = Segmenter(student, size=size, tile=tile)
     with _explained(output, student.spec) if legend else nullcontext():
         if is_video:

@@ -66,12 +66,13 @@ class Predictor:
     """A trained student that predicts pictures one by one.
 
     Args:
-        path: run folder, checkpoint, .safetensors or .onnx file of a student.
+        path: run folder, checkpoint, .safetensors, .onnx or .xml file of a student.
         size: what the network sees: the picture at the training size (`train`), at its own
             (`native`) or at (H, W).
         engine: what computes; `auto` is the engine of the file's suffix, else PyTorch.
         threads: number of CPU threads.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
+        provider: execution provider of ONNX Runtime, such as `tensorrt`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -86,8 +87,11 @@ class Predictor:
         engine: str = AUTO,
         threads: int = 1,
         device: str | torch.device | None = None,
+        provider: str | None = None,
     ) -> None:
-        student = open_student(Path(path), engine=engine, threads=threads, device=device)
+        student = open_student(
+            Path(path), engine=engine, threads=threads, device=device, provider=provider
+        )
         self.segmenter = Segmenter(student, size=size)
         self.classes, self.palette = student.spec.classes, student.spec.palette
 

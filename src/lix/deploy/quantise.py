@@ -1,4 +1,4 @@
-"""A student → an ONNX file that computes with 8-bit integers, and the mIoU that this costs."""
+"""A student → an ONNX or OpenVINO file of 8-bit integers, and the mIoU that this costs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from lix.core.errors import DataError, require
-from lix.core.files import atomic_write
 from lix.core.onnx_file import CHECKSUM, UNSEALED, seal
 from lix.data.dataset import SegDataset
-from lix.deploy.backend import open_student
+from lix.deploy.backend import backend, backend_of, open_student
 from lix.deploy.export import export_onnx, silence
 from lix.deploy.image_files import find_images, read_image
 from lix.deploy.student import Segmenter, Student
@@ -88,18 +87,25 @@ def quantise(
     segmenter = Segmenter(student)
     pictures = _training_images(checkpoint, student) if images is None else _folder(images, output)
     batches = [segmenter.prepare(picture).numpy() for picture in pictures]
-    with TemporaryDirectory() as folder, atomic_write(output) as part:
-        exported = Path(folder) / "float.onnx"
+    engine = backend_of(output) or backend("onnx")
+    with TemporaryDirectory() as folder:
+        exported, quantised = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         export_onnx(checkpoint, exported)
-        _quantise(exported, part, batches)
+        _quantise(exported, quantised, batches)
+        draft = Path(folder, "student").with_suffix(engine.suffixes[0])
+        engine.from_onnx(quantised, draft)
+        before = after = None
+        why_unknown = ""
         try:
             data, dataset = _split(checkpoint, student, "val")
         except DataError as error:
-            return QuantisationReport(output, len(batches), None, None, str(error))
-        loader = evaluation_loader(data, dataset, with_x=False)
-        students = [student, open_student(part, device="cpu")]
-        before, after = _miou(students, loader, dataset.left_out, progress)
-    return QuantisationReport(output, len(batches), before, after)
+            why_unknown = str(error)
+        else:
+            loader = evaluation_loader(data, dataset, with_x=False)
+            students = [student, engine.open(draft, device="cpu")]
+            before, after = _miou(students, loader, dataset.left_out, progress)
+        engine.from_onnx(quantised, output)
+    return QuantisationReport(output, len(batches), before, after, why_unknown)
 
 
 def _quantise(source: Path, target: Path, batches: list[NDArray[np.float32]]) -> None:

@@ -23,7 +23,12 @@ class Torch(Backend):
     suffixes: ClassVar[tuple[str, ...]] = (".safetensors", ".ckpt")
 
     def open(
-        self, path: Path, *, threads: int = 1, device: str | torch.device | None = None
+        self,
+        path: Path,
+        *,
+        threads: int = 1,
+        device: str | torch.device | None = None,
+        provider: str | None = None,
     ) -> Student:
         return torch_student(*load_student(path), device)
 
