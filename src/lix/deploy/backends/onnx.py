@@ -54,7 +54,7 @@ class Onnx(Backend):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; write it with: lix export RUN {path}")
         kind = None if device is None else torch.device(device).type
-        providers = PROVIDERS[1:] if kind == "cpu" else PROVIDERS
+        providers: tuple[str, ...] = PROVIDERS[1:] if kind == "cpu" else PROVIDERS
         if provider is not None:
             providers = tuple(dict.fromkeys((execution_provider(provider), *PROVIDERS[1:])))
         session = open_session(path, threads, providers)
