@@ -175,13 +175,11 @@ def test_provider_is_chosen(tiny, name):
 
 def test_provider_that_is_not_there_is_one_sentence(tiny, student, photo, capsys):
     for name in ("tensorrt", "DirectML"):
-        with pytest.raises(
-            ValueError, match=f"no provider '{name}', only .*cpu.*; install a build"
-        ):
+        with pytest.raises(ValueError, match=f"no provider '{name}', only .*cpu"):
             open_student(tiny(), provider=name)
     with pytest.raises(ValueError, match=r"Only ONNX Runtime has providers .*leave out --provider"):
         open_student(student, provider="cuda")
-    assert lix("bench", tiny(), "--provider", "coreml") == 2
+    assert lix("bench", tiny(), "--provider", "coreml") == 1
     assert "no provider 'coreml'" in " ".join(capsys.readouterr().err.split())
 
 

@@ -70,9 +70,7 @@ def test_export_is_held_to_pytorch(student, tmp_path, capsys, monkeypatch):
     assert found.parameters == pytest.approx(expected.parameters, rel=0.02)
     path.unlink()
     monkeypatch.setattr("lix.deploy.export.TOLERANCE", -1.0)
-    with pytest.raises(
-        ValueError, match=r"student\.xml was not written: its logits differ .*an \.onnx file"
-    ):
+    with pytest.raises(ValueError, match=r"\.xml was not written: its logits .*an \.onnx file"):
         backend("openvino").write(student, path)
     assert not path.exists()
 

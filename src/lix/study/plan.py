@@ -17,13 +17,12 @@ from pydantic import ValidationError
 import lix
 from lix.core.registry import entries, find, merge, safe_path
 from lix.data.yaml_files import load_yaml
-from lix.runs.folder import RunFolder
+from lix.runs.folder import CROSS, RunFolder
 from lix.runs.history import epochs_done
 from lix.runs.recipe import Recipe, explain_validation
 from lix.runs.settings import IRRELEVANT_TO_RESULT
 from lix.study.definition import Study
 from lix.study.escape import file_name
-from lix.study.records import CROSS
 
 PROGRAM = Path(lix.__file__).with_name("__main__.py")
 """What trains. It is run by its path: `python -m` would take modules from the current folder."""

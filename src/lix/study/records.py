@@ -20,7 +20,6 @@ import numpy as np
 
 from lix.core.files import atomic_write
 from lix.evaluation.metrics import METRICS
-from lix.runs.folder import CROSS as CROSS  # noqa: PLC0414 - lix.study.plan takes it from here
 from lix.runs.folder import RunFolder
 from lix.runs.history import Row, read_history
 from lix.runs.recipe import Recipe
