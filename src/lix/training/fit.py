@@ -153,6 +153,11 @@ def _train(
         if run.last.is_file():
             kept = f"the last good checkpoint is {run.last}"
         raise ArithmeticError(f"{error} ({kept})") from None
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        # A logger's writer does not say which of its files has no room.
+        raise OSError(error.errno, error.strerror, str(run.path)) from None
     except SystemExit:
         # Lightning turns Ctrl-C into an exit of the whole process.
         raise KeyboardInterrupt from None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import lightning as L
@@ -14,6 +16,7 @@ from lightning.pytorch.loggers import (
     WandbLogger,
 )
 from lightning.pytorch.utilities import rank_zero_only
+from tensorboard.summary.writer.event_file_writer import _AsyncWriterThread
 
 from lix.core.errors import DataError, require
 from lix.runs.data import evenly_spaced
@@ -64,7 +67,20 @@ def open_logger(name: str, run: RunFolder) -> Logger:
             tracking_uri=server or f"sqlite:///{run.mlflow_database}",
             artifact_location=None if server else run.mlflow.as_uri(),
         )
+    if not isinstance(threading.excepthook, _MainThreadErrors):
+        threading.excepthook = _MainThreadErrors(threading.excepthook)
     return TensorBoardLogger(run.path, name="", version=run.tensorboard.name)
+
+
+class _MainThreadErrors:
+    """A hook that prints no traceback of TensorBoard's writer: its next call raises the error."""
+
+    def __init__(self, shown: Callable[[threading.ExceptHookArgs], Any]) -> None:
+        self.shown = shown
+
+    def __call__(self, failed: threading.ExceptHookArgs) -> None:
+        if not isinstance(failed.thread, _AsyncWriterThread):
+            self.shown(failed)
 
 
 def close_logger(name: str) -> None:
