@@ -96,7 +96,10 @@ def contents(folder: Path) -> dict[str, object]:
 
 
 WEIGHTS = (".safetensors", ".ckpt")
-OF_A_RUN = re.compile(r"\.lock|log\.txt|identity\.json|recipe\.yaml|events\.out\..*")
+OF_A_RUN = re.compile(
+    r"\.lock|log\.txt|identity\.json|recipe\.yaml|events\.out\..*"
+    r"|curves\.png|pictures\.png"  # drawn when the result is written, so a kill may cost them
+)
 
 
 def content(path: Path) -> object:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 MODULES = (
     *("lix.cli.app", "lix.training.fit", "lix.evaluation.report", "lix.deploy.predict"),
     *("lix.deploy.quantise", "lix.study.schedule", "lix.study.page", "lix.study.tables"),
-    *("lix.study.figures", "lix.tools.depth", "lix.tools.check.run", "tensorboard"),
+    *("lix.study.viewer", "lix.tools.depth", "lix.tools.check.run", "tensorboard"),
     *("av", "cv2", "onnx", "onnxscript", "onnxruntime.quantization", "scipy.stats"),
 )
 

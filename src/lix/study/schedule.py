@@ -146,6 +146,9 @@ def run_jobs(
     failed: dict[str, str] = {}
     ended: set[str] = set()
     others, started = [job for job in jobs if job not in own_jobs], time.time()
+    for job in own_jobs:
+        if job.finished:  # maybe after this study was killed, with an older failure noted
+            job.folder.error.unlink(missing_ok=True)
 
     with progress, _stoppable():
         try:
