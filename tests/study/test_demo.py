@@ -25,7 +25,7 @@ from lix.study.schedule import run_jobs
 
 pytestmark = pytest.mark.slow
 
-SIZE = DemoSize(labelled=16, unlabelled=12, tested=6, epochs=1)
+SIZE = DemoSize(labelled=16, unlabelled=12, tested=6, epochs=2)
 RUNS = ["teacher", "student", "lix", "lix-drive"]
 
 
@@ -113,7 +113,7 @@ def test_second_run_reuses_what_exists(demo: Path) -> None:
 
 def test_other_settings_in_the_same_folder_are_refused(demo: Path) -> None:
     with pytest.raises(ValueError, match="other settings; choose another --output"):
-        run_demo(demo, replace(SIZE, epochs=2))
+        run_demo(demo, replace(SIZE, epochs=3))
 
 
 def test_failed_training_names_its_log(tmp_path: Path) -> None:
