@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 from PIL import Image
 from rich.console import Console
 
@@ -26,12 +30,13 @@ from lix.study.schedule import run_jobs
 pytestmark = pytest.mark.slow
 
 SIZE = DemoSize(labelled=16, unlabelled=12, tested=6, epochs=2)
+NOTEBOOK = Path(__file__).parents[2] / "examples/demo.ipynb"
 RUNS = ["teacher", "student", "lix", "lix-drive"]
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    output = tmp_path_factory.mktemp("demo")
+    output = tmp_path_factory.mktemp("demo") / "runs/demo"
     run_demo(output, SIZE)
     return output
 
@@ -109,6 +114,20 @@ def test_second_run_reuses_what_exists(demo: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in kept}
     run_demo(demo, SIZE)
     assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_the_notebook_shows_the_demo(demo: Path) -> None:
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "kept without outputs"
+    for cell in notebook.cells:
+        cell.source = re.sub(r"DemoSize\(.*\)", repr(SIZE), cell.source)
+    folder = str(demo.parents[1])  # the runs of this demo are its own
+    client = NotebookClient(notebook, timeout=240, resources={"metadata": {"path": folder}})
+    client.execute(env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    kinds = [set(output.data) for output in outputs if "data" in output]
+    assert {"image/png"} <= set.union(*kinds)
+    assert (demo / "student.onnx").is_file()
 
 
 def test_other_settings_in_the_same_folder_are_refused(demo: Path) -> None:
