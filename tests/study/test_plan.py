@@ -165,6 +165,8 @@ def test_studies_share_equal_runs() -> None:
         ({"settings": {"output": "mine"}}, "settings: .*sets output itself; take it out"),
         ({"methods": [{"method": "kd", "settings": {"distill": {}}}]}, "sets distill itself"),
         ({"networks": None}, "networks: "),
+        ({"name": "../outside"}, "name: "),
+        ({"name": "/tmp/outside"}, "name: "),
         (
             {"pictures": [{"kind": "worst", "methods": ["hott"]}]},
             "row of the study 'hott'. Did you",
@@ -177,6 +179,12 @@ def test_wrong_entries_are_one_sentence(tmp_path: Path, changes: dict[str, Any],
     with pytest.raises(ValueError, match=said) as error:
         plan(Study.load(path), tmp_path)
     assert "\n" not in str(error.value)
+
+
+def test_scores_on_other_data_stay_in_the_folder_of_the_run() -> None:
+    outside = study(data={"../../x": ENTRIES["data"]["a"], "b": ENTRIES["data"]["b"]}, cross="same")
+    run = next(run for run in plan(outside, Path("out")) if run.data == "b")
+    assert run.cross_file(outside, "../../x").parent == run.job.recipe.output
 
 
 def test_a_base_gives_what_the_file_does_not(tmp_path: Path) -> None:
