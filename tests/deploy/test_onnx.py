@@ -50,31 +50,6 @@ def tiny(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("size", ["train", "native", (40, 60)])
-def test_results_are_those_of_pytorch(student, exported, photo, tmp_path, size):
-    source = photo("a.png", 37, 51)
-    for checkpoint, name in ((student, "torch"), (exported, "onnx")):
-        predict(checkpoint, source, tmp_path / name, size=size, confidence=True)
-    expected, actual = (pixels(tmp_path / name / "a_label.png") for name in ("torch", "onnx"))
-    assert len(np.unique(expected)) > 2
-    assert (expected == actual).mean() > 0.999
-    with (
-        Image.open(tmp_path / "onnx/a_label.png") as label,
-        Image.open(tmp_path / "torch/a_label.png") as other,
-    ):
-        assert label.getpalette() == other.getpalette()
-    expected, actual = (pixels(tmp_path / n / "a_confidence.png") for n in ("torch", "onnx"))
-    assert abs(expected.astype(int) - actual).max() <= 1
-
-
-def test_metadata_give_back_the_spec(student, exported):
-    expected, actual = open_student(student), open_student(exported)
-    for name in ("name", "classes", "palette", "size"):
-        assert getattr(actual.spec, name) == getattr(expected.spec, name)
-    assert actual.size_divisor == expected.size_divisor
-    assert (expected.engine, actual.engine) == ("torch", "onnx")
-
-
 @pytest.mark.slow
 @pytest.mark.usefixtures("exported_once")
 def test_checkpoint_is_exported_for_the_engine(student, photo, tmp_path):

@@ -16,6 +16,7 @@ from torchvision import tv_tensors
 
 from lix.core.errors import unknown
 from lix.core.types import IGNORE_INDEX
+from lix.data.image_paths import ImagePaths
 from lix.data.labels import Form
 from lix.data.modalities import XSpec
 from lix.data.options import Span, XFolders
@@ -180,29 +181,13 @@ class SegDataset(ABC):
         """The file that holds a frame's labels."""
 
     def find_frame(self, text: str) -> str | None:
-        """The frame that a line of another tool's list means: the path of its image.
-
-        Relative to the root, with or without its suffix; or absolute, on this machine or, by the
-        end of the path, on another one.
-        """
-        path = Path(text.replace("\\", "/"))
-        if path.is_absolute() and path.is_file():
-            return self._by_file.get(path.resolve())
-        parts = [part for part in path.parts if part != path.anchor]
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        return next((self._by_path[end] for end in ends if end in self._by_path), None)
+        """The frame that a line of another tool's list means, see `ImagePaths.frame`."""
+        return self._image_paths.frame(text)
 
     @cached_property
-    def _by_file(self) -> dict[Path, str]:
-        """Image on this machine → frame."""
-        return {self.image_path(frame).resolve(): frame for frame in self.frames(None)}
-
-    @cached_property
-    def _by_path(self) -> dict[str, str]:
-        """Path of an image below the root, with and without its suffix → frame."""
-        paths = {f: self.image_path(f).relative_to(self.root) for f in self.frames(None)}
-        without = {path.with_suffix("").as_posix(): frame for frame, path in paths.items()}
-        return without | {path.as_posix(): frame for frame, path in paths.items()}
+    def _image_paths(self) -> ImagePaths:
+        images = {self.image_path(frame): frame for frame in self.frames(None)}
+        return ImagePaths(self.root, images)
 
     def own_x(self) -> tuple[XSource, ...]:
         """The X that the set itself brings."""

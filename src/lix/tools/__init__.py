@@ -1,1 +1,1 @@
-"""Tools that inspect or make data: `lix data check`, `depth` and `split`."""
+"""Tools that inspect or make data: `lix data check`, `depth`, `extract` and `split`."""

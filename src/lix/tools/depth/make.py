@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,11 +82,7 @@ def make_depth(
     output = output or root / f"x-{engine.name}"
     patterns = choose_patterns(root, left, right, stereo=engine.stereo)
     targets = _targets(find_pairs(root, patterns, output), root, output)
-    if isinstance(engine, RecordingEngine):
-        recording = engine.open(root, patterns.left, [pair.left for pair in targets.values()])
-        settings, make = recording.settings, partial(_recorded, recording)
-    else:
-        settings, make = engine.settings, partial(_values, engine)
+    settings, make = _opened(engine, root, patterns.left, targets)
     claim(output, {"engine": engine.name, **settings}, engine.files)
     remaining = {target: pair for target, pair in targets.items() if not is_whole(target)}
     kept = len(targets) - len(remaining)
@@ -150,6 +147,16 @@ def _targets(pairs: list[Pair], root: Path, output: Path) -> dict[Path, Pair]:
             )
         targets[target] = pair
     return targets
+
+
+def _opened(
+    engine: Engine | RecordingEngine, root: Path, pattern: str, targets: Mapping[Path, Pair]
+) -> tuple[Mapping[str, Any], Callable[[Pair], NDArray[np.float32]]]:
+    """The settings of an engine, and what makes X of a pair."""
+    if isinstance(engine, RecordingEngine):
+        recording = engine.open(root, pattern, [pair.left for pair in targets.values()])
+        return recording.settings, partial(_recorded, recording)
+    return engine.settings, partial(_values, engine)
 
 
 def _recorded(recording: Recording, pair: Pair) -> NDArray[np.float32]:

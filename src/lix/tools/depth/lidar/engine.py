@@ -10,7 +10,7 @@ from lix.core.errors import require
 from lix.data.patterns import wildcards
 from lix.data.x_files import XFiles
 from lix.tools.depth.engine import DEPTH
-from lix.tools.depth.lidar.frames import Frames
+from lix.tools.depth.lidar.frames import Frames, Options
 
 
 class Lidar:
@@ -57,9 +57,7 @@ class Lidar:
         if sparse and guided:
             raise ValueError("--guided fills holes and --sparse keeps them; leave out one.")
         cv2.setNumThreads(threads)
-        self.points, self.calibration = points, calibration
-        self.poses, self.sweeps = poses, sweeps
-        self.sparse, self.guided = sparse, guided
+        self.options = Options(points, calibration, poses, sweeps, sparse, guided)
 
     def open(self, root: Path, pattern: str, images: Sequence[Path]) -> Frames:
         """Find what belongs to each image.
@@ -72,11 +70,14 @@ class Lidar:
         Raises:
             ValueError: wildcards differ, no sweep fits, or poses or times cannot be read.
         """
-        for option, other in (("--points", self.points), ("--calibration", self.calibration)):
+        for option, other in (
+            ("--points", self.options.points),
+            ("--calibration", self.options.calibration),
+        ):
             may_be_one = option == "--calibration" and not wildcards(other)
             if not may_be_one and wildcards(other) != wildcards(pattern):
                 raise ValueError(
                     f"--left {pattern} and {option} {other} differ in their wildcards; what "
                     "belongs together are files for which the wildcards match the same text."
                 )
-        return Frames(self, root, pattern, images)
+        return Frames(self.options, root, pattern, images)

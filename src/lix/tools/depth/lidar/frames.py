@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,57 +22,59 @@ from lix.tools.depth.lidar.points import read_points
 from lix.tools.depth.lidar.poses import Poses, file_times, read_poses, transformed
 from lix.tools.depth.lidar.projection import Depth, drop_hidden, project
 
-if TYPE_CHECKING:
-    from lix.tools.depth.lidar.engine import Lidar
-
 MAX_WAIT = 0.5
 """Largest time in seconds between an image and the nearest sweep."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user says of a LiDAR; see `Lidar`."""
+
+    points: str
+    calibration: str
+    poses: str | None
+    sweeps: int
+    sparse: bool
+    guided: bool
 
 
 class Frames:
     """The sweeps of images, as depth.
 
     Args:
-        lidar: the options.
+        options: what the user says.
         root: the data set's folder.
         pattern: pattern of the images, relative to it.
         images: the images.
     """
 
-    def __init__(self, lidar: Lidar, root: Path, pattern: str, images: Sequence[Path]) -> None:
-        self._lidar, self._root = lidar, root
+    def __init__(self, options: Options, root: Path, pattern: str, images: Sequence[Path]) -> None:
+        self._options, self._root = options, root
         self._expression = regular(pattern)
         self._calibration = lru_cache(maxsize=8)(read_calibration)
         self._poses: Poses | None = None
-        if lidar.poses is not None:
-            self._poses = read_poses(self._placed(lidar.poses))
+        if options.poses is not None:
+            self._poses = read_poses(self._placed(options.poses))
             self._image_times = _times(images)
-        if not wildcards(lidar.calibration):
+        if not wildcards(options.calibration):
             self._calibration_of(images[0])
 
     @property
     def settings(self) -> dict[str, Any]:
-        lidar = self._lidar
-        single = {"calibration": lidar.calibration, "poses": lidar.poses}
-        return {
-            "points": lidar.points,
-            **single,
-            **{f"{key}_sha256": self._hash(path) for key, path in single.items()},
-            "sweeps": lidar.sweeps,
-            "sparse": lidar.sparse,
-            "guided": lidar.guided,
-        }
+        shared = {"calibration": self._options.calibration, "poses": self._options.poses}
+        hashes = {f"{key}_sha256": self._hash(path) for key, path in shared.items()}
+        return asdict(self._options) | hashes
 
     def __call__(self, image: Path) -> Depth:
         calibration = self._calibration_of(image)
         points = self._points(image, calibration)
-        guide = read_array(image, "RGB") if self._lidar.guided else None
+        guide = read_array(image, "RGB") if self._options.guided else None
         size = image_size(image) if guide is None else (guide.shape[0], guide.shape[1])
-        return points_to_depth(points, calibration, size, sparse=self._lidar.sparse, guide=guide)
+        return points_to_depth(points, calibration, size, sparse=self._options.sparse, guide=guide)
 
     def _points(self, image: Path, calibration: Calibration) -> NDArray[np.float32]:
         """All points of an image, (N, 3), in the LiDAR's frame at its moment."""
-        path = self._partner(image, self._lidar.points)
+        path = self._partner(image, self._options.points)
         if self._poses is None:
             if not path.is_file():
                 raise DataError(
@@ -88,7 +91,7 @@ class Frames:
                 image,
             )
         clouds = []
-        for sweep in near[: self._lidar.sweeps]:
+        for sweep in near[: self._options.sweeps]:
             try:
                 body = calibration.lidar_to_body
                 moved = self._poses.sensor_moved(candidates[sweep], time, body)
@@ -101,12 +104,12 @@ class Frames:
     def _sweeps(self) -> dict[Path, dict[Path, float]]:
         """Times of the sweeps of each folder."""
         times: dict[Path, dict[Path, float]] = defaultdict(dict)
-        for path, time in _times(find_files(self._root, self._lidar.points)).items():
+        for path, time in _times(find_files(self._root, self._options.points)).items():
             times[path.parent][path] = time
         return times
 
     def _calibration_of(self, image: Path) -> Calibration:
-        return self._calibration(self._partner(image, self._lidar.calibration), image)
+        return self._calibration(self._partner(image, self._options.calibration), image)
 
     def _partner(self, image: Path, pattern: str) -> Path:
         """The file that belongs to an image, by a pattern or by a path without wildcards."""
