@@ -32,11 +32,6 @@ def recipe(root: Path, output: Path, **settings: Any) -> Recipe:
     )
 
 
-@pytest.fixture(scope="module")
-def teacher(streets: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fit(recipe(streets, tmp_path_factory.mktemp("runs") / "teacher", role="teacher"))
-
-
 def weights(run: Path, which: str = "last") -> dict[str, torch.Tensor]:
     stored = torch.load(run / "checkpoints" / f"{which}.ckpt", weights_only=True)
     return stored["state_dict"]
@@ -160,60 +155,6 @@ def test_finished_run_is_left_as_it_is(streets: Path, teacher: Path) -> None:
     assert (teacher / "result.json").stat().st_mtime_ns == before
 
 
-def test_folder_with_a_run_needs_resume(streets: Path, teacher: Path) -> None:
-    with pytest.raises(ValueError, match="already holds a run; continue it with --resume"):
-        fit(recipe(streets, teacher, role="teacher"))
-
-
-def test_resume_with_other_settings_is_refused(streets: Path, teacher: Path) -> None:
-    with pytest.raises(ValueError, match=r"other settings \(optim.lr\)"):
-        fit(recipe(streets, teacher, role="teacher", optim={"lr": 0.5}), resume=True)
-
-
-def test_teacher_with_other_classes_is_refused(
-    streets: Path, teacher: Path, tmp_path: Path
-) -> None:
-    foreign = tmp_path / "foreign.ckpt"
-    stored = torch.load(teacher / "checkpoints" / "best.ckpt", weights_only=True)
-    stored["lix"]["classes"] = ["Sofa", *stored["lix"]["classes"][1:]]
-    del stored["lix_checksum"]  # as a file that another tool wrote
-    torch.save(stored, foreign)
-    settings = {"distill": {"method": "kd", "teacher": foreign}}
-    with pytest.raises(ValueError, match="only the teacher: Sofa, only the data: Terrain"):
-        fit(recipe(streets, tmp_path / "run", **settings))
-    assert not (tmp_path / "run" / "recipe.yaml").exists()
-
-
-@pytest.mark.parametrize(
-    ("entry", "value", "message"),
-    [
-        ("classes", "reversed", "has the same classes as the student's data in another order"),
-        ("x_spans", [[0.4, 2.0]], r"X in the range 0\.4 to 2, but this data set .* the default"),
-    ],
-)
-def test_teacher_that_saw_other_data_is_refused(
-    streets: Path, teacher: Path, tmp_path: Path, entry: str, value: Any, message: str
-) -> None:
-    foreign = tmp_path / "foreign.ckpt"
-    stored = torch.load(teacher / "checkpoints" / "best.ckpt", weights_only=True)
-    stored["lix"][entry] = stored["lix"][entry][::-1] if value == "reversed" else value
-    del stored["lix_checksum"]
-    torch.save(stored, foreign)
-    with pytest.raises(ValueError, match=message):
-        fit(recipe(streets, tmp_path / "run", distill={"method": "kd", "teacher": foreign}))
-
-
-def test_missing_teacher_is_one_sentence(streets: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="name its run folder with --teacher"):
-        fit(recipe(streets, tmp_path / "run", distill={"method": "kd"}))
-
-
-def test_unknown_features_are_named(streets: Path, teacher: Path, tmp_path: Path) -> None:
-    settings = {"distill": {"method": "arfd", "teacher": teacher, "features": ["enc9"]}}
-    with pytest.raises(ValueError, match="student has no feature 'enc9'"):
-        fit(recipe(streets, tmp_path / "run", **settings))
-
-
 def test_infinite_loss_names_the_term_and_the_images(
     streets: Path, teacher: Path, tmp_path: Path
 ) -> None:
@@ -235,14 +176,6 @@ def test_two_processes_do_not_train_one_run(streets: Path, tmp_path: Path) -> No
     assert fit(once)
 
 
-def test_shared_batch_norm_needs_gpus(streets: Path, tmp_path: Path) -> None:
-    training = {"epochs": 1, "sync_batchnorm": True}
-    assert fit(recipe(streets, tmp_path / "alone", training=training))
-    two = recipe(streets, tmp_path / "two", training=training | {"devices": 2})
-    with pytest.raises(ValueError, match="sync_batchnorm needs GPUs"):
-        fit(two)
-
-
 def test_accumulation_takes_as_many_updates(streets: Path, tmp_path: Path) -> None:
     settings = {"optim": {"batch_size": 2, "accumulate": 4}, "training": {"epochs": 1}}
     run = fit(recipe(streets, tmp_path / "run", **settings))
@@ -258,20 +191,6 @@ def test_bf16_mixed_trains(streets: Path, teacher: Path, tmp_path: Path) -> None
     assert fit(recipe(streets, tmp_path / "run", **settings))
 
 
-def test_a_precision_that_this_cpu_lacks(
-    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def with_precision(name: str) -> Recipe:
-        return recipe(streets, tmp_path / name, training={"epochs": 1, "precision": name})
-
-    with pytest.raises(ValueError, match="16-mixed needs a GPU; choose 32-true"):
-        fit(with_precision("16-mixed"))
-    monkeypatch.setattr("lix.training.fit._has_bfloat16", lambda: False)
-    stream = io.StringIO()
-    fit(with_precision("bf16-mixed"), console=Console(file=stream, width=200))
-    assert "computes bfloat16 in software, which is slow" in stream.getvalue()
-
-
 def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> None:
     stream = io.StringIO()
     settings = {"optim": {"lr": 1e-12}, "training": {"epochs": 9, "patience": 1}}
@@ -280,15 +199,6 @@ def test_early_stopping_and_the_line_an_epoch(streets: Path, tmp_path: Path) -> 
     epochs = json.loads((run / "result.json").read_text())["epochs"]
     assert epochs < 9
     assert stream.getvalue().count("val mIoU") == epochs + 1
-
-
-def test_resume_of_another_kind_of_run_is_refused(
-    streets: Path, teacher: Path, tmp_path: Path
-) -> None:
-    run = fit(recipe(streets, tmp_path / "run", training={"epochs": 1}))
-    other = {"distill": {"method": "kd", "teacher": teacher}, "training": {"epochs": 1}}
-    with pytest.raises(ValueError, match=r"other settings \(distill"):
-        fit(recipe(streets, run, **other), resume=True)
 
 
 def test_rgb_teacher_needs_no_x(streets: Path, tmp_path: Path) -> None:
@@ -324,19 +234,6 @@ def test_frozen_foundation_model_teaches(streets: Path, tmp_path: Path) -> None:
     assert trained == sum(not n.startswith("backbone.") for n, _ in network.named_parameters())
     distilled = {"distill": {"method": "lix", "teacher": run}, "training": training}
     assert fit(recipe(streets, tmp_path / "student", **distilled))
-
-
-def test_frozen_backbone_needs_weights(streets: Path, tmp_path: Path) -> None:
-    network = {"name": "timm", "options": {"backbone": "test_vit", "frozen": True}}
-    with pytest.raises(ValueError, match=r"stays random; .*--network\.options\.weights"):
-        fit(recipe(streets, tmp_path / "run", network=network))
-
-
-def test_same_frames_in_both_splits_are_said(streets: Path, tmp_path: Path) -> None:
-    stream = io.StringIO()
-    settings = {"data": {"options": {"lists": "all"}}, "training": {"epochs": 1}}
-    fit(recipe(streets, tmp_path / "run", **settings), console=Console(file=stream, width=200))
-    assert "24 frames have the same id in training and validation" in stream.getvalue()
 
 
 def test_the_epochs_of_a_history_are_those_of_its_last_row(teacher: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a test of a data set says so that `test_contract.py` can try all that sets have in common.
+"""What a test of a data set says so that `test_contract.py` and `test_contract_faults.py` can try all that sets have in common.
 
 A file `test_NAME.py` next to this one has a `CASE`: a function that writes a few small files in the
 real layout, and what is to come of them.
@@ -7,7 +7,8 @@ real layout, and what is to come of them.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,3 +82,17 @@ def spy(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     monkeypatch.setattr(builtins, "open", open_)
     monkeypatch.setattr(Path, "open", open_path)
     return opened
+
+
+@contextmanager
+def one_sentence(match: str | None = None) -> Iterator[None]:
+    """An error of one line that says the fix behind a semicolon."""
+    with pytest.raises((ValueError, OSError), match=match) as caught:
+        yield
+    assert "\n" not in str(caught.value)
+    assert "; " in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def own_x(data: SegDataset) -> list[Path]:
+    return [source.path(frame) for source in data.x_sources for frame in data.ids]

@@ -3,70 +3,24 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from lix.core.errors import DataError
-from lix.core.registry import entries, find, option_names
+from lix.core.registry import entries, option_names
 from lix.data import build_dataset
 from lix.data.cache import Cache
-from lix.data.dataset import SegDataset
-from lix.data.labels import UNKNOWN, UnknownLabelError
 from lix.data.modalities import KINDS
 from lix.data.patterns import regular
 from lix.data.transforms import resize
 from lix.tools.recognise import recognise
 from tests.data.frames import plain, read
-from tests.data.sets.contract import Case, mirror, save, spy, write_list
+from tests.data.sets.conftest import Made
+from tests.data.sets.contract import mirror, one_sentence, own_x, spy, write_list
 
 # pycocotools implements NumPy 1's `__array__`.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
-
-@dataclass
-class Made:
-    """A case on disk."""
-
-    name: str
-    root: Path
-    case: Case
-
-    @property
-    def loader(self) -> type[SegDataset]:
-        return find("datasets", self.name).load()  # type: ignore[no-any-return]
-
-    def open(self, *, labelled: bool = True, **options: Any) -> SegDataset:
-        merged = (self.case.options if labelled else {}) | options
-        return build_dataset(self.name, self.root, labelled, **merged)
-
-
-@pytest.fixture(params=entries("datasets"))
-def made(request: pytest.FixtureRequest, tmp_path: Path) -> Made:
-    case: Case = import_module(f"tests.data.sets.test_{request.param}").CASE
-    return Made(request.param, case.make(tmp_path / "data"), case)
-
-
-@contextmanager
-def one_sentence(match: str | None = None) -> Iterator[None]:
-    """An error of one line that says the fix behind a semicolon."""
-    with pytest.raises((ValueError, OSError), match=match) as caught:
-        yield
-    assert "\n" not in str(caught.value)
-    assert "; " in str(caught.value)
-    assert str(caught.value).endswith(".")
-
-
-def own_x(data: SegDataset) -> list[Path]:
-    return [source.path(frame) for source in data.x_sources for frame in data.ids]
 
 
 def test_frames_are_counted_and_named_once(made: Made) -> None:
@@ -162,14 +116,6 @@ def test_a_student_opens_no_x(made: Made, tmp_path: Path, monkeypatch: pytest.Mo
         assert torch.equal(data.read(before.id, with_x=False).target, before.target)
 
 
-def test_missing_x_stops_the_first_reading_of_x(made: Made, tmp_path: Path) -> None:
-    x = ["own"] if made.open().x_sources else [mirror(made.open(), tmp_path / "x")]
-    own_x(made.open(x=x))[0].unlink()
-    data = made.open(x=x)
-    with one_sentence(rf"^1 of {len(data)} "):
-        read(data, 1, with_x=True)
-
-
 def test_x_comes_from_folders_and_from_the_set(made: Made, tmp_path: Path) -> None:
     own = made.open().x
     folder = mirror(made.open(), tmp_path / "x", 2.0)
@@ -184,104 +130,6 @@ def test_x_comes_from_folders_and_from_the_set(made: Made, tmp_path: Path) -> No
             read(made.open(), 0, with_x=True)
         with pytest.raises(ValueError, match="no X of its own; leave `own` out"):
             made.open(x=[folder, "own"])
-
-
-def test_a_missing_root_says_the_fix(made: Made, tmp_path: Path) -> None:
-    with one_sentence(r"nowhere.* is missing"):
-        build_dataset(made.name, tmp_path / "nowhere", **made.case.options)
-
-
-def test_missing_images_say_the_fix(made: Made) -> None:
-    data, val = made.open(), made.open(split="val")
-    lost, *others = [data.image_path(frame) for frame in data.ids]
-    lost.unlink()
-    ids, message = [], ""
-    try:
-        ids = made.open().ids  # where the images on disk are the frames
-    except ValueError as error:
-        message = str(error)  # where lists are
-    assert data.ids[0] not in ids
-    assert ids or f"1 of {len(data)} image files are missing, first {lost};" in message
-    for path in {*others, *map(val.image_path, val.ids)}:
-        path.unlink(missing_ok=True)
-    with one_sentence():
-        made.open()
-
-
-def test_missing_labels_say_the_fix(made: Made) -> None:
-    data = made.open()
-    data.label_path(data.ids[0]).unlink()
-    with one_sentence():
-        read(made.open())
-
-
-@pytest.mark.parametrize("part", ["image", "label", "x"])
-def test_a_damaged_file_is_named(made: Made, part: str, tmp_path: Path) -> None:
-    data = made.open(x=mirror(made.open(), tmp_path / "x"))
-    paths = {"image": data.image_path, "label": data.label_path, "x": data.x_sources[0].path}
-    path = paths[part](data.ids[0])
-    path.write_bytes(path.read_bytes()[:20])
-    with one_sentence(rf"{path.name} cannot be read \("):
-        read(data, 0, with_x=True)
-
-
-@pytest.mark.parametrize("part", ["image", "X"])
-def test_parts_of_another_size_are_named(made: Made, part: str, tmp_path: Path) -> None:
-    data = made.open(x=mirror(made.open(), tmp_path / "x"))
-    image = data.image_path(data.ids[0])
-    path = image if part == "image" else data.x_sources[0].path(data.ids[0])
-    with Image.open(path) as file:
-        array = np.array(file)
-    save(path, array[:-1])
-    what = "label" if part == "image" else "X"
-    with one_sentence(rf"{image.name}: the {what} is \d+x\d+ but the image is"):
-        read(data, 0, with_x=True)
-
-
-def test_x_that_lost_its_16_bits_is_refused(made: Made) -> None:
-    data = made.open()
-    files = [getattr(source, "files", None) for source in data.x_sources]
-    if not any(f and f.dtype for f in files):
-        pytest.skip("brings no X of 16 bits")
-    path = own_x(data)[0]
-    with Image.open(path) as file:
-        array = np.array(file)
-    for dtype in (np.uint8, bool):
-        save(path, array.astype(dtype))
-        assert read(data, 0, with_x=False).x == ()
-        with one_sentence(rf"{path.name} holds {np.dtype(dtype)}, not uint16"):
-            read(data, 0, with_x=True)
-
-
-def test_labels_that_are_not_classes_carry_kind_and_values(made: Made) -> None:
-    data = made.open()
-    path = data.label_path(data.ids[0])
-    if path.suffix == ".json":
-        pytest.skip("keeps its labels in tables")
-    with Image.open(path) as file:
-        array = np.full_like(file, 77)
-    save(path, array)
-    with pytest.raises(DataError, match=rf"{path.name} has .*; .*\.$") as caught:
-        data.read_target(data.ids[0])
-    if isinstance(caught.value, UnknownLabelError):
-        target = caught.value.target
-        assert target is not None
-        assert target.shape == array.shape[:2]
-        assert sum(caught.value.counts.values()) == (target == UNKNOWN).sum() == target.size
-    error = pickle.loads(pickle.dumps(caught.value))
-    assert error.path == path
-    assert (error.kind, error.values) in [
-        ("label values", (77,)),
-        ("label values", ((77, 77, 77),)),
-        ("label range", ()),
-    ]
-
-
-def test_an_unknown_split_names_the_choices(made: Made) -> None:
-    with pytest.raises(ValueError, match=r"Unknown split 'dev'\. Choose from train, val, test\.$"):
-        made.loader(made.root, split="dev", **made.case.options)  # type: ignore[call-arg]
-    with pytest.raises(ValueError, match=r"Wrong option of .*'dev'"):
-        made.open(split="dev")
 
 
 def test_a_third_split_is_opened_where_there_is_one(made: Made, tmp_path: Path) -> None:
