@@ -73,6 +73,17 @@ def _labelled_folder(streets: Path, folder: Path, split: str) -> None:
     (folder.parent / f"{folder.name}.yaml").write_text(text, encoding="utf-8")
 
 
+def run_ten_commands(page: str) -> None:
+    """Run what the text of a page has as bash, here and with small trainings."""
+    commands = block("bash", page).strip().splitlines()
+    assert len(commands) == 10
+    for line in commands:
+        program, command, *rest = shlex.split(line)
+        smaller = FASTER if command in ("train", "distill") else []
+        assert program == "lix"
+        assert lix(command, *rest, *smaller) == 0, line
+
+
 @pytest.mark.slow
 def test_the_ten_commands_for_a_drive_run_as_written(
     streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -85,13 +96,7 @@ def test_the_ten_commands_for_a_drive_run_as_written(
     shutil.rmtree(tmp_path / "drive" / "label")
     (tmp_path / "drive" / "depth" / "x.yaml").write_text("{kind: depth, unit: cm}")
     shutil.copytree(tmp_path / "place" / "rgb", tmp_path / "photos")
-    commands = block("bash", UNLABELLED).strip().splitlines()
-    assert len(commands) == 10
-    for line in commands:
-        program, command, *rest = shlex.split(line)
-        smaller = FASTER if command in ("train", "distill") else []
-        assert program == "lix"
-        assert lix(command, *rest, *smaller) == 0, line
+    run_ten_commands(UNLABELLED)
     assert (tmp_path / "student.onnx").is_file()
 
 

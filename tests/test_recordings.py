@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,7 @@ import yaml
 from PIL import Image
 
 from lix.streets.labels import Label
-from tests.cli.test_cli import lix
-from tests.test_readme import FASTER, ROOT, block
+from tests.test_readme import ROOT, block, run_ten_commands
 from tests.tools.extract.bags import START, Drive, labels, write_bag
 
 RECORDINGS = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
@@ -41,13 +39,7 @@ def test_the_ten_commands_for_a_recording_run_as_written(
     write_bag(tmp_path / "town.bag", TOWN)
     write_bag(tmp_path / "city.bag", CITY)
     label_town(tmp_path)
-    commands = block("bash", RECORDINGS).strip().splitlines()
-    assert len(commands) == 10
-    for line in commands:
-        program, command, *rest = shlex.split(line)
-        smaller = FASTER if command in ("train", "distill") else []
-        assert program == "lix"
-        assert lix(command, *rest, *smaller) == 0, line
+    run_ten_commands(RECORDINGS)
     assert len(list((tmp_path / "city" / "depth").glob("*.png"))) == CITY.frames
     assert (tmp_path / "deployed" / "classes.json").is_file()
     assert yaml.safe_load((tmp_path / "city" / "drive.yaml").read_text())["x"]["kind"] == "depth"

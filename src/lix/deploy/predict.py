@@ -1,4 +1,15 @@
-"""Predictions of a student on an image, a folder of images or a video."""
+"""Predictions of a student on an image, a folder of images or a video.
+
+An image gives `NAME_overlay.png` (class colours over the image), `NAME_label.png` (mode P: pixel
+values are the train ids) and, if asked for, `NAME_confidence.png` (8-bit grey: softmax probability
+of the label * 255), each of the image's own size; a video gives `NAME_overlay.mp4` and, if asked
+for, `NAME_label.mkv` (`label_video`). Sub-folders of a folder are kept. A few images are in memory
+at a time: while the network works on one, threads read the next and write the last.
+
+Results carry a hash of their image, the checkpoint, the options and the version of lix (the PNG
+text `lix`) and a checksum. An image whose results carry the hash they would get, and are whole, is
+skipped; anything else is written anew. A video always is.
+"""
 
 from __future__ import annotations
 
@@ -59,17 +70,6 @@ def predict(
     progress: Progress | None = None,
 ) -> Predictions:
     """Segment pictures with a student, which sees only RGB.
-
-    An image gives `NAME_overlay.png` (class colours over the image), `NAME_label.png` (mode P:
-    pixel values are the train ids) and, if asked for, `NAME_confidence.png` (8-bit grey: softmax
-    probability of the label * 255), each of the image's own size; a video gives `NAME_overlay.mp4`
-    and, if asked for, `NAME_label.mkv` (`label_video`). Sub-folders of a folder are kept. A few
-    images are in memory at a time: while the network works on one, threads read the next and write
-    the last.
-
-    Results carry a hash of their image, the checkpoint, the options and the version of lix (the
-    PNG text `lix`) and a checksum. An image whose results carry the hash they would get, and are
-    whole, is skipped; anything else is written anew. A video always is.
 
     Args:
         checkpoint: run folder or checkpoint of a student, or its .onnx file.

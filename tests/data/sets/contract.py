@@ -1,4 +1,4 @@
-"""What a test of a data set says so that `test_contract.py` and `test_contract_faults.py` can try all that sets have in common.
+"""What a test of a data set says so that the contract can try all that sets have in common.
 
 A file `test_NAME.py` next to this one has a `CASE`: a function that writes a few small files in the
 real layout, and what is to come of them.
