@@ -65,7 +65,7 @@ def run_curves(history: Iterable[Row]) -> Figure:
     }
     figure = Figure((12.6, 3.4))
     # A layout that Matplotlib finds takes as long as the drawing.
-    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.15, top=0.97, wspace=0.25)
+    figure.subplots_adjust(left=0.05, right=0.99, bottom=0.15, top=0.97, wspace=0.32)
     for axes, (panel, lines) in zip(figure.subplots(1, 3), panels.items(), strict=True):
         _panel(axes, lines)
         axes.set(xlabel="epoch", ylabel=panel)
