@@ -167,6 +167,7 @@ def test_studies_share_equal_runs() -> None:
         ({"networks": None}, "networks: "),
         ({"name": "../outside"}, "name: "),
         ({"name": "/tmp/outside"}, "name: "),
+        ({"pool": "a"}, "some data are called 'a' already"),
         (
             {"pictures": [{"kind": "worst", "methods": ["hott"]}]},
             "row of the study 'hott'. Did you",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from lix.study.results import Row, Score, load_results, summarise
 from lix.study.tables import (
     ENOUGH_SEEDS,
     ResultGroup,
+    note,
     paper_value,
     print_tables,
     result_groups,
@@ -43,6 +45,23 @@ def test_results_are_means_of_the_last_evaluations(output: Path) -> None:
     for row in rows:
         assert list(row.scores["mIoU"].values.values()) == pytest.approx(FINAL[row.method])
         assert row.seconds_per_step == pytest.approx(0.2)
+
+
+def test_data_are_pooled_by_pairs_of_data_and_seed(output: Path) -> None:
+    one = load_results(STUDY, output)
+    again = [replace(run, planned=replace(run.planned, data="again")) for run in one.runs]
+    study = STUDY.model_copy(
+        update={"data": {"streets": {}, "again": {}}, "pool": "both", "paper": None}
+    )
+    results = replace(one, study=study, runs=[*one.runs, *again])
+    *_, group = result_groups(results)
+    assert group.heading == "both, mfnet"
+    scores = {row.method: list(row.scores["mIoU"].values.values()) for row in group.rows}
+    assert scores == {method: pytest.approx(2 * values) for method, values in FINAL.items()}
+    single = result_groups(one)[0]
+    p = [float(g.cells(g.rows[3])["p student"]) for g in (group, single)]
+    assert p[0] < p[1]
+    assert "both: pairs of the same data and seed" in note(results)
 
 
 def test_bold_needs_seeds_and_a_significant_difference(output: Path) -> None:

@@ -127,6 +127,9 @@ class Study(Section):
     average_last: Annotated[int, Field(ge=1)] | None = 5
     """Number of evaluations at the end of a run whose mean is its result; None: its result is that
     of the weights it ends with."""
+    pool: str | None = None
+    """Heading of one more table, of all data as one, such as the cuts of a cross-validation; a run
+    is paired with those of the same data and seed."""
     paper: Literal["I", "II", "III"] | None = None
     """Table of the paper with the same set-up, shown next to the results."""
     cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None
@@ -150,6 +153,10 @@ class Study(Section):
             study = cls.model_validate(_entries(path))
         except ValidationError as error:
             raise ValueError(f"{path}: {explain_validation(error, cls)}") from None
+        if study.pool in study.data:
+            raise ValueError(
+                f"{path}: some data are called {study.pool!r} already; give `pool` another name."
+            )
         rows = {"teacher", *(entry.name for entry in study.methods)}
         for name in [name for shown in study.pictures for name in shown.methods]:
             if name not in rows:

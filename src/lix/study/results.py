@@ -186,7 +186,7 @@ class Score:
     """A metric of a method over seeds."""
 
     values: dict[int, float]
-    """Share in [0, 1] by seed."""
+    """Share in [0, 1] by seed, or by pair of data and seed where data are pooled."""
 
     @property
     def mean(self) -> float:
@@ -265,6 +265,20 @@ def summarise(results: Results) -> list[Row]:
         )
         for key, group in sorted(groups.items(), key=lambda item: order(item[0]))
     ]
+
+
+def pooled(results: Results) -> Results:
+    """All data as one that is called as the study says; a run's number is that of its pair."""
+    study, data = results.study, list(results.study.data)
+    seeds = max(one.planned.seed for one in results.runs) + 1
+
+    def renamed(planned: PlannedRun) -> PlannedRun:
+        pair = data.index(planned.data) * seeds + planned.seed
+        return replace(planned, data=str(study.pool), seed=pair)
+
+    runs = [replace(one, planned=renamed(one.planned)) for one in results.runs]
+    together = study.model_copy(update={"data": {str(study.pool): {}}, "pool": None})
+    return replace(results, study=together, runs=runs)
 
 
 def _kind(one: CompletedRun) -> str:

@@ -18,7 +18,7 @@ from lix.study import escape
 from lix.study.cross import cross_cells, crossed
 from lix.study.definition import Study
 from lix.study.details import Bold, class_table, cost_table, markdown_table
-from lix.study.results import CompletedRun, Results, Row, Score, summarise, write_tidy
+from lix.study.results import CompletedRun, Results, Row, Score, pooled, summarise, write_tidy
 
 ALPHA = 0.05
 ENOUGH_SEEDS = 3
@@ -98,13 +98,14 @@ class ResultGroup:
 
 
 def result_groups(results: Results) -> list[ResultGroup]:
-    """One group for each data set and network."""
-    return [
+    """One group for each data set and network, then those of all data, if the study pools them."""
+    groups = [
         ResultGroup(
             list(rows), [one for one in results.runs if one.place == place], results.study.paper
         )
         for place, rows in groupby(summarise(results), key=lambda row: (row.data, row.network))
     ]
+    return groups + (result_groups(pooled(results)) if results.study.pool else [])
 
 
 def all_tables(results: Results, groups: Sequence[ResultGroup]) -> dict[str, Table]:
@@ -225,6 +226,9 @@ def note(results: Results) -> str:
         "Recovered: share of the gap between teacher and plain student (mIoU).",
         _about_ceiling(study),
         _about_tests() if is_repeated or study.average_last else "",
+        f"{study.pool}: pairs of the same data and seed; those of one data set are not independent."
+        if study.pool
+        else "",
         f"{len({f.planned.job.name for f in runs})} of {results.planned} runs are done.",
         f"Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}.",
         results.damage,
