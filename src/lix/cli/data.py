@@ -87,9 +87,10 @@ def depth(
         max_disparity: largest disparity in pixels that sgbm tries; default: an eighth of the width.
         fill: let sgbm fill holes with the background next to them (on).
         points: point clouds of lidar, as in 'velodyne/*.bin'; wildcards match as in --left.
-        calibration: of lidar a YAML file, KITTI's file or folder, or files, as in 'calib/*.txt'.
+        calibration: of lidar a YAML file, KITTI's file or folder, nuScenes' folder of tables, or
+            files, as in 'calib/*.txt'.
         poses: file of lidar's poses, to move sweeps to the moment of an image.
-        sweeps: number of lidar's sweeps for an image (1); more need --poses.
+        sweeps: number of lidar's sweeps for an image (1); more need --poses or nuScenes' tables.
         sparse: let lidar keep only the pixels that a point falls into.
         guided: let lidar put the borders of surfaces where the image has them.
         threads: number of threads of the engine.

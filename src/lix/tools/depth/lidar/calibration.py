@@ -64,8 +64,8 @@ def read_calibration(path: Path, image: Path) -> Calibration:
         missing = [name for name in RAW if not (path / name).is_file()]
         if missing:
             raise DataError(
-                f"{path} lacks {' and '.join(missing)}; name a YAML file, or a day's folder of "
-                "KITTI raw.",
+                f"{path} lacks {' and '.join(missing)}; name a YAML file, a day's folder of "
+                "KITTI raw, or one with the tables of nuScenes.",
                 path,
                 kind="calibration",
             )
@@ -74,11 +74,15 @@ def read_calibration(path: Path, image: Path) -> Calibration:
         calibration = _kitti_object(path, _camera(image))
     else:
         calibration = _yaml(path)
-    return _checked(calibration, path)
+    return checked(calibration, path)
 
 
-def _checked(calibration: Calibration, path: Path) -> Calibration:
-    """The calibration, if its matrices are those of a camera and of rigid motions."""
+def checked(calibration: Calibration, path: Path) -> Calibration:
+    """The calibration, if its matrices are those of a camera and of rigid motions.
+
+    Raises:
+        DataError: they are not; the sentence names the entry.
+    """
     focal = np.diag(calibration.intrinsics)[:2]
     if (focal <= 0).any() or not np.allclose(calibration.intrinsics[2], (0, 0, 1)):
         raise _wrong(path, "intrinsics is not [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]")

@@ -19,9 +19,11 @@ class Lidar:
     Args:
         points: glob pattern of the sweeps, relative to the data set's folder; wildcards stand for
             the same text as in the pattern of the images.
-        calibration: file or, of KITTI raw, folder; or a pattern with the same wildcards.
+        calibration: file or, of KITTI raw and nuScenes, folder; or a pattern with the same
+            wildcards. With nuScenes' tables an image gets the sweeps of its scene that are nearest
+            in time, from where the vehicle was then.
         poses: file of poses; then an image gets the sweeps nearest in time, moved to its moment.
-        sweeps: number of sweeps an image gets; more than one need poses.
+        sweeps: number of sweeps an image gets; more than one need poses or nuScenes' tables.
         sparse: keep only pixels with a point.
         guided: let depth between two surfaces jump where the image changes most.
         threads: number of threads of OpenCV.
@@ -49,11 +51,8 @@ class Lidar:
         require("depth", "cv2")
         import cv2
 
-        if sweeps < 1 or (sweeps > 1 and poses is None):
-            raise ValueError(
-                f"--sweeps is {sweeps}; give 1, or more together with --poses, which say how to "
-                "move sweeps to the moment of an image."
-            )
+        if sweeps < 1:
+            raise ValueError(f"--sweeps is {sweeps}; give 1 or more.")
         if sparse and guided:
             raise ValueError("--guided fills holes and --sparse keeps them; leave out one.")
         cv2.setNumThreads(threads)

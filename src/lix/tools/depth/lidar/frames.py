@@ -18,6 +18,7 @@ from lix.data.patterns import find_files, insert, regular, wildcards
 from lix.data.readers import image_size, read_array
 from lix.tools.depth.lidar.calibration import RAW, Calibration, read_calibration
 from lix.tools.depth.lidar.completion import complete
+from lix.tools.depth.lidar.nuscenes import TABLES, NuScenes, is_nuscenes
 from lix.tools.depth.lidar.points import read_points
 from lix.tools.depth.lidar.poses import Poses, file_times, read_poses, transformed
 from lix.tools.depth.lidar.projection import Depth, drop_hidden, project
@@ -53,6 +54,18 @@ class Frames:
         self._expression = regular(pattern)
         self._calibration = lru_cache(maxsize=8)(read_calibration)
         self._poses: Poses | None = None
+        self._tables: NuScenes | None = None
+        tables = self._placed(options.calibration)
+        if is_nuscenes(tables):
+            if options.poses is not None:
+                raise ValueError(f"{tables} has the poses of nuScenes; leave out --poses.")
+            self._tables = NuScenes(tables, root, options.points)
+            return
+        if options.sweeps > 1 and options.poses is None:
+            raise ValueError(
+                f"--sweeps is {options.sweeps}; give 1, or more together with --poses, which say "
+                "how to move sweeps to the moment of an image."
+            )
         if options.poses is not None:
             self._poses = read_poses(self._placed(options.poses))
             self._image_times = _times(images)
@@ -66,11 +79,19 @@ class Frames:
         return asdict(self._options) | hashes
 
     def __call__(self, image: Path) -> Depth:
-        calibration = self._calibration_of(image)
-        points = self._points(image, calibration)
+        calibration, points = self._measured(image)
         guide = read_array(image, "RGB") if self._options.guided else None
         size = image_size(image) if guide is None else (guide.shape[0], guide.shape[1])
         return points_to_depth(points, calibration, size, sparse=self._options.sparse, guide=guide)
+
+    def _measured(self, image: Path) -> tuple[Calibration, NDArray[np.float32]]:
+        """Calibration and all points of an image, (N, 3) in the LiDAR's frame."""
+        if self._tables is None:
+            calibration = self._calibration_of(image)
+            return calibration, self._points(image, calibration)
+        calibration, sweeps = self._tables.sweeps(image, self._options.sweeps, MAX_WAIT)
+        clouds = [transformed(read_points(sweep.path), sweep.moved) for sweep in sweeps]
+        return calibration, np.concatenate(clouds)
 
     def _points(self, image: Path, calibration: Calibration) -> NDArray[np.float32]:
         """All points of an image, (N, 3), in the LiDAR's frame at its moment."""
@@ -127,7 +148,10 @@ class Frames:
         if path is None or wildcards(path):
             return None
         place = self._placed(path)
-        files = [place / name for name in RAW] if place.is_dir() else [place]
+        files = [place]
+        if place.is_dir():
+            tables = [f"{name}.json" for name in TABLES]
+            files = [place / name for name in (tables if self._tables else RAW)]
         return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
