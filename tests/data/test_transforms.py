@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torchvision import tv_tensors
 
 from lix.core.types import IGNORE_INDEX
 from lix.data.encode import encode
-from lix.data.modalities import Depth, Disparity, Normal
+from lix.data.modalities import Channels, Depth, Disparity, Normal
 from lix.data.sample import Sample, camera_matrix
 from lix.data.transforms import Augment, crop, flip, resize, to_batch
 
@@ -206,6 +207,27 @@ def test_colours_change_the_image_alone(sample: Sample) -> None:
         assert not torch.equal(coloured.image, expected.image)
         assert torch.equal(coloured.target, expected.target)
         assert torch.equal(plain(coloured.x[0]), plain(expected.x[0]))
+
+
+def test_x_is_disturbed_alone(sample: Sample) -> None:
+    def drawn(**disturbed: Any) -> Sample:
+        torch.manual_seed(0)
+        kinds = (Depth(torch.full((1, HEIGHT, WIDTH), 6.0)), Channels(torch.ones(1, HEIGHT, WIDTH)))
+        return Augment((HEIGHT, WIDTH), **disturbed)(replace(sample, x=kinds))
+
+    plainly, other = drawn(), drawn(x_scale=(0.5, 2.0), x_drop=1.0)
+    assert torch.equal(plainly.image, other.image)
+    assert torch.equal(plainly.target, other.target)
+    depth, channels = (plain(x) for x in other.x)
+    factors = (depth / plain(plainly.x[0])).flatten()
+    seen = factors[~factors.isnan()]
+    assert 0.5 <= seen.min() <= seen.max() <= 2
+    assert seen.std() < 1e-6 < abs(seen[0] - 1)
+    assert channels.nan_to_num(1).eq(1).all()
+    missing = depth.isnan() & ~plain(plainly.x[0]).isnan()
+    assert missing.sum() <= (HEIGHT // 2) * (WIDTH // 2)
+    assert depth.isnan().sum() >= (HEIGHT // 2) * (WIDTH // 2)
+    assert torch.equal(depth.isnan(), channels.isnan())
 
 
 def test_augmentation_depends_on_the_seed_alone(sample: Sample) -> None:

@@ -55,6 +55,21 @@ def test_a_row_may_have_a_drive_of_its_own() -> None:
     assert runs["a", "other"].root == runs["b", "other"].root == Path("data/other")
 
 
+def test_a_teacher_may_be_taught_on_the_drive_first() -> None:
+    rows = ["none", {"method": "kd", "label": "KD", "teacher": "taught", "unlabelled": True}]
+    taught = study(methods=rows, unlabelled=DRIVES, seeds=[0])
+    runs = {(run.data, run.method): run.job for run in plan(taught, Path("out"))}
+    first, second = runs["a", "teacher"], runs["a", "taught teacher"]
+    assert second.needs == first.name
+    assert (second.recipe.role, second.recipe.distill) == ("teacher", None)
+    assert second.recipe.unlabelled.teacher == first.recipe.output
+    assert second.recipe.unlabelled.root == Path("data/drive-a")
+    assert runs["a", "KD"].needs == second.name
+    moved = {run.job.name for run in plan(taught, Path("elsewhere"))}
+    assert moved == {job.name for job in runs.values()}
+    assert taught.teachers == ["teacher", "taught teacher"]
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -76,6 +91,7 @@ def test_sources_that_are_missing_are_named(
     [
         ({"method": "kd", "teacher": "truth", "unlabelled": True}, "taught by the truth has"),
         ({"method": "none", "unlabelled": True}, "teach nothing without a method"),
+        ({"method": "kd", "teacher": "taught"}, "taught teacher learns on unlabelled frames"),
     ],
 )
 def test_rows_that_cannot_be_are_refused(entry: dict[str, Any], words: str) -> None:

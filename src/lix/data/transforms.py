@@ -15,7 +15,7 @@ from torchvision.transforms.v2 import functional as F
 
 from lix.core.types import IGNORE_INDEX
 from lix.data.encode import encode
-from lix.data.modalities import X
+from lix.data.modalities import Depth, Disparity, X
 from lix.data.sample import Sample
 
 DISTORTIONS = (
@@ -89,14 +89,18 @@ class Augment:
     """Probability of each distortion of brightness, contrast, saturation and channel order."""
     crop: tuple[int, int] | None = None
     """(H, W) of the result, a random part of the zoomed frame; None: `size`."""
+    x_scale: tuple[float, float] = (1.0, 1.0)
+    """Range of a factor of depth and disparity, drawn evenly over its logarithm."""
+    x_drop: float = 0.0
+    """Probability that X is invalid in a random window of half the height and width."""
 
     def __post_init__(self) -> None:
-        low, high = self.scale
-        if not 0 < low <= high:
-            raise ValueError(
-                f"The augmentation's scale is {low} to {high}; give two positive numbers, the "
-                "smaller first."
-            )
+        for name, (low, high) in (("scale", self.scale), ("x_scale", self.x_scale)):
+            if not 0 < low <= high:
+                raise ValueError(
+                    f"The augmentation's {name} is {low} to {high}; give two positive numbers, "
+                    "the smaller first."
+                )
 
     def __call__(self, sample: Sample) -> Sample:
         # Moving int64 labels would cost eight times the memory.
@@ -110,7 +114,7 @@ class Augment:
         window = _scaled(full, [min(share / zoom, 1.0) for share in shares])  # what is visible
         filled = _scaled(crop, [min(zoom * (1 / share), 1.0) for share in shares])  # and fills
         sample = resize(_random_crop(sample, window), filled)
-        sample = _random_crop(self._distort(sample), crop)
+        sample = self._disturb_x(_random_crop(self._distort(sample), crop))
         return replace(sample, target=tv_tensors.Mask(sample.target.long()))
 
     def _distort(self, sample: Sample) -> Sample:
@@ -119,6 +123,25 @@ class Augment:
             if torch.rand(()) < self.photometric:
                 image = DISTORTIONS[which](image)
         return replace(sample, image=image)
+
+    def _disturb_x(self, sample: Sample) -> Sample:
+        """X as of another sensor; numbers are drawn only where it is asked for."""
+        parts = sample.x
+        low, high = self.x_scale
+        if (low, high) != (1.0, 1.0):
+            factor = low * (high / low) ** torch.rand(()).item()
+            parts = tuple(
+                tv_tensors.wrap(x * factor, like=x) if isinstance(x, (Depth, Disparity)) else x
+                for x in parts
+            )
+        if self.x_drop and torch.rand(()) < self.x_drop:
+            height, width = sample.image.shape[-2:]
+            top, left = (int(length / 2 * torch.rand(()).item()) for length in (height, width))
+            window = (..., slice(top, top + height // 2), slice(left, left + width // 2))
+            parts = tuple(tv_tensors.wrap(x.clone(), like=x) for x in parts)
+            for x in parts:
+                x[window] = torch.nan
+        return replace(sample, x=parts)
 
 
 def to_batch(sample: Sample, encoding: str = "log") -> dict[str, Tensor | str]:

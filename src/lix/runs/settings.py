@@ -154,6 +154,12 @@ class Augmentation(Section):
     crop: Size | None = None
     """Height and width of random crops of frames at `data.size`, which validation sees whole;
     default: training sees whole frames too."""
+    x_scale: Annotated[tuple[Zoom, Zoom], AfterValidator(_ascending)] = (1.0, 1.0)
+    """Range of a random factor of the teacher's depth or disparity, such as 0.8 1.25, so that it
+    bears another sensor."""
+    x_drop: float = Field(default=0, ge=0, le=1)
+    """Probability that the teacher's X is missing in a random window of half the height and
+    width."""
 
 
 class Training(Section):

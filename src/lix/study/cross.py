@@ -58,7 +58,7 @@ def evaluate_across(
         (run, data)
         for run in runs
         for data in study.data
-        if run.method != "teacher" and run.job.finished and data != run.data
+        if run.method not in study.teachers and run.job.finished and data != run.data
         if not run.cross_file(study, data).is_file()
         if run.cross_key(study, data) not in tested.get(run.job.name, ())
     ]

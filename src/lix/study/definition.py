@@ -14,6 +14,9 @@ from lix.runs.places import find_recipe
 from lix.runs.recipe import explain_validation
 from lix.runs.settings import Section
 
+TAUGHT = "taught teacher"
+"""Label of the row of the teachers that have learnt on unlabelled frames."""
+
 
 def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:
     """Refuse settings of runs that other entries of a study set."""
@@ -66,9 +69,10 @@ class Entry(Section):
     unlabelled: bool | dict[str, Any] = False
     """Whether the study's unlabelled frames join its batches; or settings of the section
     `unlabelled`, such as another `root`, which win over the study's."""
-    teacher: Literal["rgb-x", "rgb", "truth"] = "rgb-x"
-    """Who teaches: the study's teacher, the plain student of the same seed (self-training), or on
-    unlabelled frames their true labels (the ceiling)."""
+    teacher: Literal["rgb-x", "taught", "rgb", "truth"] = "rgb-x"
+    """Who teaches: the study's teacher; one that has learnt its classes on the unlabelled frames
+    (noisy student); the plain student of the same seed (self-training); or on unlabelled frames
+    their true labels (the ceiling)."""
     settings: Settings = {}
     """Other settings of the run, as in a recipe."""
 
@@ -78,6 +82,8 @@ class Entry(Section):
             raise ValueError(
                 "a row taught by the truth has `method: none` and `unlabelled: true`; correct it"
             )
+        if self.teacher == "taught" and not self.unlabelled:
+            raise ValueError("a taught teacher learns on unlabelled frames; add `unlabelled: true`")
         if self.unlabelled and self.method == "none" and self.teacher != "truth":
             raise ValueError("unlabelled frames teach nothing without a method; name one")
         return self
@@ -140,6 +146,12 @@ class Study(Section):
     pictures: tuple[Pictures, ...] = ()
     """Pictures of predictions to draw."""
 
+    @property
+    def teachers(self) -> list[str]:
+        """Labels of the rows of teachers."""
+        is_taught = any(entry.teacher == "taught" for entry in self.methods)
+        return ["teacher", TAUGHT] if is_taught else ["teacher"]
+
     @classmethod
     def load(cls, path: Path) -> Study:
         """Read a study.
@@ -157,11 +169,10 @@ class Study(Section):
             raise ValueError(
                 f"{path}: some data are called {study.pool!r} already; give `pool` another name."
             )
-        rows = {"teacher", *(entry.name for entry in study.methods)}
+        labels = [*study.teachers, *(entry.name for entry in study.methods)]
         for name in [name for shown in study.pictures for name in shown.methods]:
-            if name not in rows:
-                raise ValueError(f"{path}: {unknown('row of the study', name, sorted(rows))}")
-        labels = ["teacher", *(entry.name for entry in study.methods)]
+            if name not in labels:
+                raise ValueError(f"{path}: {unknown('row of the study', name, sorted(labels))}")
         for label in labels:
             if labels.count(label) > 1:
                 raise ValueError(f"{path}: two rows are called {label!r}; give one a label.")

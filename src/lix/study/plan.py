@@ -21,7 +21,7 @@ from lix.runs.folder import CROSS, RunFolder
 from lix.runs.history import epochs_done
 from lix.runs.recipe import Recipe, explain_validation
 from lix.runs.settings import IRRELEVANT_TO_RESULT
-from lix.study.definition import Study
+from lix.study.definition import TAUGHT, Study
 from lix.study.escape import file_name
 
 PROGRAM = Path(lix.__file__).with_name("__main__.py")
@@ -85,7 +85,7 @@ class PlannedRun:
     data: str
     network: str
     method: str
-    """Label of its row; `teacher` for teachers."""
+    """Label of its row; teachers have those of `Study.teachers`."""
     seed: int
     job: Job
 
@@ -114,13 +114,18 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
         ValueError: settings that are not a recipe.
     """
     runs: list[PlannedRun] = []
-    teachers: dict[tuple[str, str], Job] = {}
-    for data, network in product(study.data, study.networks):
-        base = _base(study, data, network)
-        recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
-        job = _job(recipe, output, None, packed)
-        teachers[data, network] = job
-        runs.append(PlannedRun(data, network, "teacher", recipe.training.seed, job))
+    teachers: dict[tuple[str, str, str], Job] = {}
+    for data, network, label in product(study.data, study.networks, study.teachers):
+        settings = merge(_base(study, data, network), {"role": "teacher"} | study.teacher)
+        first = None
+        if label == TAUGHT:
+            first = teachers[data, network, "teacher"]
+            drive = {"teacher": str(first.recipe.output)}
+            settings["unlabelled"] = merge(study.unlabelled.get(data, {}), drive)
+        recipe = _recipe(settings)
+        job = _job(recipe, output, first, packed)
+        teachers[data, network, label] = job
+        runs.append(PlannedRun(data, network, label, recipe.training.seed, job))
     for seed, data, network, entry in product(
         study.seeds, study.data, study.networks, study.methods
     ):
@@ -128,7 +133,8 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
         settings = merge(merge(base, entry.settings), seeded)
         teacher = None
         if entry.method != "none":
-            teacher = teachers[data, network]
+            label = TAUGHT if entry.teacher == "taught" else "teacher"
+            teacher = teachers[data, network, label]
             if entry.teacher == "rgb":
                 teacher = _job(_recipe(merge(base, seeded)), output, None, packed)
             chosen = entry.model_dump(
@@ -212,6 +218,8 @@ def run_name(recipe: Recipe, teacher: Job | None = None) -> str:
     for number, drive in enumerate(recipe.unlabelled.sources):
         if drive.root is not None and drive.root.is_file():
             settings[f"drive {number}"] = _described(drive.root)
+    if recipe.unlabelled.teacher and teacher is not None:
+        settings["unlabelled"]["teacher"] = teacher.name
     if recipe.distill and teacher is not None:
         distill = recipe.distill
         settings["distill"]["teacher"] = teacher.name

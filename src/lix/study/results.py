@@ -249,7 +249,7 @@ def summarise(results: Results) -> list[Row]:
     for one in results.runs:
         groups.setdefault((*one.place, one.planned.method), []).append(one)
     data, networks = list(study.data), list(study.networks)
-    methods = ["teacher", *(entry.name for entry in study.methods)]
+    methods = [*study.teachers, *(entry.name for entry in study.methods)]
 
     def order(key: tuple[str, str, str]) -> tuple[int, int, int]:
         return data.index(key[0]), networks.index(key[1]), methods.index(key[2])

@@ -52,10 +52,7 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def __init__(self, dataset: SegDataset, recipe: Recipe, *, with_x: bool) -> None:
         self.dataset, self.with_x = cached(dataset, recipe.data), with_x
         self.encoding, self.seed = recipe.data.x, recipe.training.seed
-        augment = recipe.augment
-        self.augment = Augment(
-            recipe.data.size, augment.scale, augment.flip, augment.photometric, augment.crop
-        )
+        self.augment = Augment(recipe.data.size, **dict(recipe.augment))
 
     def __len__(self) -> int:
         return len(self.dataset)
