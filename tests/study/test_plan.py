@@ -115,7 +115,14 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "batch_size": 8,
             "accumulate": 1,
         },
-        "augment": {"scale": [0.75, 1.5], "flip": 0.5, "photometric": 0.5, "crop": None},
+        "augment": {
+            "scale": [0.75, 1.5],
+            "flip": 0.5,
+            "photometric": 0.5,
+            "crop": None,
+            "x_scale": [1.0, 1.0],
+            "x_drop": 0.0,
+        },
         "training": {
             "epochs": 500,
             "patience": 50,
