@@ -83,8 +83,5 @@ class NYUv2(ModalityFolders):
     def recognises(cls, root: Path) -> bool:
         return super().recognises(root) and not MFNetRGBT.recognises(root)
 
-    def sequence(self, name: str) -> str:
-        return name[:-1]  # neighbours show one room, and no name tells where it ends
-
     def intrinsics(self, frame: str) -> Tensor | None:
         return camera_matrix(*CAMERA) if image_size(self.image_path(frame)) == SIZE else None
