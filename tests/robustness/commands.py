@@ -57,6 +57,7 @@ COMMANDS: dict[str, Command] = {
         )
     ),
     "data split": Command(lambda at, out: ("data", "split", at["streets"], out)),
+    "data unpack": Command(lambda at, out: ("data", "unpack", at["mat"], out)),
     "data check": Command(lambda at, out: ("data", "check", at["streets"], "--output", out)),
     "data depth": Command(
         lambda at, out: (

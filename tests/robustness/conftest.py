@@ -20,6 +20,7 @@ from lix.streets import StreetPlan, write_streets
 from lix.training.fit import fit
 from tests.robustness.commands import Places
 from tests.robustness.forks import Forks
+from tests.tools.mat_file import write_mat
 
 Lix = Callable[..., tuple[int, str]]
 
@@ -112,7 +113,8 @@ def places(
     (home / "study.yaml").write_text(yaml.safe_dump(study))
     done = forks("study", "run", home / "study.yaml", "--output", home / "finished")
     assert done.code == 0, done.error
-    names = {"video": "video.mp4", "recipe": "recipe.yaml", "study": "study.yaml"}
+    write_mat(home / "nyu.mat")
+    names = {"mat": "nyu.mat", "video": "video.mp4", "recipe": "recipe.yaml", "study": "study.yaml"}
     folders = {name: name for name in ("pictures", "pairs", "streets", "finished")}
     return {"student": student} | {n: home / file for n, file in (names | folders).items()}
 

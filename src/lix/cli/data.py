@@ -167,6 +167,26 @@ def extract(
 
 
 @data_app.command
+def unpack(file: Path, output: Path) -> None:
+    """Write NYUv2's labelled .mat as images, depth, labels and lists; a second call continues.
+
+    Args:
+        file: nyu_depth_v2_labeled.mat.
+        output: folder to write: RGB/, Depth/, Label/, train.txt and test.txt.
+    """
+    from lix.tools.unpack import unpack as run
+
+    with progress_bar() as bars:
+        task = bars.add_task(label(file.name), total=None)
+        report = run(
+            file,
+            output,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    say(report)
+
+
+@data_app.command
 def check(
     path: Path,
     *,

@@ -18,6 +18,7 @@ from lix.study import escape
 from lix.study.cross import cross_cells, crossed
 from lix.study.definition import Study
 from lix.study.details import Bold, class_table, cost_table, markdown_table
+from lix.study.published import about, numbers, of_run
 from lix.study.results import CompletedRun, Results, Row, Score, pooled, summarise, write_tidy
 
 ALPHA = 0.05
@@ -41,6 +42,7 @@ class ResultGroup:
         self, rows: Sequence[Row], runs: Sequence[CompletedRun] = (), paper: str | None = None
     ) -> None:
         self.rows, self.runs, self.paper = rows, runs, paper
+        self.published = of_run(runs[0]) if runs else []
         self.data, self.network = rows[0].data, rows[0].network
         self.teacher, self.ceiling, self.student = (
             next((row for row in rows if row.kind == kind), None)
@@ -72,6 +74,8 @@ class ResultGroup:
         if self.paper is not None:
             value = paper_value(self.paper, self.network, row.method, "mIoU")
             cells["paper mIoU %"] = "" if value is None else f"{value:.2f}"
+        if self.published:
+            cells["published mIoU %"] = numbers(self.published, row.method)
         return cells
 
     def best_other(self, row: Row, metric: str) -> Row | None:
@@ -231,6 +235,7 @@ def note(results: Results) -> str:
         else "",
         f"{len({f.planned.job.name for f in runs})} of {results.planned} runs are done.",
         f"Made with {'; '.join(f'commit {c} on {h}' for c, h in made)}.",
+        about(runs),
         results.damage,
     )
     return " ".join(filter(None, sentences))
