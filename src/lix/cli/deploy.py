@@ -98,6 +98,9 @@ def export(
     output: Path = Path("student.onnx"),
     *,
     int8: tuple[Path, ...] | None = None,
+    web: Path | None = None,
+    runtime: Path | None = None,
+    download: bool = False,
 ) -> None:
     """Export a student to ONNX or OpenVINO, verified against PyTorch, or to safetensors.
 
@@ -105,13 +108,38 @@ def export(
         output: file to write, .onnx, .xml (OpenVINO, with a .bin next to it) or .safetensors.
         int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
             one, on the run's training images; the loss of mIoU is measured if the run's data exist.
+        web: write no file but this folder, whose page index.html segments pictures and the
+            camera's in any browser; also takes an .onnx file.
+        runtime: for --web, folder or .tgz of npm's onnxruntime-web.
+        download: for --web, let npm get onnxruntime-web.
     """
-    if int8 is not None:
+    if web is not None:
+        say(_in_browser(checkpoint, web, runtime, download, int8))
+    elif runtime is not None or download:
+        raise ValueError("--runtime and --download belong to --web; name its folder.")
+    elif int8 is not None:
         say(_quantised(checkpoint, output, int8))
     else:
         from lix.deploy.backend import backend, backend_of
 
         say((backend_of(output) or backend("onnx")).write(checkpoint, output))
+
+
+def _in_browser(
+    checkpoint: Path,
+    folder: Path,
+    runtime: Path | None,
+    download: bool,
+    int8: tuple[Path, ...] | None,
+) -> object:
+    from lix.deploy.web import export_web
+
+    if int8 is not None:
+        raise ValueError(
+            "--web takes no --int8; write the file first, and then: lix export FILE.onnx --web "
+            f"{folder}"
+        )
+    return export_web(checkpoint, folder, runtime=runtime, download=download)
 
 
 def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
