@@ -40,6 +40,7 @@ async function open() {
 async function segment(session, name, source, width, height) {
   picture.width = colours.width = width;
   picture.height = colours.height = height;
+  picture.parentNode.classList.remove("empty");
   picture.parentNode.style.setProperty("--aspect", width / height);
   drawing.drawImage(source, 0, 0);
   const start = performance.now();
