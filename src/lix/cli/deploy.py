@@ -169,6 +169,7 @@ def bench(
     provider: Provider = None,
     threads: int = 1,
     runs: int = 30,
+    int8: tuple[Path, ...] | None = None,
 ) -> None:
     """Measure latency, throughput and memory of a student's network on this machine.
 
@@ -177,9 +178,19 @@ def bench(
         batch: images at a time.
         threads: number of CPU threads.
         runs: number of batches that are timed.
+        int8: instead, compare all engines with floats and with 8-bit integers: mIoU, latency, size.
+            One file is calibrated on the run's training images, one more on the images of each
+            folder named here, all RGB, such as unlabelled frames.
     """
     from rich.console import Console
 
+    if int8 is not None:
+        if (size, batch, engine, provider) != ("train", 1, "auto", None):
+            raise ValueError(
+                "--int8 compares all engines; leave out size, batch, engine, provider."
+            )
+        _compare_formats(checkpoint, int8, threads, runs)
+        return
     from lix.deploy.bench import bench as run
 
     with progress_bar() as bars:
@@ -195,3 +206,22 @@ def bench(
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
     print_table(Console(), report.rows, title=f"{checkpoint.name}: {report.conditions}")
+
+
+def _compare_formats(checkpoint: Path, folders: tuple[Path, ...], threads: int, runs: int) -> None:
+    from rich.console import Console
+
+    from lix.deploy.formats import compare_formats
+
+    with progress_bar() as bars:
+        task = bars.add_task("mIoU and runs", total=None)
+        found = compare_formats(
+            checkpoint,
+            folders,
+            threads=threads,
+            runs=runs,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    print_table(Console(), found.table, title=f"{checkpoint.name}: {found.conditions}")
+    if found.why_unknown:
+        say(f"The mIoU is unknown. {found.why_unknown}")
