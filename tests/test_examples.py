@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +19,7 @@ import lix
 from lix.data.sets.vkitti2 import VKITTI2
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+IS_CI = bool(os.environ.get("CI"))
 SMALL = ("--size", "32", "64", "--epochs", "1")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
@@ -90,11 +94,17 @@ def test_unlabelled_drives(streets: Path, capsys: pytest.CaptureFixture[str]) ->
     assert not drive & set(VKITTI2(streets, split="val").ids), "tested frames teach nothing"
 
 
+@pytest.fixture(scope="module")
+def student(teacher: Path) -> Path:
+    """An exported student."""
+    output = teacher.with_name("student")
+    run_ = lix.train(teacher / "recipe.yaml", role="student", output=output)
+    return lix.export(run_.path, output / "student.onnx")
+
+
 def test_deployment_needs_no_lix(
-    streets: Path, teacher: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    streets: Path, student: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_ = lix.train(teacher / "recipe.yaml", role="student", output=tmp_path / "student")
-    student = lix.export(run_.path, tmp_path / "student.onnx")
     picture = next(streets.rglob("rgb_*.jpg"))
     run("deploy_onnx", student, picture, "labels.png")
     source = (EXAMPLES / "deploy_onnx.py").read_text(encoding="utf-8")
@@ -107,6 +117,27 @@ def test_deployment_needs_no_lix(
         assert (np.asarray(labels) == ours).all(axis=2).mean() > 0.9
 
 
+@pytest.mark.skipif(not shutil.which("cmake") and not IS_CI, reason="needs cmake and libpng")
+def test_cpp_gives_the_labels_of_predict(streets: Path, student: Path, tmp_path: Path) -> None:
+    import openvino.utils
+
+    where = f"-DOpenVINO_DIR={openvino.utils.get_cmake_path()}"
+    for words in (["-S", EXAMPLES / "cpp", "-B", "build", where], ["--build", "build"]):
+        done = subprocess.run(["cmake", *words], check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    picture = tmp_path / "picture.png"
+    Image.open(next(streets.rglob("rgb_*.jpg"))).resize((203, 101)).save(picture)
+    segment = Path("build/segment").resolve()
+    subprocess.run([segment, student, picture, "labels.png"], check=True)
+    expected = lix.load_student(student).predict(picture).labels
+    assert np.array_equal(np.asarray(Image.open("labels.png")), expected)
+    words = [segment, student, student, "x.png"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Not a PNG file" in done.stderr
+
+
 def test_examples_are_short() -> None:
     for script in EXAMPLES.glob("*.py"):
         assert len(script.read_text(encoding="utf-8").splitlines()) < 60, script.name
+    assert len((EXAMPLES / "cpp/segment.cpp").read_text(encoding="utf-8").splitlines()) < 120

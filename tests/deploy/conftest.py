@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lix.deploy import export, quantise
+from lix.deploy import export, formats, quantise
 from lix.deploy.export import ExportReport, export_onnx
 from lix.runs.checkpoint import NetworkSpec, checkpoint_file
 
@@ -57,7 +57,7 @@ def exported_once(
         shutil.copy(exports[digest].path, output)
         return replace(exports[digest], path=output)
 
-    for module in (export, quantise):
+    for module in (export, formats, quantise):
         monkeypatch.setattr(module, "export_onnx", export_once)
 
 

@@ -92,9 +92,9 @@ def test_images_of_a_folder_calibrate(run, photo, tmp_path):
 
 def test_calibration_sees_what_training_sees(run, streets, monkeypatch, tmp_path):
     batches = []
-    original = module._quantise
+    original = module.write_int8
     monkeypatch.setattr(
-        module, "_quantise", lambda *given: batches.extend(given[2]) or original(*given)
+        module, "write_int8", lambda *given: batches.extend(given[2]) or original(*given)
     )
     quantise(run, tmp_path / "a.onnx")
     data = Data(name="vkitti2", root=streets, size=(32, 64))
@@ -152,7 +152,7 @@ def test_failure_keeps_the_old_file(run, tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_miou", interrupted)
+    monkeypatch.setattr(module, "miou", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quantise(run, tmp_path / "a.onnx")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]

@@ -98,6 +98,9 @@ def export(
     output: Path = Path("student.onnx"),
     *,
     int8: tuple[Path, ...] | None = None,
+    web: Path | None = None,
+    runtime: Path | None = None,
+    download: bool = False,
 ) -> None:
     """Export a student to ONNX or OpenVINO, verified against PyTorch, or to safetensors.
 
@@ -105,13 +108,38 @@ def export(
         output: file to write, .onnx, .xml (OpenVINO, with a .bin next to it) or .safetensors.
         int8: compute with 8-bit integers, calibrated on the RGB images of this folder or, without
             one, on the run's training images; the loss of mIoU is measured if the run's data exist.
+        web: write no file but this folder, whose page index.html segments pictures and the
+            camera's in any browser; also takes an .onnx file.
+        runtime: for --web, folder or .tgz of npm's onnxruntime-web.
+        download: for --web, let npm get onnxruntime-web.
     """
-    if int8 is not None:
+    if web is not None:
+        say(_in_browser(checkpoint, web, runtime, download, int8))
+    elif runtime is not None or download:
+        raise ValueError("--runtime and --download belong to --web; name its folder.")
+    elif int8 is not None:
         say(_quantised(checkpoint, output, int8))
     else:
         from lix.deploy.backend import backend, backend_of
 
         say((backend_of(output) or backend("onnx")).write(checkpoint, output))
+
+
+def _in_browser(
+    checkpoint: Path,
+    folder: Path,
+    runtime: Path | None,
+    download: bool,
+    int8: tuple[Path, ...] | None,
+) -> object:
+    from lix.deploy.web import export_web
+
+    if int8 is not None:
+        raise ValueError(
+            "--web takes no --int8; write the file first, and then: lix export FILE.onnx --web "
+            f"{folder}"
+        )
+    return export_web(checkpoint, folder, runtime=runtime, download=download)
 
 
 def _quantised(checkpoint: Path, output: Path, folders: tuple[Path, ...]) -> object:
@@ -141,6 +169,7 @@ def bench(
     provider: Provider = None,
     threads: int = 1,
     runs: int = 30,
+    int8: tuple[Path, ...] | None = None,
 ) -> None:
     """Measure latency, throughput and memory of a student's network on this machine.
 
@@ -149,9 +178,19 @@ def bench(
         batch: images at a time.
         threads: number of CPU threads.
         runs: number of batches that are timed.
+        int8: instead, compare all engines with floats and with 8-bit integers: mIoU, latency, size.
+            One file is calibrated on the run's training images, one more on the images of each
+            folder named here, all RGB, such as unlabelled frames.
     """
     from rich.console import Console
 
+    if int8 is not None:
+        if (size, batch, engine, provider) != ("train", 1, "auto", None):
+            raise ValueError(
+                "--int8 compares all engines; leave out size, batch, engine, provider."
+            )
+        _compare_formats(checkpoint, int8, threads, runs)
+        return
     from lix.deploy.bench import bench as run
 
     with progress_bar() as bars:
@@ -167,3 +206,22 @@ def bench(
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
     print_table(Console(), report.rows, title=f"{checkpoint.name}: {report.conditions}")
+
+
+def _compare_formats(checkpoint: Path, folders: tuple[Path, ...], threads: int, runs: int) -> None:
+    from rich.console import Console
+
+    from lix.deploy.formats import compare_formats
+
+    with progress_bar() as bars:
+        task = bars.add_task("mIoU and runs", total=None)
+        found = compare_formats(
+            checkpoint,
+            folders,
+            threads=threads,
+            runs=runs,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    print_table(Console(), found.table, title=f"{checkpoint.name}: {found.conditions}")
+    if found.why_unknown:
+        say(f"The mIoU is unknown. {found.why_unknown}")

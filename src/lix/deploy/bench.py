@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,24 +118,43 @@ def bench(
     )
 
 
-@torch.inference_mode()
 def _measure(
     student: Student, images: torch.Tensor, runs: int, progress: Callable[[int, int], None] | None
 ) -> tuple[list[float], tuple[float, float] | None]:
     images = images.to(student.device)
     before = _megabytes(student.device)
-    seconds = []
-    for run in range(-WARM_UP, runs):
-        start = time.perf_counter()
-        student.logits(images)
-        if student.device.type != "cpu":
-            torch.accelerator.synchronize(student.device)
-        if run >= 0:
-            seconds.append(time.perf_counter() - start)
-        if progress is not None and run >= 0:
-            progress(run + 1, runs)
+    (seconds,) = take_turns([student], images, runs, progress)
     after = _megabytes(student.device)
     return seconds, None if before is None or after is None else (before[0], after[1])
+
+
+@torch.inference_mode()
+def take_turns(
+    students: Sequence[Student],
+    images: torch.Tensor,
+    runs: int,
+    progress: Callable[[int, int], None] | None,
+) -> list[list[float]]:
+    """Seconds of each run of each student, which take turns, so that they share disturbances.
+
+    Args:
+        students: students of one device.
+        images: a batch on that device.
+        runs: number of runs that are timed, after `WARM_UP` others.
+        progress: called with the number of finished runs, and of all runs.
+    """
+    seconds: list[list[float]] = [[] for _ in students]
+    for run in range(-WARM_UP, runs):
+        for student, times in zip(students, seconds, strict=True):
+            start = time.perf_counter()
+            student.logits(images)
+            if student.device.type != "cpu":
+                torch.accelerator.synchronize(student.device)
+            if run >= 0:
+                times.append(time.perf_counter() - start)
+        if progress is not None and run >= 0:
+            progress(run + 1, runs)
+    return seconds
 
 
 def _megabytes(device: torch.device) -> tuple[float, float] | None:

@@ -85,30 +85,33 @@ def quantise(
     require("export", "onnx", "onnxscript", "onnxruntime")
     student = open_student(checkpoint, device="cpu")
     segmenter = Segmenter(student)
-    pictures = _training_images(checkpoint, student) if images is None else _folder(images, output)
+    pictures = (
+        training_images(checkpoint, student) if images is None else folder_images(images, output)
+    )
     batches = [segmenter.prepare(picture).numpy() for picture in pictures]
     engine = backend_of(output) or backend("onnx")
     with TemporaryDirectory() as folder:
         exported, quantised = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
         export_onnx(checkpoint, exported)
-        _quantise(exported, quantised, batches)
+        write_int8(exported, quantised, batches)
         draft = Path(folder, "student").with_suffix(engine.suffixes[0])
         engine.from_onnx(quantised, draft)
         before = after = None
         why_unknown = ""
         try:
-            data, dataset = _split(checkpoint, student, "val")
+            data, dataset = run_split(checkpoint, student, "val")
         except DataError as error:
             why_unknown = str(error)
         else:
             loader = evaluation_loader(data, dataset, with_x=False)
             students = [student, engine.open(draft, device="cpu")]
-            before, after = _miou(students, loader, dataset.left_out, progress)
+            before, after = miou(students, loader, dataset.left_out, progress)
         engine.from_onnx(quantised, output)
     return QuantisationReport(output, len(batches), before, after, why_unknown)
 
 
-def _quantise(source: Path, target: Path, batches: list[NDArray[np.float32]]) -> None:
+def write_int8(source: Path, target: Path, batches: list[NDArray[np.float32]]) -> None:
+    """Write a float ONNX file of lix with 8-bit integers, calibrated on batches of its input."""
     import onnx
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
@@ -148,7 +151,12 @@ class _Reader:
         return None if batch is None else {"image": batch}
 
 
-def _folder(images: Path, output: Path) -> Iterator[Pixels]:
+def folder_images(images: Path, output: Path) -> Iterator[Pixels]:
+    """At most `MAX_CALIBRATION_IMAGES` of the images below a folder, except those in `output`.
+
+    Raises:
+        ValueError: no folder, or no image in it.
+    """
     if not images.is_dir():
         raise ValueError(f"{images} is not a folder; name one with RGB images to calibrate on.")
     paths = find_images(images, without=output)
@@ -156,9 +164,14 @@ def _folder(images: Path, output: Path) -> Iterator[Pixels]:
     return (np.asarray(read_image(paths[index])) for index in chosen)
 
 
-def _training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
+def training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
+    """At most `MAX_CALIBRATION_IMAGES` of the run's training images.
+
+    Raises:
+        ValueError: they cannot be read.
+    """
     try:
-        _, dataset = _split(checkpoint, student, "train")
+        _, dataset = run_split(checkpoint, student, "train")
     except DataError as error:
         raise ValueError(
             f"{error} Name a folder of RGB images to calibrate on, as in --int8 FOLDER."
@@ -168,7 +181,7 @@ def _training_images(checkpoint: Path, student: Student) -> Iterator[Pixels]:
     return (sample.image.permute(1, 2, 0).numpy() for sample in samples)
 
 
-def _split(
+def run_split(
     checkpoint: Path, student: Student, split: Literal["train", "val"]
 ) -> tuple[Data, SegDataset]:
     """Settings and data set of the run.
@@ -190,12 +203,20 @@ def _split(
 
 
 @torch.inference_mode()
-def _miou(
+def miou(
     students: list[Student],
     loader: Any,
     left_out: Sequence[int],
     progress: Callable[[int, int], None] | None,
 ) -> list[float]:
+    """The mIoU of each student, in [0, 1], over the batches of a loader.
+
+    Args:
+        students: what is scored.
+        loader: batches of `image` and `target`.
+        left_out: classes that are not scored.
+        progress: called with the number of evaluated batches, and of all batches.
+    """
     counters = [confusion_matrix(len(s.spec.classes), sync_on_compute=False) for s in students]
     for done, batch in enumerate(loader, start=1):
         for student, counter in zip(students, counters, strict=True):
