@@ -23,7 +23,7 @@ WEATHERS = [
 ]
 
 
-def dataset(conditions: list[dict[str, str]] | None = None) -> MemoryDataset:
+def dataset(conditions: list[Any] | None = None) -> MemoryDataset:
     items: list[Mapping[str, Any]] = [
         {"image": torch.zeros(3, 2, 2), "label": torch.zeros(2, 2, dtype=torch.int64)}
         | ({"conditions": conditions[k]} if conditions else {})
@@ -51,6 +51,11 @@ def test_a_condition_that_is_not_there_is_one_sentence() -> None:
         ValueError, match=r"does not say under which conditions.*; leave --by out\.$"
     ):
         group(dataset(), ["weather"])
+
+
+def test_conditions_that_are_no_dict_are_one_sentence() -> None:
+    with pytest.raises(ValueError, match=r"val\[0\] of the data has conditions that are no dict; "):
+        group(dataset(["fog"] * 4), ["weather"])
 
 
 def test_a_value_has_the_scores_of_its_frames() -> None:
