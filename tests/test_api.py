@@ -6,6 +6,7 @@ import inspect
 import io
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,25 @@ def test_classes_that_are_left_out(student: Path, tmp_path: Path) -> None:
     assert f"1 of {len(names)} classes are not scored: {name}." in stream.getvalue()
     with pytest.raises(ValueError, match="Unknown class 'horse'"):
         lix.evaluate(student, leave_out=["horse"])
+
+
+def test_scores_by_condition(student: Path, streets: Path, tmp_path: Path) -> None:
+    output, stream = tmp_path / "scores.json", io.StringIO()
+    whole = lix.evaluate(student)
+    found = lix.evaluate(
+        student, by="variation", output=output, console=Console(file=stream, width=200)
+    )
+    assert found.means == pytest.approx(whole.means, abs=1e-6)
+    variations = [name.split("/")[1] for name in VKITTI2(streets, split="val").ids]
+    parts = found.by["variation"]
+    assert {name: part.images for name, part in parts.items()} == Counter(variations)
+    stored = json.loads(output.read_text())["by"]["variation"]
+    assert {name: part["mIoU"] for name, part in stored.items()} == {
+        name: part.mIoU for name, part in parts.items()
+    }
+    assert "by variation" in stream.getvalue()
+    with pytest.raises(ValueError, match=r"Unknown condition 'weather'.*variation"):
+        lix.evaluate(student, by=["weather"])
 
 
 def test_pictures_of_every_kind_give_the_same_labels(student: Path, tmp_path: Path) -> None:

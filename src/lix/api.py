@@ -139,6 +139,7 @@ def evaluate(
     data: Mapping[str, Any] | Frames | None = None,
     common: bool = False,
     leave_out: Sequence[str] = (),
+    by: Sequence[str] = (),
     output: str | Path | None = None,
     console: Console | None = None,
 ) -> Scores:
@@ -152,6 +153,8 @@ def evaluate(
         common: on another data set, score the classes that the network and the data both name.
         leave_out: classes that are not scored: pixels with their label do not count, and no mean
             contains them.
+        by: conditions such as `weather`, where the data set says those of its frames: each value
+            is scored on its own, too.
         output: JSON file for the scores and the confusion matrix.
         console: where the table goes; default: nowhere.
 
@@ -171,6 +174,7 @@ def evaluate(
         split=split,
         common=common,
         leave_out=as_tuple(leave_out),
+        by=as_tuple(by),
         output=Path(output) if output else None,
         console=console or Console(quiet=True),
     )

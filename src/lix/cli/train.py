@@ -56,6 +56,7 @@ def evaluate(
     recipe: RecipeFile = None,
     common: bool = False,
     leave_out: tuple[str, ...] = (),
+    by: tuple[str, ...] = (),
     output: Path | None = None,
 ) -> None:
     """Evaluate a network; data settings that are not given come from its run.
@@ -65,6 +66,8 @@ def evaluate(
         common: on data with other classes, score those that the network and the data both have.
         leave_out: classes that are not scored, as in --leave-out pole fence: pixels with their
             label do not count, and no mean contains them.
+        by: conditions whose values are also scored on their own, as in --by weather failure; which
+            there are depends on the data set.
         output: JSON file for the scores and the confusion matrix.
     """
     from rich.console import Console
@@ -76,6 +79,7 @@ def evaluate(
         data=_given(data),
         common=common,
         leave_out=leave_out,
+        by=by,
         output=output,
         console=Console(),
     )

@@ -221,6 +221,10 @@ class SegDataset(ABC):
         """What frames of one instant have in common; a single drive is split by it."""
         return name
 
+    def conditions(self, frame: str) -> Mapping[str, str]:
+        """What scores are also given by, as in `{"weather": "fog"}`; empty where not known."""
+        return {}
+
     def intrinsics(self, frame: str) -> Tensor | None:
         """(3, 3) camera matrix of a frame's image in pixels, None where it is not known."""
         return None

@@ -95,6 +95,9 @@ class Description(_Section):
     """What the files of each X hold."""
     intrinsics: tuple[float, float, float, float] | None = None
     """fx, fy, cx, cy in pixels."""
+    conditions: Path | None = None
+    """Table of the frames' conditions (CSV: `frame,weather,…`), relative to the YAML file, for
+    scores by them."""
     train: Files
     """Files of the training split; the path of its list where `files` has the patterns of both."""
     val: Files

@@ -45,7 +45,8 @@ class Frames:
       `classes`, or 255 = ignored;
     - `x`, where a teacher is trained or asked: array or tensor (H, W) or (C, H, W) in the unit of
       its kind, such as metres of depth, 0 or NaN = not measured; a tuple where `x` names several
-      kinds.
+      kinds;
+    - `conditions`, only for scores by them: a dict such as `{"weather": "fog"}`.
 
     Args:
         train, val: frames, anything with `len` and `[]`: a list, a torch `Dataset`, a Hugging Face
@@ -134,6 +135,14 @@ class MemoryDataset(SegDataset):
             self.require_x()
             sample.x = self.read_x(frame, item)
         return check_sizes(sample, Path(frame))
+
+    def conditions(self, frame: str) -> Mapping[str, str]:
+        given = self.item(frame).get("conditions") or {}
+        if not isinstance(given, Mapping):
+            raise _wrong(
+                frame, "has conditions that are no dict; give one such as {'weather': 'fog'}"
+            )
+        return {str(name): str(value) for name, value in given.items()}
 
     def read_x(self, frame: str, item: Mapping[str, Any]) -> tuple[X, ...]:
         """Every X of a frame."""

@@ -38,6 +38,20 @@ def camera_matrix(fx: float, fy: float, cx: float, cy: float) -> Tensor:
     return torch.tensor([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
 
 
+def scaled_camera(
+    camera: tuple[float, float, float, float], of: tuple[int, int], size: tuple[int, int]
+) -> Tensor:
+    """(3, 3) intrinsics of an image that users keep at another size.
+
+    Args:
+        camera: fx, fy, cx, cy in pixels.
+        of: height and width that the camera is given for.
+        size: height and width of the image.
+    """
+    (fx, fy, cx, cy), y, x = camera, size[0] / of[0], size[1] / of[1]
+    return camera_matrix(fx * x, fy * y, (cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
+
+
 def check_sizes(sample: Sample, path: Path) -> Sample:
     """Return the sample if all its parts have the same height and width.
 

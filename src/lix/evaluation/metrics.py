@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -41,6 +41,10 @@ class Scores:
     """F1 by class, None where absent or not scored."""
     left_out: tuple[int, ...] = ()
     """Train ids of the classes that are not scored."""
+    images: int | None = None
+    """Number of images, where these are the scores of some of them."""
+    by: Mapping[str, Mapping[str, Scores]] = field(default_factory=dict)
+    """Scores of the images of each condition, such as `by["weather"]["fog"]`, where asked for."""
 
     @property
     def mIoU(self) -> float:  # noqa: N802 - its name in the field
@@ -64,6 +68,14 @@ class Scores:
             "f1": dict(zip(classes, self.f1, strict=True)),
             "absent": self.absent(classes),
             "not_scored": self.not_scored(classes),
+            **({} if self.images is None else {"images": self.images}),
+            **({"by": self._by(classes)} if self.by else {}),
+        }
+
+    def _by(self, classes: Sequence[str]) -> dict[str, Any]:
+        return {
+            name: {value: part.as_dict(classes) for value, part in parts.items()}
+            for name, parts in self.by.items()
         }
 
 
@@ -113,3 +125,8 @@ def scores(confusion: Tensor, left_out: Collection[int] = ()) -> Scores:
 def _per_class(values: Tensor, present: Tensor) -> tuple[float | None, ...]:
     pairs = zip(values.tolist(), present.tolist(), strict=True)
     return tuple(value if is_present else None for value, is_present in pairs)
+
+
+def percent(share: float | None, missing: str = "absent") -> str:
+    """A share as a cell of a table."""
+    return missing if share is None else f"{100 * share:.1f}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -15,8 +16,9 @@ from lix.core.files import write_text
 from lix.data.dataset import SegDataset
 from lix.data.duplicates import load_fingerprints
 from lix.data.splits import Split
+from lix.evaluation.conditions import group, print_by, scores_by
 from lix.evaluation.evaluate import evaluate
-from lix.evaluation.metrics import Scores, scores
+from lix.evaluation.metrics import Scores, percent, scores
 from lix.evaluation.transfer import common_classes, evaluate_common
 from lix.runs.checkpoint import load_network
 from lix.runs.damaged import open_readable
@@ -33,6 +35,7 @@ def evaluate_checkpoint(
     split: Split = "val",
     common: bool = False,
     leave_out: Sequence[str] = (),
+    by: Sequence[str] = (),
     output: Path | None = None,
     console: Console | None = None,
 ) -> Scores:
@@ -44,12 +47,13 @@ def evaluate_checkpoint(
         split: split of the data set.
         common: if the classes differ, score those that the network and the data both have.
         leave_out: classes that are not scored, next to those of the data set's `not_scored`.
+        by: conditions such as `weather`: the frames of each value are scored on their own, too.
         output: JSON file for the scores and the confusion matrix.
         console: console for the table; default: standard output.
 
     Raises:
         ValueError: the data set has other classes than the network, and not `common`; or it
-            lacks a class to leave out.
+            lacks a class to leave out, or a condition.
     """
     network, spec = load_network(checkpoint)
     console, with_x = console or Console(), network.x_channels > 0
@@ -62,23 +66,33 @@ def evaluate_checkpoint(
             "classes, or only the classes that both have with --common."
         )
     require_same_x(spec, dataset)
+    groups = group(dataset, by)
     _warn_of_leaks(checkpoint, dataset, console)
     torch.set_num_threads(1)
     of_run: dict[str, object] = {"x": spec.x_encoding}
     if "size" not in data.model_fields_set:
         of_run["size"] = spec.size
     data = data.model_copy(update=of_run)
-    loader = evaluation_loader(data, dataset, with_x=with_x)
     shared = common_classes(classes, dataset.classes) if common else None
     if shared:
         classes, left_out = shared.names, shared.left_out(left_out)
     left_out = (*left_out, *_train_ids(classes, leave_out))
-    confusion = evaluate_common(network, loader, shared) if shared else evaluate(network, loader)
+    loaders = {
+        values: evaluation_loader(data, dataset, with_x=with_x, indices=places)
+        for values, places in groups.items()
+    }
+    matrices = {
+        values: evaluate_common(network, loader, shared) if shared else evaluate(network, loader)
+        for values, loader in loaders.items()
+    }
+    confusion = torch.stack(list(matrices.values())).sum(dim=0)
     result = scores(confusion, left_out)
+    result = replace(result, by=scores_by(by, groups, matrices, left_out))
     if output is not None:  # before the table, whose reader may have gone
         stored = {"split": split, **result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
     print_scores(result, classes, f"{checkpoint} on {len(dataset)} images of {split}", console)
+    print_by(result.by, classes, console)
     return result
 
 
@@ -113,7 +127,7 @@ def print_scores(result: Scores, classes: Sequence[str], title: str, console: Co
     """Print scores as a table by class, and their means below."""
     not_scored = result.not_scored(classes)
     rows = [
-        {"class": name, "IoU %": _percent(iou, why), "F1 %": _percent(f1, why)}
+        {"class": name, "IoU %": percent(iou, why), "F1 %": percent(f1, why)}
         for name, iou, f1 in zip(classes, result.iou, result.f1, strict=True)
         for why in ["not scored" if name in not_scored else "absent"]
     ]
@@ -133,7 +147,3 @@ def print_scores(result: Scores, classes: Sequence[str], title: str, console: Co
                 f"neither labels nor predictions have them: {', '.join(absent)}."
             )
         )
-
-
-def _percent(share: float | None, missing: str) -> str:
-    return missing if share is None else f"{100 * share:.1f}"

@@ -87,6 +87,13 @@ def test_it_travels_to_other_processes(made: Made) -> None:
         assert len(after.x) == len(before.x)
 
 
+def test_conditions_have_the_same_names_for_all_frames(made: Made) -> None:
+    data = made.open()
+    names = {tuple(data.conditions(frame)) for frame in data.ids}
+    assert len(names) == 1
+    assert all(value for frame in data.ids for value in data.conditions(frame).values())
+
+
 def test_frames_can_be_left_out(made: Made) -> None:
     data = made.open()
     last = data.ids[-1]

@@ -255,3 +255,21 @@ def test_no_yaml(root: Path, content: str | bytes) -> None:
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"lix\.yaml is missing; describe"):
         Folder(root)
+
+
+def test_a_table_says_the_conditions_of_frames(root: Path) -> None:
+    describe(root, conditions="weather.csv")
+    table = root / "weather.csv"
+    table.write_text("\ufeffframe, weather, time\n00,fog,day\ntrain/01.png,sun,\n77,rain,day\n")
+    data = Folder(root)
+    assert [dict(data.conditions(frame)) for frame in data.ids] == [
+        {"weather": "fog", "time": "day"},
+        {"weather": "sun"},
+        {},
+    ]
+    table.write_text("image,weather\n00,fog\n")
+    with pytest.raises(ValueError, match=r"the columns image, weather; begin it with a line such"):
+        Folder(root).conditions("00")
+    table.unlink()
+    with pytest.raises(ValueError, match=r"weather\.csv is missing"):
+        Folder(root).conditions("00")

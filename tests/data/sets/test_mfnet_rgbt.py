@@ -111,6 +111,15 @@ def test_flips_that_exist_are_frames(root: Path, layout: str) -> None:
     assert MFNetRGBT(root).ids == ["00001D", "00001D_flip", "00003N"]
 
 
+def test_names_say_day_or_night(root: Path) -> None:
+    data = MFNetRGBT(root)
+    assert [dict(data.conditions(frame)) for frame in ("00001D", "00003N", "00003N_flip")] == [
+        {"time": "day"},
+        {"time": "night"},
+        {"time": "night"},
+    ]
+
+
 def test_what_is_not_there(root: Path, tmp_path: Path) -> None:
     with pytest.raises(
         ValueError, match=r"has neither images and labels nor RGB and Label; unpack"

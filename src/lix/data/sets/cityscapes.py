@@ -17,7 +17,7 @@ from lix.data.labels import IdLabels
 from lix.data.options import Names, XFolders, as_tuple
 from lix.data.patterns import find_files
 from lix.data.readers import image_size, read_text
-from lix.data.sample import camera_matrix
+from lix.data.sample import scaled_camera
 from lix.data.splits import TRAIN_AND_VAL, Split, keep_only
 from lix.data.x_files import FileSource, XFiles, XSource
 
@@ -152,9 +152,7 @@ class Cityscapes(SegDataset):
                 path,
                 kind="camera",
             ) from None
-        height, width = image_size(self.image_path(frame))
-        y, x = height / OFFICIAL_SIZE[0], width / OFFICIAL_SIZE[1]  # users keep smaller copies
-        return camera_matrix(fx * x, fy * y, (cx + 0.5) * x - 0.5, (cy + 0.5) * y - 0.5)
+        return scaled_camera((fx, fy, cx, cy), OFFICIAL_SIZE, image_size(self.image_path(frame)))
 
     def _file(self, folder: str, ending: str, frame: str) -> Path:
         return self.root / folder / f"{self._splits[frame]}/{frame}_{ending}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.data.condition_table import read_conditions
 from lix.data.dataset import Fixes, SegDataset
 from lix.data.decode import IMAGE_SUFFIXES
 from lix.data.description import Description, Files, read_yaml
@@ -126,12 +127,20 @@ class Folder(SegDataset):
 
     def fingerprint(self) -> object:
         return self.description.model_dump(
-            mode="json", exclude={"x", "intrinsics", "test", "not_scored"}
+            mode="json", exclude={"x", "intrinsics", "test", "not_scored", "conditions"}
         )
 
     def intrinsics(self, frame: str) -> Tensor | None:
         camera = self.description.intrinsics
         return None if camera is None else camera_matrix(*camera)
+
+    def conditions(self, frame: str) -> Mapping[str, str]:
+        return self._conditions.get(frame, {})
+
+    @cached_property
+    def _conditions(self) -> Mapping[str, Mapping[str, str]]:
+        table = self.description.conditions
+        return {} if table is None else read_conditions(self._home / table, self._find)
 
     def label_form(self, frame: str) -> Form | None:
         has_palette = bool(self.description.palette)
@@ -181,6 +190,8 @@ class Folder(SegDataset):
             ) from None
 
     def _find(self, text: str) -> str | None:
+        if text in self._images:
+            return text
         frame = name(self._files.image, Path(text))
         return frame if frame in self._images else self.find_frame(text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -116,6 +116,10 @@ class MFNetRGBT(SegDataset):
 
     def label_path(self, frame: str) -> Path:
         return self._file(2, frame)
+
+    def conditions(self, frame: str) -> Mapping[str, str]:
+        is_night = frame.removesuffix("_flip").endswith("N")
+        return {"time": "night" if is_night else "day"}
 
     def own_x(self) -> tuple[XSource, ...]:
         return (_Thermal(THERMAL, partial(self._file, 1), FIX),)

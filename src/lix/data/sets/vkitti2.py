@@ -127,6 +127,9 @@ class VKITTI2(SegDataset):
         scene, *_, number = name.split("/")
         return f"{scene}/{number}"  # in all variations and both cameras
 
+    def conditions(self, frame: str) -> Mapping[str, str]:
+        return {"variation": frame.split("/")[1]}
+
     def intrinsics(self, frame: str) -> Tensor | None:
         camera = self._layout.camera(frame)
         if camera is None and image_size(self.image_path(frame)) == OFFICIAL_SIZE:
