@@ -24,7 +24,7 @@ from lix.data.dataset import SegDataset
 from lix.data.sets.vkitti2 import VKITTI2
 from lix.runs.checkpoint import load_network
 from lix.runs.recipe import Recipe
-from lix.runs.settings import Distillation
+from lix.runs.settings import Data, Distillation
 from tests.test_readme import ROOT, block
 
 pytestmark = pytest.mark.slow
@@ -95,6 +95,22 @@ def test_a_wrong_entry_is_one_sentence(tmp_path: Path) -> None:
 def test_evaluate_gives_the_scores_of_the_run(student: Path) -> None:
     scores = lix.evaluate(student)
     assert scores.mIoU == pytest.approx(lix.api.TrainedRun(student).scores["mIoU"], abs=1e-6)
+
+
+def test_another_data_set_does_not_get_the_options_of_the_runs(
+    student: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(student, run)
+    recipe = Recipe.load(run / "recipe.yaml")
+    own = recipe.data.model_copy(update={"options": {"cameras": [0]}})
+    recipe.model_copy(update={"data": own}).save(run / "recipe.yaml")
+    seen: list[Data] = []
+    monkeypatch.setattr(lix.api, "evaluate_checkpoint", lambda _, data, **__: seen.append(data))
+    lix.evaluate(run, data={"name": "kitti", "root": "kitti"})
+    lix.evaluate(run, data={"name": "vkitti2", "root": "other"})
+    assert [data.options for data in seen] == [{}, {"cameras": [0]}]
+    assert [data.size for data in seen] == 2 * [recipe.data.size]
 
 
 def test_classes_that_are_left_out(student: Path, tmp_path: Path) -> None:

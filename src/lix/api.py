@@ -163,7 +163,9 @@ def evaluate(
     """
     saved = RunFolder.of(checkpoint).recipe
     if recipe is None and saved.is_file():
-        recipe = saved
+        own = Recipe.load(saved)
+        named = None if isinstance(data, Frames) else (data or {}).get("name")
+        recipe = saved if named in (None, own.data.name) else _of_any_data(own)
     changes: dict[str, Any] = {FRAMES: data} if isinstance(data, Frames) else dict(data or {})
     if "root" in changes:
         changes.setdefault("val_root", None)
@@ -264,6 +266,12 @@ def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
     if frames is None:
         return whole
     return whole.model_copy(update={"data": whole.data.with_frames(frames)})
+
+
+def _of_any_data(recipe: Recipe) -> Recipe:
+    """The recipe without the options of its data set's loader, which another one does not take."""
+    data = recipe.data.model_copy(update={"options": {}, "train": {}, "val": {}, "val_root": None})
+    return recipe.model_copy(update={"data": data})
 
 
 def _entries(recipe: Recipe | Mapping[str, Any] | None) -> Mapping[str, Any]:
