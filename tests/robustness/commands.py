@@ -50,6 +50,9 @@ COMMANDS: dict[str, Command] = {
     "predict a video": Command(_predict("video")),
     "export .onnx": Command(_export("s.onnx"), kills=1, from_share=0.9, fills_disk=False),
     "export .safetensors": Command(_export("s.safetensors")),
+    "export --web": Command(
+        lambda at, out: ("export", at["onnx"], "--web", out, "--runtime", at["runtime"])
+    ),
     "export --int8": Command(_export("q.onnx", "--int8", "pictures"), kills=1, from_share=0.8),
     "streets": Command(
         lambda at, out: (

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 from lix.cli.app import main
+from lix.deploy.web import MODULE, SCRIPT, WASM
 from lix.runs.recipe import Recipe
 from lix.streets import StreetPlan, write_streets
 from lix.training.fit import fit
@@ -113,9 +114,20 @@ def places(
     (home / "study.yaml").write_text(yaml.safe_dump(study))
     done = forks("study", "run", home / "study.yaml", "--output", home / "finished")
     assert done.code == 0, done.error
+    exported = forks("export", student, home / "student.onnx")
+    assert exported.code == 0, exported.error
+    (home / "runtime").mkdir()
+    for name in (SCRIPT, MODULE, WASM):
+        (home / "runtime" / name).write_text("/* made for a test */")
     write_mat(home / "nyu.mat")
-    names = {"mat": "nyu.mat", "video": "video.mp4", "recipe": "recipe.yaml", "study": "study.yaml"}
-    folders = {name: name for name in ("pictures", "pairs", "streets", "finished")}
+    names = {
+        "onnx": "student.onnx",
+        "mat": "nyu.mat",
+        "video": "video.mp4",
+        "recipe": "recipe.yaml",
+        "study": "study.yaml",
+    }
+    folders = {n: n for n in ("pictures", "pairs", "streets", "finished", "runtime")}
     return {"student": student} | {n: home / file for n, file in (names | folders).items()}
 
 
