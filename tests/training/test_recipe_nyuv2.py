@@ -18,7 +18,7 @@ from tests.data.sets.contract import save
 RECIPES = Path(__file__).parents[2] / "recipes"
 SIZE = (64, 96)
 FEWER = (
-    *("--network.options.backbone", "pvt_v2_b0", "--data.size", "64", "96"),
+    *("--network.options.backbone", "test_resnet", "--data.size", "64", "96"),
     *("--optim.batch-size", "2", "--training.epochs", "1", "--training.evaluate-every", "1"),
     *("--optim.warmup", "0", "--training.workers", "0", "--training.accelerator", "cpu"),
 )
