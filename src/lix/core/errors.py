@@ -11,7 +11,7 @@ from pathlib import Path
 
 MAX_CHOICES_SHOWN = 60
 """Maximum number of choices listed in an error message."""
-MAX_FOREIGN_LENGTH = 400
+MAX_FOREIGN_LENGTH = 300
 """Maximum number of characters shown of a message that another library wrote."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -104,6 +104,11 @@ def require(extra: str, *modules: str) -> None:
         )
 
 
+def one_line(error: BaseException, length: int = MAX_FOREIGN_LENGTH) -> str:
+    """The beginning of a message that another library wrote, without line breaks."""
+    return " ".join(str(error).split())[:length]
+
+
 def explain(error: BaseException) -> str:
     """Explain an error in one sentence; errors of the machine get their fix.
 
@@ -122,7 +127,7 @@ def explain(error: BaseException) -> str:
         last = str(error).strip().splitlines()[-1]
         return re.sub(r"^[\w.]*(Error|Exception): ", "", last)
     if isinstance(error, RuntimeError):
-        return f"{text[:MAX_FOREIGN_LENGTH]} (LIX_DEBUG=1 shows where.)"
+        return f"{one_line(error)} (LIX_DEBUG=1 shows where.)"
     return text
 
 

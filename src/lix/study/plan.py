@@ -117,7 +117,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
     teachers: dict[tuple[str, str], Job] = {}
     for data, network in product(study.data, study.networks):
         base = _base(study, data, network)
-        recipe = _recipe(merge(base, {"role": "teacher"} | study.teacher))
+        recipe = _recipe(study, merge(base, {"role": "teacher"} | study.teacher))
         job = _job(recipe, output, None, packed)
         teachers[data, network] = job
         runs.append(PlannedRun(data, network, "teacher", recipe.training.seed, job))
@@ -130,7 +130,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
         if entry.method != "none":
             teacher = teachers[data, network]
             if entry.teacher == "rgb":
-                teacher = _job(_recipe(merge(base, seeded)), output, None, packed)
+                teacher = _job(_recipe(study, merge(base, seeded)), output, None, packed)
             chosen = entry.model_dump(
                 include={"method", "preset", "options", "features", "teacher_features"}
             )
@@ -140,7 +140,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
             truth = {"truth": True} if entry.teacher == "truth" else {}
             drive = merge(study.unlabelled.get(data, {}), own | truth)
             settings = merge(settings, {"unlabelled": drive})
-        job = _job(_recipe(settings), output, teacher, packed)
+        job = _job(_recipe(study, settings), output, teacher, packed)
         runs.append(PlannedRun(data, network, entry.name, seed, job))
     return runs
 
@@ -154,12 +154,12 @@ def _base(study: Study, data: str, network: str) -> dict[str, Any]:
     )
 
 
-def _recipe(settings: Mapping[str, Any]) -> Recipe:
+def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         raise ValueError(
-            f"The study's settings are not a recipe: {explain_validation(error)}"
+            f"The settings of the study {study.name} are not a recipe: {explain_validation(error)}"
         ) from None
 
 
