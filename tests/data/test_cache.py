@@ -93,6 +93,30 @@ def test_another_file_of_equal_size_and_time_is_noticed(
         again.read(again.ids[0], with_x=True)
 
 
+def test_an_array_swapped_for_another_of_equal_size_and_time_is_noticed(
+    root: Path, tmp_path: Path
+) -> None:
+    folder, frames = tmp_path / "thermal", opened(root)
+    paths = [frames.image_path(f).relative_to(root).with_suffix(".npy") for f in frames.ids]
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / path, np.full((32, 96), 1, np.float32))
+    (folder / "x.yaml").write_text("kind: channels")
+
+    def x() -> float:
+        data = build_dataset("vkitti2", root, lists="all", x=str(folder))
+        return float(read(Cache(data, tmp_path / "cache", SIZE), 0, with_x=True).x[0].max())
+
+    assert x() == 1
+    other, before = tmp_path / "other.npy", (folder / paths[0]).stat()
+    np.save(other, np.full((32, 96), 2, np.float32))
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(folder / paths[0])
+    after = (folder / paths[0]).stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert x() == 2
+
+
 def test_a_student_opens_no_file_of_x(root: Path, tmp_path: Path) -> None:
     cache = Cache(opened(root), tmp_path / "cache", SIZE)
     for path in root.rglob("depth_*.png"):

@@ -17,6 +17,7 @@ from PIL import Image
 
 from lix.core.console import label, plain, printable
 from lix.data.readers import DataError, read_array
+from lix.data.sets.folder import Folder
 from lix.data.yaml_files import load_yaml
 from lix.study.plan import PROGRAM
 from tests.robustness.conftest import Lix
@@ -147,6 +148,7 @@ def test_text_for_the_terminal() -> None:
     assert printable("a\x1b]0;t\x07\u202eb\nc\ud800") == "a\\x1b]0;t\\x07\\u202eb\nc\\ud800"
     assert printable("Straße 日本 é") == "Straße 日本 é"
     assert plain("[red]x[/red][/x]").plain == "[red]x[/red][/x]"
+    assert plain("a\nwarning: b").plain == "a\\nwarning: b"
     assert label("[/x]\n\x1b") == "\\[/x] \\x1b"
 
 
@@ -243,6 +245,23 @@ def test_a_line_of_a_foreign_list_is_not_printed(lix: Lix, odd_data: Path, link:
     code, last = lix("train", "--data.name", "folder", "--data.root", odd_data)
     assert code == 1
     assert ".txt lists a line, but" in last
+    assert "password" not in last
+
+
+def test_a_list_elsewhere_that_the_yaml_names_is_read(lix: Lix, odd_data: Path) -> None:
+    described = yaml.safe_load((odd_data / "lix.yaml").read_text())
+    lists = odd_data.parent / "lists"
+    lists.mkdir()
+    described["train"]["list"], described["val"]["list"] = "../lists/t.txt", str(lists / "v.txt")
+    (odd_data / "lix.yaml").write_text(yaml.safe_dump(described))
+    (lists / "t.txt").write_text("0.png\n1.png\n")
+    (lists / "v.txt").write_text("2.png\n")
+    for split, ids in (("train", ["0", "1"]), ("val", ["2"])):
+        assert Folder(odd_data, split=split).ids == ids
+    (lists / "v.txt").write_text("2.png\npassword\n")
+    code, last = lix("train", "--data.name", "folder", "--data.root", odd_data)
+    assert code == 1
+    assert "v.txt lists a line, but" in last
     assert "password" not in last
 
 

@@ -68,7 +68,7 @@ def open_session(
             content, options, providers=[p for p in providers if p in available]
         )
         dict(session.get_modelmeta().custom_metadata_map)  # text that is not UTF-8 fails here
-    except (*session_errors(),) as error:
+    except (*session_errors(), UnicodeDecodeError) as error:
         raise ValueError(
             f"{name} is not a model that ONNX Runtime loads ({one_line(error)}); export it again."
         ) from None
