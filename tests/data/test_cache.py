@@ -76,6 +76,9 @@ def test_gives_the_resized_sample_and_reads_files_once(
     monkeypatch.setattr(type(again.dataset), "read", None)
     assert all(same(again.read(again.ids[i], with_x=with_x), expected[i]) for i in range(3))
     assert len(again) == 3
+    for path in filter(Path.is_file, (tmp_path / "cache").rglob("*")):
+        assert path.suffix == ".npy"
+        assert not np.load(path, allow_pickle=False).dtype.hasobject
 
 
 @pytest.mark.parametrize("name", ["*.jpg", "depth_*.png"])
