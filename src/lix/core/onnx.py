@@ -68,7 +68,7 @@ def open_session(
             content, options, providers=[p for p in providers if p in available]
         )
         dict(session.get_modelmeta().custom_metadata_map)  # text that is not UTF-8 fails here
-    except (*session_errors(), UnicodeDecodeError) as error:
+    except session_errors() as error:
         raise ValueError(
             f"{name} is not a model that ONNX Runtime loads ({one_line(error)}); export it again."
         ) from None
@@ -86,8 +86,8 @@ def _verified(path: Path) -> bytes:
 
 
 def session_errors() -> tuple[type[Exception], ...]:
-    """Exceptions of ONNX Runtime, which have no common base class."""
+    """Exceptions of ONNX Runtime, which have no common base class, and of names not in UTF-8."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     kinds = (kind for kind in vars(state).values() if isinstance(kind, type))
-    return tuple(kind for kind in kinds if issubclass(kind, Exception))
+    return (UnicodeDecodeError, *(kind for kind in kinds if issubclass(kind, Exception)))
