@@ -172,3 +172,13 @@ def test_cards_name_all_presets_and_no_other(name: str) -> None:
     assert presets <= named
     known = {"official", "cirkd", "repdistiller", "torchdistill", "mdistiller", "paper"}
     assert {n for n in named if n.split("-")[0] in known} == presets
+
+
+def test_every_promise_of_the_security_page_names_tests_that_exist() -> None:
+    lines = (ROOT / "SECURITY.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ")][1:]
+    assert len(rows) > 10
+    for row in rows:
+        files = re.findall(r"`(\S+\.py)`", row)
+        assert files, row
+        assert all((ROOT / "tests" / name).is_file() for name in files), row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,28 @@ def lix(*arguments: object) -> int:
         except SystemExit as leave:
             return int(leave.code or 0)
     return 0
+
+
+def test_x_that_teaches_nothing_is_warned_of(
+    recipe: Path,
+    streets: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shutil.copytree(streets, tmp_path / "data")
+    for path in (tmp_path / "data").rglob("depth_*.png"):
+        Image.fromarray(np.full((48, 96), 9000, np.uint16)).save(path)
+
+    def stop(*_: object, **__: object) -> None:
+        raise ValueError("stopped before the first epoch")
+
+    monkeypatch.setattr("lix.training.build.open_drives", stop)
+    words = ("train", "-r", recipe, "--role", "teacher", "--output", tmp_path / "run")
+    warning = "warning: the depth is invalid or one constant after encoding"
+    for root, is_flat in ((tmp_path / "data", True), (streets, False)):
+        assert lix(*words, "--data.root", root) == 1
+        assert (warning in " ".join(" ".join(capsys.readouterr()).split())) == is_flat
 
 
 def test_help_is_fast_because_it_loads_nothing_heavy() -> None:

@@ -17,6 +17,7 @@ from lix.core.errors import DataError, check_choice, explain
         (OSError(errno.ENOSPC, "No space left on device"), "No space left on the disk; free"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "a"), "No space left on the disk for a;"),
         (PermissionError(errno.EACCES, "Permission denied", "runs"), "No permission for runs"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "lower optim.batch_size"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried\nto"), "lower optim.batch_size"),
         (MemoryError(), "lower optim.batch_size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed."), "process that"),

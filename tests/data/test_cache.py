@@ -76,6 +76,9 @@ def test_gives_the_resized_sample_and_reads_files_once(
     monkeypatch.setattr(type(again.dataset), "read", None)
     assert all(same(again.read(again.ids[i], with_x=with_x), expected[i]) for i in range(3))
     assert len(again) == 3
+    for path in filter(Path.is_file, (tmp_path / "cache").rglob("*")):
+        assert path.suffix == ".npy"
+        assert not np.load(path, allow_pickle=False).dtype.hasobject
 
 
 @pytest.mark.parametrize("name", ["*.jpg", "depth_*.png"])
@@ -91,6 +94,30 @@ def test_another_file_of_equal_size_and_time_is_noticed(
     again = Cache(opened(root), tmp_path / "cache", SIZE)
     with pytest.raises(DataError, match="cannot be read"):
         again.read(again.ids[0], with_x=True)
+
+
+def test_an_array_swapped_for_another_of_equal_size_and_time_is_noticed(
+    root: Path, tmp_path: Path
+) -> None:
+    folder, frames = tmp_path / "thermal", opened(root)
+    paths = [frames.image_path(f).relative_to(root).with_suffix(".npy") for f in frames.ids]
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        np.save(folder / path, np.full((32, 96), 1, np.float32))
+    (folder / "x.yaml").write_text("kind: channels")
+
+    def x() -> float:
+        data = build_dataset("vkitti2", root, lists="all", x=str(folder))
+        return float(read(Cache(data, tmp_path / "cache", SIZE), 0, with_x=True).x[0].max())
+
+    assert x() == 1
+    other, before = tmp_path / "other.npy", (folder / paths[0]).stat()
+    np.save(other, np.full((32, 96), 2, np.float32))
+    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.replace(folder / paths[0])
+    after = (folder / paths[0]).stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert x() == 2
 
 
 def test_a_student_opens_no_file_of_x(root: Path, tmp_path: Path) -> None:

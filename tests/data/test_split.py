@@ -100,6 +100,20 @@ def test_lists_are_read_line_by_line(tmp_path: Path) -> None:
         read_list(path, ["b"])
 
 
+@pytest.mark.parametrize("name", ["a\nb", "a\rb", "a\u2028b", " a", "a\t", '"a"', "a\udcff"])
+def test_a_name_that_is_no_line_is_not_listed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="cannot be a line of a list; rename its files") as error:
+        write_lists(tmp_path / "lists", ["c", name], ["d"])
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "lists").exists()
+
+
+@pytest.mark.parametrize("name", ["#a", "a b", "a,b;c", "it's", "[/x]", "日", "a/b"])
+def test_a_name_that_is_a_line_comes_back(tmp_path: Path, name: str) -> None:
+    write_lists(tmp_path, [name], ["d"])
+    assert read_list(tmp_path / "train.txt", [name, "d", "a"]) == [name]
+
+
 def test_other_lists_are_not_overwritten(tmp_path: Path) -> None:
     write_lists(tmp_path / "lists", ["a"], ["b"])
     write_lists(tmp_path / "lists", ["a"], ["b"])

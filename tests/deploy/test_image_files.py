@@ -6,6 +6,7 @@ from PIL import Image
 
 from lix.deploy.image_files import kinds_of, left_out
 from lix.deploy.predict import predict
+from tests.cli.test_cli import lix
 from tests.deploy.test_predict import pixels
 
 
@@ -81,6 +82,24 @@ def test_every_kind_of_image_is_taken_and_others_are_counted(student, tmp_path):
     assert kinds_of(left) == ".heic, .txt"
     with pytest.raises(ValueError, match=r"k\.heic is an HEIC photograph.*convert it to JPEG"):
         predict(student, left[0], tmp_path / "out")
+
+
+def test_links_are_followed_and_hidden_files_are_not_taken(student, photo, tmp_path, capsys):
+    for name in ("in/a.png", "in/.b/c.png", "in/.d.png", "store/e.png", "store/deep/f.png"):
+        photo(name)
+    (tmp_path / "in/._a.png").write_bytes(b"what macOS leaves")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "store")
+    (tmp_path / "in/g.png").symlink_to(tmp_path / "store/e.png")
+    (tmp_path / "store/deep/cycle").symlink_to(tmp_path / "in")
+    words = ("predict", student, tmp_path / "in", "--output", tmp_path / "out")
+    assert lix(*words) == 0
+    assert "8 files in" in capsys.readouterr().out
+    done = {str(path.relative_to(tmp_path / "out")) for path in tmp_path.glob("out/**/*_label.png")}
+    names = ("a", "folder/e", "folder/deep/f", "g")
+    assert done == {f"{name}_label.png" for name in names}
+    (tmp_path / "store/e.png").unlink()
+    assert lix(*words) == 1
+    assert "1 of 3 images failed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.png", "a.tif"])

@@ -198,6 +198,18 @@ def test_a_result_that_was_cut_or_altered_is_done_again(predicted, tmp_path, kin
     assert predicted() == set()
 
 
+def test_a_confidence_that_was_cut_or_altered_is_done_again(predicted, tmp_path):
+    predicted(confidence=True)
+    path = tmp_path / "out/a_confidence.png"
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    altered = whole[:middle] + bytes([whole[middle] ^ 4]) + whole[middle + 1 :]
+    for content in (whole[:middle], whole[:-1], altered, b""):
+        path.write_bytes(content)
+        assert predicted(confidence=True) == {"a"}
+        assert path.read_bytes() == whole
+
+
 def test_confidence_left_over_does_no_harm(predicted):
     predicted(confidence=True)
     assert predicted() == set()

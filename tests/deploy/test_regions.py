@@ -1,5 +1,6 @@
 """Pictures in parts: tiles and strips give what one piece gives, in bounded memory."""
 
+import re
 import subprocess
 import sys
 
@@ -9,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from lix.deploy import regions
+from lix.deploy import images, regions
 from lix.deploy.backend import open_student
 from lix.deploy.maps import finish, score
 from lix.deploy.predict import Predictions, predict
@@ -186,19 +187,35 @@ def test_a_large_picture_needs_little_more_than_its_pixels(student, tmp_path, ho
     assert float(done.stdout) < 420
 
 
-def test_a_picture_without_memory_leaves_the_others_alone(student, photo, tmp_path, monkeypatch):
+OF_ALLOCATOR = (
+    "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory: you "
+    "tried to allocate 96000 bytes. Error code 12 (Cannot allocate memory)"
+)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError(OF_ALLOCATOR)], ids=["own", "torch"])
+@pytest.mark.parametrize("step", ["prepare", "score", "finish"])
+def test_a_picture_without_memory_leaves_the_others_alone(
+    student, photo, tmp_path, monkeypatch, capsys, error, step
+):
     for name in "abc":
         photo(f"in/{name}.png", 48, 64 if name == "b" else 80)
-    prepare = Segmenter.prepare
+    owner = {"prepare": Segmenter, "score": Segmenter, "finish": images}[step]
+    work = getattr(owner, step)
 
-    def hungry(self, image):
-        if image.shape[1] == 64:
-            raise MemoryError
-        return prepare(self, image)
+    def hungry(*given):
+        shape = given[-1].shape if step == "prepare" else given[2 if step == "score" else 1]
+        if shape[1] == 64:
+            raise error
+        return work(*given)
 
-    monkeypatch.setattr(Segmenter, "prepare", hungry)
-    with pytest.raises(ValueError, match=r"1 of 3 images failed .*b\.png does not fit into memory"):
-        predict(student, tmp_path / "in", tmp_path / "out")
+    monkeypatch.setattr(owner, step, hungry)
+    assert lix("predict", student, tmp_path / "in", "--output", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert re.search(
+        r"1 of 3 images failed .* the others are done; .*b\.png does not fit into", said
+    )
+    assert "alloc_cpu" not in said
     assert len(list((tmp_path / "out").glob("?_*.png"))) == 4
 
 

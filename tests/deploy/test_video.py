@@ -91,6 +91,18 @@ def test_labels_of_a_video_are_those_of_its_frames(student, tmp_path, height):
         assert np.array_equal(channel, expected[0])
 
 
+def test_a_finished_video_that_was_cut_or_altered_is_made_anew(student, tmp_path):
+    source = write_video(tmp_path / "a.mp4", frames=3)
+    files = predict(student, source, tmp_path / "out", labels=True).files
+    whole = [read_video(path)[0] for path in files]
+    for damage in (lambda content: content[: len(content) // 2], lambda content: b"0" + content):
+        for path in files:
+            path.write_bytes(damage(path.read_bytes()))
+        assert predict(student, source, tmp_path / "out", labels=True).files == files
+        for path, frames in zip(files, whole, strict=True):
+            assert np.array_equal(read_video(path)[0], frames)
+
+
 def test_every_label_comes_back_as_it_was(tmp_path):
     labels = np.arange(255, dtype=np.uint8).reshape(15, 17)
     with label_video(tmp_path / "a.mkv", Fraction(10)) as write:

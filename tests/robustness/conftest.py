@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -46,7 +47,15 @@ def files_up_to(kilobytes: int | None) -> Iterator[None]:
 
 @pytest.fixture
 def lix(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Lix:
-    """Run a command with files up to a size; it must end without a traceback."""
+    """Run a command with files up to a size; it must end without traceback and connections."""
+    hosts: list[object] = []
+    resolve = socket.getaddrinfo
+
+    def asked(host: Any, *how: Any, **more: Any) -> Any:
+        hosts.append(host)
+        return resolve(host, *how, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
 
     def run(*words: object, kilobytes: int | None = None) -> tuple[int, str]:
         monkeypatch.setattr(sys, "argv", ["lix", *map(str, words)])
@@ -59,6 +68,7 @@ def lix(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
                 code = int(leave.code or 0)
         message = capsys.readouterr().err.strip()
         assert "Traceback" not in message
+        assert not hosts
         return code, message.splitlines()[-1] if message else ""
 
     return run

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from lix import load_network
 from lix.deploy.backends.torch import Torch
@@ -172,6 +173,28 @@ def test_a_wrong_description_is_one_sentence(tmp_path: Path, change: dict[str, A
     with pytest.raises(ValueError, match=str(path)) as error:
         load_network(path)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [None, "", "{", "7", "null", "[1]", "[" * 100_000, *(SPEC.as_dict() | c for c in WRONG)],
+    ids=lambda facts: str(facts)[:9],
+)
+def test_wrong_metadata_of_safetensors_are_one_sentence(tmp_path: Path, facts: object) -> None:
+    path = tmp_path / "a.safetensors"
+    text = json.dumps(facts) if isinstance(facts, dict) else facts
+    save_file({"a": torch.zeros(1)}, path, None if text is None else {"lix": str(text)})
+    with pytest.raises(ValueError, match=str(path)) as error:
+        load_network(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_header_of_wrong_types_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    for header in (b'{"__metadata__": {"lix": 3}}', b'{"__metadata__": []}', b"[]", b'{"a": 7}'):
+        path.write_bytes(len(header).to_bytes(8, "little") + header)
+        with pytest.raises(ValueError, match="damaged or not a checkpoint of lix"):
+            load_network(path)
 
 
 @pytest.mark.parametrize("stored", [[1], {"lix": [1], "state_dict": {}}, {"lix": {}}, 7], ids=str)

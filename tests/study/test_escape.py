@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 import re
+import shutil
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 
+from lix.runs.folder import RunFolder
 from lix.study.details import class_table, cost_table
 from lix.study.page import write_page
-from lix.study.plan import plan
+from lix.study.plan import Job, plan
 from lix.study.plots import write_figures
 from lix.study.progress import StudyProgress
 from lix.study.results import Results, load_results
 from lix.study.tables import write_tables
+from tests.cli.test_cli import lix
 from tests.study.conftest import STUDY
 
 EVIL = 'a|b <img src="x" onerror="f()"> $x_1 [red]r[/] & 5 % **q**, \\\n{{ y }}'
@@ -107,3 +111,59 @@ def test_a_console_shows_the_text_as_it_is(results: Results, output: Path) -> No
     for run in runs:
         progress.ended(run.job, None)
     assert "[red]r[/]" in text.getvalue()
+
+
+TAG = "[/x]"
+
+
+class Failing:
+    """A training that ends at once with an error."""
+
+    def __init__(self, job: Job) -> None:
+        job.folder.log.write_text(f"{TAG}\n")
+
+    def poll(self) -> int:
+        return 1
+
+    def terminate(self) -> None: ...
+
+    def wait(self) -> int:
+        return 1
+
+
+def test_commands_print_labels_titles_and_paths_as_they_stand(
+    output: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich then prints as to a terminal
+    none, kd, at = STUDY.methods
+    changes = {
+        "name": "s[red]",
+        "title": TAG,
+        "data": {TAG: STUDY.data["streets"]},
+        "networks": {TAG: STUDY.networks["mfnet"]},
+        "methods": (none, kd.model_copy(update={"label": TAG}), at),
+    }
+    study = tmp_path / "[" / "x].yaml"
+    study.parent.mkdir()
+    entries = STUDY.model_copy(update=changes).model_dump(mode="json", exclude_defaults=True)
+    study.write_text(yaml.safe_dump(entries))
+    home = output / "[" / "y]"
+    shutil.copytree(output / "runs", home / "runs")
+
+    def said(*words: object, code: int) -> str:
+        assert lix("study", *words) == code
+        return "".join(capsys.readouterr())
+
+    assert f"lix study table {study}" in said("run", study, "--output", home, code=0)
+    text = said("table", study, "--runs", home, code=0)
+    assert text.count(TAG) >= 3
+    assert f"Written to {home / 's[red]'}" in text
+    monkeypatch.setattr("lix.study.schedule.GpuPool", lambda _: Failing)
+    for run in plan(STUDY, home):
+        RunFolder(run.job.recipe.output).result.unlink(missing_ok=True)
+    text = said("run", study, "--output", home, code=1)
+    assert f"failed: {TAG}" in text
+    assert str(home / "runs") in text

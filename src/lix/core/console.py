@@ -47,11 +47,20 @@ def _spelt(char: str) -> str:
     return ascii(char)[1:-1] if commands or char in TURNING else char
 
 
+def one_row(text: object) -> str:
+    r"""Printable text whose line breaks are spelt out too, so that no name begins a line.
+
+    >>> print(one_row("a\nb"))
+    a\nb
+    """
+    return printable(text).replace("\n", r"\n")
+
+
 def plain(text: object) -> Text:
-    """Text that rich prints as it stands."""
+    """Text of one line that rich prints as it stands."""
     from rich.text import Text
 
-    return Text(printable(text))
+    return Text(one_row(text))
 
 
 def label(text: object) -> str:
@@ -69,7 +78,7 @@ def warn(console: Console, sentence: str) -> None:
     """Print a warning."""
     from rich.text import Text
 
-    console.print(Text.assemble(("warning:", "yellow"), " ", printable(sentence)))
+    console.print(Text.assemble(("warning:", "yellow"), " ", one_row(sentence)))
 
 
 def print_table(

@@ -11,11 +11,13 @@ from pathlib import Path
 
 MAX_CHOICES_SHOWN = 60
 """Maximum number of choices listed in an error message."""
-MAX_FOREIGN_LENGTH = 400
+MAX_FOREIGN_LENGTH = 300
 """Maximum number of characters shown of a message that another library wrote."""
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
 
+OF_ALLOCATORS = ("out of memory", "allocate memory", "bad_alloc")
+"""Words in errors of libraries that got no memory."""
 OF_WORKERS = {
     "shared memory": "The shared memory (/dev/shm) is too small for the processes that load data; "
     "set training.workers to 0 or give it more, as `docker run --shm-size 1g` does, and continue "
@@ -104,6 +106,19 @@ def require(extra: str, *modules: str) -> None:
         )
 
 
+def one_line(error: BaseException, length: int = MAX_FOREIGN_LENGTH) -> str:
+    """The beginning of a message that another library wrote, without line breaks."""
+    return " ".join(str(error).split())[:length]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the memory of the machine or of an accelerator was too small."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError | OSError) and any(w in text for w in OF_ALLOCATORS)
+
+
 def explain(error: BaseException) -> str:
     """Explain an error in one sentence; errors of the machine get their fix.
 
@@ -113,7 +128,7 @@ def explain(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in (*NO_SPACE, *NO_PERMISSION):
         return _explain_disk(error)
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+    if is_out_of_memory(error):
         return "Out of memory; lower optim.batch_size or data.size."
     for words, sentence in OF_WORKERS.items():
         if words in text:
@@ -122,7 +137,7 @@ def explain(error: BaseException) -> str:
         last = str(error).strip().splitlines()[-1]
         return re.sub(r"^[\w.]*(Error|Exception): ", "", last)
     if isinstance(error, RuntimeError):
-        return f"{text[:MAX_FOREIGN_LENGTH]} (LIX_DEBUG=1 shows where.)"
+        return f"{one_line(error)} (LIX_DEBUG=1 shows where.)"
     return text
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lix.core.errors import one_line
 from lix.core.onnx_file import verify
 
 PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -63,13 +64,15 @@ def open_session(
     options.log_severity_level = 3
     available = onnxruntime.get_available_providers()
     try:
-        return onnxruntime.InferenceSession(
+        session = onnxruntime.InferenceSession(
             content, options, providers=[p for p in providers if p in available]
         )
+        dict(session.get_modelmeta().custom_metadata_map)  # text that is not UTF-8 fails here
     except session_errors() as error:
         raise ValueError(
             f"{name} is not a model that ONNX Runtime loads ({one_line(error)}); export it again."
         ) from None
+    return session
 
 
 def _verified(path: Path) -> bytes:
@@ -83,13 +86,8 @@ def _verified(path: Path) -> bytes:
 
 
 def session_errors() -> tuple[type[Exception], ...]:
-    """Exceptions of ONNX Runtime, which have no common base class."""
+    """Exceptions of ONNX Runtime, which have no common base class, and of names not in UTF-8."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state
 
     kinds = (kind for kind in vars(state).values() if isinstance(kind, type))
-    return tuple(kind for kind in kinds if issubclass(kind, Exception))
-
-
-def one_line(error: Exception) -> str:
-    """The first 300 characters of a message, without line breaks."""
-    return " ".join(str(error).split())[:300]
+    return (UnicodeDecodeError, *(kind for kind in kinds if issubclass(kind, Exception)))

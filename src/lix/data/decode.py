@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,6 +39,7 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """What a viewer does by the EXIF orientation."""
+PNG_BEGIN = b"\x89PNG\r\n\x1a\n"
 _GAP = rb"(?:\s|#[^\n]*\n)+"
 _PGM = re.compile(rb"P([25])" + 3 * (_GAP + rb"(\d+)") + rb"(?:\s*#[^\n]*\n|\s)")
 
@@ -88,6 +90,24 @@ def require_one(file: Image.Image) -> None:
         file.seek(0)
     if count > 1:
         raise ValueError(f"it holds {count} pictures, not one; save the right one on its own")
+
+
+def require_whole_pixels(file: Any) -> None:
+    """Raise a ValueError if the pixels of an opened PNG do not fit their CRC-32.
+
+    Pillow checks that of all other parts, and decodes damaged pixels as far as they make sense.
+    """
+    if file.format != "PNG":
+        return
+    place = file.fp.tell()
+    file.fp.seek(len(PNG_BEGIN))
+    while len(header := file.fp.read(8)) == 8:
+        length, kind = struct.unpack(">I4s", header)
+        data, stored = file.fp.read(length), file.fp.read(4)
+        is_pixels = kind == b"IDAT" and len(stored) == 4
+        if is_pixels and zlib.crc32(data, zlib.crc32(kind)) != int.from_bytes(stored, "big"):
+            raise ValueError("its pixels do not fit their checksum")
+    file.fp.seek(place)
 
 
 def _is_full_page(file: Any, page: int) -> bool:

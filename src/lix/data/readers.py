@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision import tv_tensors
 
-from lix.core.errors import DataError
+from lix.core.errors import DataError, one_line
 from lix.data.array_files import require_pixels, require_plausible
 from lix.data.decode import (
     Coded,
@@ -26,6 +26,7 @@ from lix.data.decode import (
     orientation,
     read_codes,
     require_one,
+    require_whole_pixels,
     require_whole_values,
     stored_values,
     upright,
@@ -178,6 +179,7 @@ def open_image(path: Path, *, lossless: bool = False) -> Iterator[Image.Image]:
                 kind="lossy",
             )
         require_one(file)
+        require_whole_pixels(file)
         yield file
 
 
@@ -230,8 +232,8 @@ _MAGIC = {
     b"#?RADIANCE": ".hdr",
 }
 """Beginning of a file → suffix of its kind."""
-_UNREADABLE = (
-    *(OSError, SyntaxError, ValueError, EOFError, IndexError),
+UNREADABLE = (
+    *(OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, RuntimeError),
     *(BadZipFile, zlib.error, struct.error, Image.DecompressionBombError),
 )
 """What Pillow and NumPy raise for damaged files."""
@@ -251,9 +253,9 @@ def reading(path: Path) -> Iterator[None]:
     except PermissionError:
         message = f"No permission to read {path}; change the permissions of the file."
         raise DataError(message, path, kind="permission") from None
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         foreign = foreign_kind(path)
-        message = f"{path} cannot be read ({error}); replace the file."
+        message = f"{path} cannot be read ({one_line(error)}); replace the file."
         if foreign is not None:
             message = (
                 f"{path} is {foreign}, which lix does not read; convert it: photographs to JPEG or "

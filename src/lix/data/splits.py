@@ -135,6 +135,17 @@ def read_list(
     return list(places)
 
 
+def require_listable(names: Sequence[str]) -> None:
+    """Raise a ValueError if `read_list` would not give a name back, such as one of two lines."""
+    for name in names:
+        is_utf8 = name == name.encode(errors="ignore").decode()
+        if name.splitlines() != [name] or name.strip().strip("\"' ") != name or not is_utf8:
+            raise ValueError(
+                f"The frame {name!r} cannot be a line of a list; rename its files, without line "
+                "breaks, and without spaces or quotes at the ends."
+            )
+
+
 def require_once(path: Path, names: Sequence[str]) -> None:
     """Raise a DataError if a list, a name a line, has a name twice."""
     places: dict[str, int] = {}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lix.core.onnx import one_line
+from lix.core.errors import one_line
 from lix.runs.checkpoint import NetworkSpec
 
 FACTS = ("network", "classes", "palette", "size", "size_divisor")

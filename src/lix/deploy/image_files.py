@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lix.core.errors import one_line
 from lix.core.files import atomic_write
-from lix.data.decode import IMAGE_SUFFIXES, require_one, upright
+from lix.data.decode import IMAGE_SUFFIXES, require_one, require_whole_pixels, upright
 from lix.data.patterns import walk
-from lix.data.readers import foreign_kind
+from lix.data.readers import UNREADABLE, foreign_kind
 
 MAX_KINDS_SHOWN = 8
 """Maximum number of kinds of files that a message names."""
@@ -84,19 +85,20 @@ def read_image(path: Path) -> Image.Image:
     try:
         with Image.open(path) as file:
             require_one(file)
+            require_whole_pixels(file)
             return _eight_bits(upright(file)).convert("RGB")
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+    except Image.DecompressionBombError:
+        raise ValueError(
+            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it."
+        ) from None
+    except UNREADABLE as error:
         kind = foreign_kind(path)
         if kind is not None:
             raise ValueError(
                 f"{path} is {kind}, which lix does not read; convert it to JPEG or PNG."
             ) from None
         raise ValueError(
-            f"{path} is damaged or not an image ({error}); replace the file."
-        ) from None
-    except Image.DecompressionBombError:
-        raise ValueError(
-            f"{path} has more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels; cut it."
+            f"{path} is damaged or not an image ({one_line(error)}); replace the file."
         ) from None
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
+from lix.core.errors import is_out_of_memory
 from lix.deploy.image_files import (
     find_images,
     label_image,
@@ -170,6 +171,8 @@ def _step(
         return work(item)
     except ValueError as error:
         return Result(error=error)
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         task = item.task if isinstance(item, LoadedImage) else item
         return Result(error=ValueError(f"{task.source} does not fit into memory; cut it."))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchvision.transforms.v2 import functional as TF
 
+from lix.core.errors import is_out_of_memory
 from lix.deploy.regions import Region, spans
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, load_network
@@ -184,8 +185,8 @@ class Segmenter:
     def _memory(self, shape: tuple[int, ...]) -> Iterator[None]:
         try:
             yield
-        except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-            if type(error) is RuntimeError and "allocate" not in str(error):
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
                 raise
             raise ValueError(
                 f"A picture of {shape[0]}x{shape[1]} does not fit into the memory of "

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from safetensors import safe_open
 from torch import Tensor
 
+from lix.core.errors import one_line
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.networks.parts.weights import UNREADABLE, not_finite
@@ -192,7 +193,7 @@ def read_stored(file: Path) -> Stored:
 
 
 def _damaged(file: Path, error: Exception) -> ValueError:
-    reason = " ".join(str(error).split())[:120]
+    reason = one_line(error, 120)
     return ValueError(
         f"{file} is damaged or not a checkpoint of lix ({reason}); train again or copy it anew."
     )

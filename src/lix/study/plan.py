@@ -122,7 +122,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
             first = teachers[data, network, "teacher"]
             drive = {"teacher": str(first.recipe.output)}
             settings["unlabelled"] = merge(study.unlabelled.get(data, {}), drive)
-        recipe = _recipe(settings)
+        recipe = _recipe(study, settings)
         job = _job(recipe, output, first, packed)
         teachers[data, network, label] = job
         runs.append(PlannedRun(data, network, label, recipe.training.seed, job))
@@ -136,7 +136,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
             label = TAUGHT if entry.teacher == "taught" else "teacher"
             teacher = teachers[data, network, label]
             if entry.teacher == "rgb":
-                teacher = _job(_recipe(merge(base, seeded)), output, None, packed)
+                teacher = _job(_recipe(study, merge(base, seeded)), output, None, packed)
             chosen = entry.model_dump(
                 include={"method", "preset", "options", "features", "teacher_features"}
             )
@@ -146,7 +146,7 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
             truth = {"truth": True} if entry.teacher == "truth" else {}
             drive = merge(study.unlabelled.get(data, {}), own | truth)
             settings = merge(settings, {"unlabelled": drive})
-        job = _job(_recipe(settings), output, teacher, packed)
+        job = _job(_recipe(study, settings), output, teacher, packed)
         runs.append(PlannedRun(data, network, entry.name, seed, job))
     return runs
 
@@ -160,12 +160,12 @@ def _base(study: Study, data: str, network: str) -> dict[str, Any]:
     )
 
 
-def _recipe(settings: Mapping[str, Any]) -> Recipe:
+def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(settings)
     except ValidationError as error:
         raise ValueError(
-            f"The study's settings are not a recipe: {explain_validation(error)}"
+            f"The settings of the study {study.name} are not a recipe: {explain_validation(error)}"
         ) from None
 
 

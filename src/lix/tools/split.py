@@ -15,7 +15,7 @@ from lix.data.dataset import SegDataset
 from lix.data.description import Description, read_yaml
 from lix.data.patterns import matches
 from lix.data.readers import read_text
-from lix.data.splits import TRAIN_AND_VAL, grouping, sequence
+from lix.data.splits import TRAIN_AND_VAL, grouping, require_listable, sequence
 
 
 def frames_of(
@@ -82,8 +82,10 @@ def write_lists(
     """Write `train.txt` and `val.txt`, a name a line.
 
     Raises:
-        ValueError: one is there with other names, and not `force`; nothing is written.
+        ValueError: one is there with other names, and not `force`, or a name is not fit for a
+            list; nothing is written.
     """
+    require_listable([*train, *val])
     texts = {
         folder / f"{split}.txt": "".join(f"{name}\n" for name in names)
         for split, names in zip(TRAIN_AND_VAL, (train, val), strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from lix.core.console import warn
 from lix.core.errors import DataError
 from lix.data.dataset import SegDataset
 from lix.data.encode import encode
@@ -36,10 +37,10 @@ def warn_if_flat(dataset: SegDataset, data: Data, console: Console) -> None:
     for place, spread in enumerate(spreads):
         if spread < MIN_SPREAD:
             kind = dataset.x[place].kind
-            console.print(
-                f"[yellow]warning:[/] the {kind} is invalid or one constant after encoding, so a "
-                "teacher learns nothing from it; `lix data check` says which unit or `range` fits.",
-                highlight=False,
+            warn(
+                console,
+                f"the {kind} is invalid or one constant after encoding, so a teacher learns "
+                "nothing from it; `lix data check` says which unit or `range` fits.",
             )
 
 

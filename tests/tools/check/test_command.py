@@ -51,3 +51,17 @@ def test_no_data_set(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     (tmp_path / "empty").mkdir()
     assert lix("data", "check", tmp_path / "empty") == 1
     assert "it holds nothing" in capsys.readouterr().err
+
+
+def test_no_name_begins_a_line(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make()
+    for part in ("image", "label", "x"):
+        path = root / "train" / part / "traina_0.png"
+        path.rename(path.with_name("a\nerror forged_0.png"))
+    (root / "train/label/a\nerror forged_0.png").write_bytes(b"damaged")
+    assert lix("data", "check", root, "--output", tmp_path / "out") == 1
+    printed = capsys.readouterr()
+    assert r"a\nerror forged_0.png cannot be read" in printed.out
+    assert not [line for line in printed.out.splitlines() if line.startswith("error forged")]

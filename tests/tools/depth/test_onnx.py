@@ -152,6 +152,20 @@ def test_command_line_with_one_image(pairs: Path, capsys: pytest.CaptureFixture[
     assert "4 files written" in capsys.readouterr().out
 
 
+def test_weights_in_another_file_are_refused(
+    pairs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channel(pairs)
+    model = onnx.load(pairs / "m.onnx")
+    onnx.save(model, pairs / "m.onnx", save_as_external_data=True, location="w", size_threshold=0)
+    assert (pairs / "w").stat().st_size == 12
+    arguments = ("--model", describe(pairs, output=INVERSE), "--left", "left/*/*.png")
+    assert lix("data", "depth", pairs, "--engine", "onnx", *arguments) == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"lix: {pairs / 'm.onnx'} cannot be used (its weights are in another")
+    assert not list(pairs.rglob("x.yaml"))
+
+
 def test_models_of_other_inputs_are_one_sentence(tmp_path: Path) -> None:
     export(tmp_path, [node("Identity", "image")], shape=("n", 3))
     with pytest.raises(ValueError, match="not a batch of images") as error:

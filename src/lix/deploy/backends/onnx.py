@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lix.core.errors import require
+from lix.core.errors import one_line, require
 from lix.core.files import atomic_write
-from lix.core.onnx import PROVIDERS, execution_provider, one_line, open_session, session_errors
+from lix.core.onnx import PROVIDERS, execution_provider, open_session, session_errors
 from lix.deploy.backend import Backend
 from lix.deploy.description import description
 from lix.deploy.onnx_cost import onnx_cost

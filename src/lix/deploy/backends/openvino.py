@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lix.core.errors import require
+from lix.core.errors import one_line, require
 from lix.core.files import atomic_write
-from lix.core.onnx import one_line
 from lix.deploy.backend import Backend
 from lix.deploy.description import FACTS, description
 from lix.deploy.student import Student, load_student

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lix.core.errors import require, unknown
+from lix.core.errors import one_line, require, unknown
 from lix.networks.parts.weights import UNREADABLE, fitting, read_weights
 
 ANY_SIZE = ({"strict_img_size": False}, {"dynamic_img_size": True})
@@ -61,7 +61,7 @@ class TimmStages(nn.Module):
         try:
             maps = self.trunk(torch.zeros(1, inputs, height, width, device=device))
         except (*UNREADABLE, AssertionError) as error:
-            reason = " ".join(str(error).split())[:120]
+            reason = one_line(error, 120)
             raise ValueError(
                 f"{backbone} of timm does not take an image of {height}x{width} ({reason}); "
                 "choose a backbone that takes any size, such as resnet18."
@@ -109,7 +109,7 @@ def _create(backbone: str, inputs: int, levels: int | None) -> Any:
                 return timm.create_model(backbone, **options, **any_size)
         return timm.create_model(backbone, **options)
     except (*UNREADABLE, AssertionError) as error:
-        reason = " ".join(str(error).split())[:120]
+        reason = one_line(error, 120)
         raise ValueError(
             f"timm cannot give the levels of {backbone} ({reason}); choose another backbone, such "
             "as resnet18."

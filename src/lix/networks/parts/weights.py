@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lix.core.errors import one_line
+
 UNREADABLE = (
     RuntimeError,
     EOFError,
@@ -49,8 +51,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         else:
             stored = torch.load(path, map_location="cpu", weights_only=True)
     except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:120]
-        raise ValueError(f"{path} is damaged or not a file of weights ({reason}).") from None
+        raise ValueError(
+            f"{path} is damaged or not a file of weights ({one_line(error, 120)})."
+        ) from None
     for key in ("state_dict", "model"):
         if isinstance(stored, Mapping) and isinstance(stored.get(key), Mapping):
             stored = stored[key]

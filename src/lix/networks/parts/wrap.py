@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lix.core.errors import unknown
+from lix.core.errors import one_line, unknown
 from lix.core.types import FeatureSpec
 from lix.networks.parts.base import FeatureTaps, SegNetwork
 from lix.networks.parts.hooks import capture, find_submodule
@@ -144,7 +144,7 @@ class Wrapped(SegNetwork):
         try:
             return self._run(self.module, image, x)
         except (RuntimeError, TypeError, AttributeError, LookupError, AssertionError) as error:
-            reason = " ".join(str(error).split())[:160]
+            reason = one_line(error, 160)
             given = tuple(image.shape) if x is None else (tuple(image.shape), tuple(x.shape))
             raise ValueError(
                 f"{self._get_name()} does not run on {given} ({reason}); set x_channels, say with "

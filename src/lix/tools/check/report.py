@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from lix import __version__
-from lix.core.console import plain, print_table, printable
+from lix.core.console import one_row, plain, print_table
 from lix.core.files import write_text
 from lix.core.types import IGNORE_INDEX
 from lix.data.dataset import SegDataset
@@ -73,7 +73,7 @@ def _classes(survey: Survey) -> list[dict[str, str | Text]]:
     rows = []
     for row in class_rows(survey):
         swatch = Text("■ ", "rgb({},{},{})".format(*row.colour))
-        cells: dict[str, str | Text] = {"class": swatch.append(printable(row.name), "default")}
+        cells: dict[str, str | Text] = {"class": swatch.append(one_row(row.name), "default")}
         for split, share, images in zip(survey.splits, row.shares, row.images, strict=True):
             # Three splits fit 80 columns where headings are broken beforehand.
             cells[f"{split},\npixels"] = percent(share, 2)

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.functional import interpolate
 
-from lix.core.errors import require
+from lix.core.errors import is_out_of_memory, require
 from lix.data.x_files import XFiles
 from lix.tools.depth.engine import STORED
 
@@ -75,7 +75,9 @@ class DepthAnything:
         try:
             predicted = self._network(**inputs.to(self.device)).predicted_depth
             values = interpolate(predicted[:, None].float(), left.shape[:2], mode="bilinear")
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
             raise ValueError(
                 f"it does not fit into the memory of {self.device}; choose a smaller model."
             ) from None

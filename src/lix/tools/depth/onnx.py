@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
 
-from lix.core.errors import require
-from lix.core.onnx import one_line, open_session, session_errors
+from lix.core.errors import one_line, require
+from lix.core.onnx import open_session, session_errors
 from lix.data.x_files import XFiles
 from lix.tools.depth.engine import STORED
 from lix.tools.depth.onnx_description import OnnxDescription, Pixels, View, read_onnx_description

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lix.data.decode import require_whole_pixels
+
 DEPTH_UNITS = {"16UC1": 1e-3, "mono16": 1e-3, "32FC1": 1.0}
 """Encoding of depth images (REP 118) → metres."""
 CHANNELS = {"rgb8": 3, "bgr8": 3, "rgba8": 4, "bgra8": 4, "8UC3": 3, "mono8": 1, "8UC1": 1}
@@ -41,6 +43,7 @@ def colours(message: Any) -> NDArray[np.uint8]:
     """
     if hasattr(message, "format"):
         with Image.open(io.BytesIO(message.data.tobytes())) as file:
+            require_whole_pixels(file)
             return np.asarray(file.convert("RGB"))
     encoding = message.encoding
     if encoding.startswith("bayer_") and encoding[6:] in BAYER:
@@ -67,6 +70,7 @@ def metres(message: Any) -> NDArray[np.float32]:
         raise ValueError("it is not an image of depth")
     if hasattr(message, "format"):
         with Image.open(io.BytesIO(message.data.tobytes()[DEPTH_HEADER:])) as file:
+            require_whole_pixels(file)
             values = np.asarray(file)
         if unit == 1.0:
             raise ValueError("compressed depth of 32FC1 is not read; record 16UC1")

@@ -12,8 +12,9 @@ import yaml
 from numpy.typing import NDArray
 from PIL import Image
 
-from lix.core.errors import UserError
+from lix.core.errors import UserError, one_line
 from lix.core.files import atomic_write, write_text
+from lix.data.readers import UNREADABLE
 from lix.deploy.image_files import is_whole, save_png
 from lix.tools.depth.claim import claim
 from lix.tools.depth.engine import DEPTH
@@ -202,8 +203,8 @@ class _Maker:
                 return
             moved = self.motion.between(partner.stamp, picture.stamp) if self.motion else None
             depth = self._depth(self.bag.decode(partner), rgb, moved)
-        except (ValueError, OSError, SyntaxError) as error:  # what Pillow raises, too
-            report.failed[f"{picture.stamp} ns"] = " ".join(str(error).split())
+        except UNREADABLE as error:
+            report.failed[f"{picture.stamp} ns"] = one_line(error)
             return
         _save(rgb, photographs[is_jpeg(message)])
         save_png(Image.fromarray(stored(depth, DEPTH)), target)
