@@ -64,6 +64,14 @@ COMMANDS: dict[str, Command] = {
             *("--output", out),
         )
     ),
+    "data select": Command(
+        lambda at, out: (
+            *("data", "select", at["pictures"], out, "--count", 3),
+            *("--teacher", at["student"], "--student", at["student"]),
+        ),
+        kills=2,
+        fills_disk=False,
+    ),
     "eval": Command(lambda at, out: ("eval", at["student"], "--output", out / "scores.json")),
     "eval that fills a cache": Command(
         lambda at, out: (

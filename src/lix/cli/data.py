@@ -252,3 +252,50 @@ def split(
             "neighbouring frames may end up in both splits."
         )
     say(f"To use them {how_to_use(recognised, path, output)}.")
+
+
+@data_app.command
+def select(
+    unlabelled: Path,
+    output: Path = Path("selected"),
+    *,
+    teacher: Path,
+    student: Path,
+    count: int,
+    name: str | None = None,
+    options: dict[str, Any] = {},  # noqa: B006
+    batch_size: int = 8,
+    workers: int = 0,
+) -> None:
+    """List the unlabelled frames that teach a student most, and those worth labelling by hand.
+
+    A second call continues the first; with another --count it needs no network.
+
+    Args:
+        unlabelled: the drive, as --unlabelled.root of a training.
+        output: folder for train.txt, which --unlabelled.options.lists reads, and label.txt.
+        teacher: run folder or checkpoint of the teacher.
+        student: run folder or checkpoint of a student with the same classes.
+        count: number of frames in each list.
+        name: which data set; default: the one that has the folder's layout, or plain images.
+        options: options of the loader, as in `--options.x drive/depth`.
+        batch_size: frames that the networks see at once.
+        workers: number of processes that read frames.
+    """
+    from lix.tools.select import select as run
+
+    with progress_bar() as bars:
+        task = bars.add_task(label(unlabelled.name), total=None)
+        report = run(
+            unlabelled,
+            output,
+            teacher=teacher,
+            student=student,
+            count=count,
+            name=name,
+            options=Data(options=options).options,
+            batch_size=batch_size,
+            workers=workers,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    say(report)

@@ -41,6 +41,7 @@ class Folder(SegDataset):
         labelled: see `SegDataset`; without labels the YAML needs no `classes`, `label` and `val`,
             and the frames are the images that the split names.
         split: `train`, `val` or, where the YAML names it, `test`.
+        lists: folder with `train.txt` and so on, in place of the lists that the YAML names.
         images: folder of the images, in place of the YAML's `root`.
         x: folders of X (`lix.data.x_files.FolderSource`) in place of the YAML's, which is called
             `own` among them.
@@ -63,6 +64,7 @@ class Folder(SegDataset):
         labelled: bool = True,
         *,
         split: Split = "train",
+        lists: Path | None = None,
         images: Path | None = None,
         x: XFolders = (),
     ) -> None:
@@ -78,7 +80,7 @@ class Folder(SegDataset):
         self.palette = tuple(self.description.palette) or _colours(len(self.classes))
         self._home = path.parent
         base = images or path.parent / self.description.root.expanduser()
-        super().__init__(Path(base), labelled, split=split, x=x)
+        super().__init__(Path(base), labelled, split=split, lists=lists, x=x)
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -89,12 +91,14 @@ class Folder(SegDataset):
         return (root / "lix.yaml").is_file()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        self._files = self.description.splits[split]
+        self._files = self.description.splits.get(split, self.description.train)
         if self._is_plain:
             self._images = self._all_images()
-            return list(self._images)
-        self._images = matches(self.root, self._files.image)
-        self._labels = Partners(self.root, self._files.label)
+        else:
+            self._images = matches(self.root, self._files.image)
+            self._labels = Partners(self.root, self._files.label)
+        if lists is not None:
+            return self._listed(lists / f"{split}.txt", is_own=True)
         listed = self._files.list
         return self._listed(self._home / listed) if listed else sorted(self.frames(split))
 
@@ -162,8 +166,13 @@ class Folder(SegDataset):
             "labels in the YAML",
         )
 
-    def _listed(self, path: Path) -> list[str]:
-        """Ids of the frames of a list, whose lines are names or images."""
+    def _listed(self, path: Path, *, is_own: bool = False) -> list[str]:
+        """Ids of the frames of a list, whose lines are names or images.
+
+        Args:
+            path: the list.
+            is_own: whether an option names it, and not the YAML, which may name any file.
+        """
         if not path.is_file():
             raise DataError(f"{path} is missing; write it with `lix data split`.", path)
         try:
@@ -171,7 +180,8 @@ class Folder(SegDataset):
         except DataError as error:
             if error.kind != "list" or not error.values:
                 raise
-            line = repr(error.values[0]) if self._is_inside(path) else "a line"  # of any file
+            is_shown = is_own or self._is_inside(path)
+            line = repr(error.values[0]) if is_shown else "a line"
             raise DataError(
                 f"{path} lists {line}, but {self.root / self._files.image} has no such frame; "
                 "write names as `lix data split` does.",
