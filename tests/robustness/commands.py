@@ -64,6 +64,9 @@ COMMANDS: dict[str, Command] = {
             *("--output", out),
         )
     ),
+    "data shard": Command(
+        lambda at, out: ("data", "shard", at["pictures"], out, "--frames", 4), fills_disk=False
+    ),
     "data select": Command(
         lambda at, out: (
             *("data", "select", at["pictures"], out, "--count", 3),

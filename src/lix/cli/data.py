@@ -299,3 +299,36 @@ def select(
             progress=lambda done, total: bars.update(task, completed=done, total=total),
         )
     say(report)
+
+
+@data_app.command
+def shard(
+    root: Path,
+    output: Path,
+    *,
+    frames: int = 1000,
+    name: str | None = None,
+    options: dict[str, Any] = {},  # noqa: B006
+) -> None:
+    """Copy a drive's images and X into .tar files, in WebDataset's form; a second call continues.
+
+    Args:
+        root: the drive, as --unlabelled.root of a training; labels are left out.
+        output: folder to write.
+        frames: number of frames in a shard.
+        name: which data set; default: the one that has the folder's layout, or plain images.
+        options: options of the loader, as in `--options.x drive/depth`.
+    """
+    from lix.tools.shard import shard as run
+
+    with progress_bar() as bars:
+        task = bars.add_task(label(root.name), total=None)
+        report = run(
+            root,
+            output,
+            frames_per_shard=frames,
+            name=name,
+            options=Data(options=options).options,
+            progress=lambda done, total: bars.update(task, completed=done, total=total),
+        )
+    say(report)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import NetworkSpec, checksum, load_network
 from lix.runs.data import evaluation_loader, open_dataset, require_same_x
 from lix.runs.settings import Data
-from lix.tools.recognise import recognise
+from lix.tools.recognise import recognise_drive
 from lix.tools.select.measures import GRID, SIDES, measure
 from lix.tools.select.ranking import choose, class_weights
 
@@ -95,7 +95,7 @@ def select(
         OSError: the output cannot be written.
     """
     pair = _Pair.load(teacher, student)
-    name = _loader(root, name)
+    name = recognise_drive(root, name)
     data = Data(
         name=name, root=root, options=dict(options or {}), size=pair.size, x=pair.spec.x_encoding
     )
@@ -151,15 +151,6 @@ class _Pair(NamedTuple):
             checksum(own.as_dict(), learner.state_dict()),
         )
         return cls(network, learner, spec, own.size, sums)
-
-
-def _loader(root: Path, name: str | None) -> str:
-    """Name of the drive's loader; a folder that no data set recognises holds plain images."""
-    if name is None and root.is_dir():
-        with suppress(ValueError):
-            return recognise(root)
-        return "folder"
-    return recognise(root, name)
 
 
 def _key(drive: SegDataset, data: Data, pair: _Pair) -> str:
