@@ -61,6 +61,12 @@ def test_an_archive_that_was_written_anew_is_read_anew(tmp_path: Path) -> None:
     assert read_bytes(archive / "b.txt") == b"other" * 3000
 
 
+@pytest.mark.parametrize("name", ["/etc/1.txt", "../1.txt", "a/../../1.txt"])
+def test_names_that_lead_out_of_the_archive_are_left_out(name: str, tmp_path: Path) -> None:
+    archive = pack(tmp_path / "d.tar", {name: b"bad", "a/1.txt": b"good"})
+    assert find_files(tmp_path, "*.tar/**/*.txt") == [archive / "a/1.txt"]
+
+
 def test_patterns_look_into_archives_where_they_say_so(tmp_path: Path) -> None:
     pack(tmp_path / "s/d-0.tar", CONTENT | {"a/._1.txt": b""})
     pack(tmp_path / "s/d-1.tar", {"a/4.txt": b""})

@@ -144,6 +144,17 @@ def test_archives_are_read_one_after_the_other_within_a_buffer() -> None:
     assert len({number // 100 for number in whole[:40]}) == 4
 
 
+def test_processes_share_the_archives() -> None:
+    def walk(rank: int, world: int) -> list[Key]:
+        sampler = EpochSampler(12, 3, rank, world)
+        order = MixedBatches(sampler, 2, 9, 3, groups=[[4, 1, 7], [8], [0, 2, 3, 5, 6]])
+        return unlabelled(list(order))
+
+    alone, parts = walk(0, 1), [walk(rank, 2) for rank in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(alone)
+    assert sorted(index for *_, index in alone[:9]) == [*range(9)]
+
+
 def test_a_drive_in_archives_gives_each_frame_once_a_pass(streets: Path, tmp_path: Path) -> None:
     shard(streets, tmp_path / "shards", frames_per_shard=7)
     settings = recipe(

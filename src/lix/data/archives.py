@@ -62,7 +62,8 @@ def _members(archive: Path, size: int, changed: int) -> Mapping[str, Member]:  #
     try:
         with archive.open("rb") as opened:
             found = _plain_members(opened, size)
-        return found if found is not None else _any_members(archive)
+        if found is None:
+            found = _any_members(archive)
     except (tarfile.TarError, EOFError) as error:
         raise DataError(
             f"{archive} cannot be read as a plain tar file ({error}); write it anew, without "
@@ -70,6 +71,8 @@ def _members(archive: Path, size: int, changed: int) -> Mapping[str, Member]:  #
             archive,
             kind="unreadable",
         ) from None
+    # Joined to a path, other names would lead out of the archive.
+    return {n: m for n, m in found.items() if not n.startswith("/") and ".." not in n.split("/")}
 
 
 def _plain_members(opened: BinaryIO, size: int) -> dict[str, Member] | None:
