@@ -70,9 +70,8 @@ def main() -> None:
         sizes = [path.stat().st_size for path in root.rglob("*") if path.suffix in (".jpg", ".png")]
         labels = sum(path.stat().st_size for path in root.rglob("classgt_*"))
         whole = sum(path.stat().st_size for path in shards.glob("*.tar"))
-        print(
-            f"bytes a frame: {(sum(sizes) - labels) / FRAMES:.0f} files, {whole / FRAMES:.0f} shards"
-        )
+        single = sum(sizes) - labels
+        print(f"bytes a frame: {single / FRAMES:.0f} as files, {whole / FRAMES:.0f} in shards")
         large.mkdir()
         data, start = many(large), time.process_time()
         groups = reading_order([data.image_path(frame) for frame in data.ids])
