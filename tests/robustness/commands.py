@@ -68,6 +68,17 @@ COMMANDS: dict[str, Command] = {
             *("--output", out),
         )
     ),
+    "data shard": Command(
+        lambda at, out: ("data", "shard", at["pictures"], out, "--frames", 4), fills_disk=False
+    ),
+    "data select": Command(
+        lambda at, out: (
+            *("data", "select", at["pictures"], out, "--count", 3),
+            *("--teacher", at["student"], "--student", at["student"]),
+        ),
+        kills=2,
+        fills_disk=False,
+    ),
     "eval": Command(lambda at, out: ("eval", at["student"], "--output", out / "scores.json")),
     "eval that fills a cache": Command(
         lambda at, out: (

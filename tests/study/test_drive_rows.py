@@ -97,3 +97,10 @@ def test_sources_that_are_missing_are_named(
 def test_rows_that_cannot_be_are_refused(entry: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         study(methods=[entry], unlabelled=DRIVES)
+
+
+def test_the_recipe_about_selected_frames_names_the_runs_that_select_them() -> None:
+    path = Path("recipes/study/select-small.yaml")
+    jobs = {run.method: run.job.name for run in reversed(plan(Study.load(path), Path("out")))}
+    assert f"--teacher runs/study/runs/{jobs['teacher']} --student" in path.read_text()
+    assert f"--student runs/study/runs/{jobs['none']}\n" in path.read_text()

@@ -135,6 +135,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "precision": "32-true",
             "accelerator": "auto",
             "devices": 1,
+            "nodes": 1,
             "strategy": "auto",
             "sync_batchnorm": False,
             "threads": 1,

@@ -10,11 +10,13 @@ import torch
 
 from lix.core.registry import merge
 from lix.data.sets.vkitti2 import VKITTI2
+from lix.runs.data import open_dataset
 from lix.runs.recipe import Recipe
+from lix.tools.shard import shard
 from lix.training.batches import Batches
 from lix.training.drives import OpenedDrive
 from lix.training.loaders import EpochSampler, TrainingSet
-from lix.training.mixed import Key, MixedBatches, MixedSet
+from lix.training.mixed import Key, MixedBatches, MixedSet, shuffle_groups
 
 
 def batches(
@@ -125,3 +127,53 @@ def test_the_loader_gives_whole_batches_whatever_the_workers(streets: Path, work
     assert all(batch["x"].shape == (6, 1, 32, 64) for batch in found)
     expected = [drive.frames.ids[i] for *_, i in unlabelled(list(loader.batch_sampler))]
     assert [name for batch in found for name in batch["id"][4:]] == expected
+
+
+def test_archives_are_read_one_after_the_other_within_a_buffer() -> None:
+    groups = [[*range(100 * n, 100 * n + 100)] for n in range(4)]
+    orders = [shuffle_groups(groups, 30, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+    for order in orders:
+        assert sorted(order) == [*range(400)]
+        first = order[0] // 100
+        inside = [number for number in order[:70] if number // 100 == first]
+        assert len(inside) == 70, "a group before the next"
+        assert inside != sorted(inside)
+        assert max(number % 100 - place for place, number in enumerate(inside)) < 30
+    whole = shuffle_groups(groups, 1000, torch.Generator().manual_seed(0))
+    assert len({number // 100 for number in whole[:40]}) == 4
+
+
+def test_processes_share_the_archives() -> None:
+    def walk(rank: int, world: int) -> list[Key]:
+        sampler = EpochSampler(12, 3, rank, world)
+        order = MixedBatches(sampler, 2, 9, 3, groups=[[4, 1, 7], [8], [0, 2, 3, 5, 6]])
+        return unlabelled(list(order))
+
+    alone, parts = walk(0, 1), [walk(rank, 2) for rank in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(alone)
+    assert sorted(index for *_, index in alone[:9]) == [*range(9)]
+
+
+def test_a_drive_in_archives_gives_each_frame_once_a_pass(streets: Path, tmp_path: Path) -> None:
+    shard(streets, tmp_path / "shards", frames_per_shard=7)
+    settings = recipe(
+        data={"cache": tmp_path / "cache"},
+        unlabelled={"root": tmp_path / "shards", "batch_size": 3},
+    )
+    train = VKITTI2(streets)
+    data = settings.data.model_copy(update={"name": "folder", "root": tmp_path / "shards"})
+    drive = OpenedDrive(data, open_dataset(data, "train", labelled=False))
+    module = Batches(
+        settings, train, train, x_in_training=True, x_in_validation=False, drives=[drive]
+    )
+    loader = module.train_dataloader()
+    mixed = loader.dataset
+    assert sorted(map(len, mixed.groups())) == [3, 7, 7, 7]
+    walk = [loader.batch_sampler._key(place)[1:] for place in range(48)]
+    for number in range(2):
+        assert sorted(i for epoch, i in walk if epoch == number) == [*range(24)]
+    assert walk[:24] != [(0, index) for _, index in walk[24:]]
+    batch = next(iter(loader))
+    assert batch["id"][4:] == [drive.frames.ids[index] for _, index in walk[:3]]
+    assert batch["x"].shape == (7, 1, 32, 64)

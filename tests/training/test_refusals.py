@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from lix.runs.recipe import Recipe
-from lix.training.fit import fit
+from lix.training.fit import RANKS, fit
 from tests.training.test_fit import recipe
 
 
@@ -100,6 +100,17 @@ def test_shared_batch_norm_needs_gpus(streets: Path, tmp_path: Path) -> None:
     assert fit(recipe(streets, tmp_path / "alone", training=training))
     two = recipe(streets, tmp_path / "two", training=training | {"devices": 2})
     with pytest.raises(ValueError, match="sync_batchnorm needs GPUs"):
+        fit(two)
+
+
+def test_several_machines_need_what_starts_them(
+    streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in RANKS:
+        monkeypatch.delenv(name, raising=False)
+    two = recipe(streets, tmp_path / "two", training={"nodes": 2})
+    assert two.steps_per_epoch(16) == recipe(streets, tmp_path / "one").steps_per_epoch(16) // 2
+    with pytest.raises(ValueError, match="start it on each with torchrun or srun"):
         fit(two)
 
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from lix import __version__
 from lix.cli.data import data_app
 from lix.cli.deploy import bench, export, predict
+from lix.cli.drives import select, shard
 from lix.cli.study import study_app
 from lix.cli.train import distill, evaluate, report, train
 from lix.core.console import prepare_streams, print_table, printable
@@ -31,6 +32,8 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 app.meta.suppress_keyboard_interrupt = False
+data_app.command(select)
+data_app.command(shard)
 app.command(data_app)
 app.command(study_app)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from torchvision import tv_tensors
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.archives import stamp
 from lix.data.dataset import SegDataset
 from lix.data.modalities import KINDS
 from lix.data.sample import Sample
@@ -150,9 +151,11 @@ class Cache:
         """
         stamps = []
         for path in dict.fromkeys(path(frame) for path in paths for frame in self.ids):
-            stat = path.stat() if path.exists() else None
-            times = (stat.st_mtime_ns, stat.st_ctime_ns) if stat else (0, 0)
-            stamps.append((str(path.absolute()), stat.st_size if stat else 0, *times))
+            try:
+                size_and_times = stamp(path)
+            except FileNotFoundError:
+                size_and_times = (0, 0, 0)
+            stamps.append((str(path.absolute()), *size_and_times))
         return stamps
 
     def _open(

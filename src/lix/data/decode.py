@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
+from lix.data.archives import read_bytes
+
 IMAGE_SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".avif", ".gif"),
     *(".bmp", ".dib", ".tif", ".tiff", ".jp2", ".j2k", ".jpx", ".jpf", ".jpc"),
@@ -127,7 +129,7 @@ def lossy_format(file: Image.Image, path: Path) -> str | None:
 
 def _riff_chunks(path: Path) -> set[bytes]:
     """Names of the chunks of a WebP file."""
-    data, place, names = path.read_bytes(), 12, set[bytes]()
+    data, place, names = read_bytes(path), 12, set[bytes]()
     while place + 8 <= len(data):
         name, size = struct.unpack_from("<4sI", data, place)
         names.add(name)
@@ -192,7 +194,7 @@ def read_pgm(path: Path) -> tuple[NDArray[Any], int]:
     Raises:
         ValueError: the header is damaged, or values are missing or too large.
     """
-    data = path.read_bytes()
+    data = read_bytes(path)
     header = _PGM.match(data)
     if header is None:
         raise ValueError("its header is damaged")

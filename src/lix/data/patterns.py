@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from lix.data.archives import SUFFIX, members
 from lix.data.readers import is_missing_allowed, reading
 
 WILDCARDS = {"**/": "((?:.*/)?)", "**": "(.*)", "*": "([^/]*)", "?": "([^/])"}
@@ -80,6 +81,7 @@ def find_files(base: Path, pattern: str, without: Collection[Path] = ()) -> list
     """Files below a folder that fit a glob pattern, as `walk` finds them, sorted.
 
     Hidden files and folders fit only where the pattern itself has a dot at their place.
+    Archives are looked into where a part of the pattern before its last ends with `.tar`.
 
     Args:
         base: the folder.
@@ -97,7 +99,8 @@ def find_files(base: Path, pattern: str, without: Collection[Path] = ()) -> list
         whole, each = regular(pattern), [regular(part) for part in parts]
     except re.error as error:
         raise ValueError(f"{pattern} is not a pattern ({error}); correct its [ ].") from None
-    fixed = next((i for i, part in enumerate(parts) if TOKEN.search(part)), len(parts) - 1)
+    is_open = [bool(TOKEN.search(part)) or part.endswith(SUFFIX) for part in parts]
+    fixed = is_open.index(True) if True in is_open else len(parts) - 1
 
     def fits(names: tuple[str, ...]) -> bool:
         """Whether a file that fits may lie below the folder of these names."""
@@ -110,9 +113,10 @@ def find_files(base: Path, pattern: str, without: Collection[Path] = ()) -> list
 
     start = base.joinpath(*parts[:fixed])
     hidden = any(is_hidden(part) for part in parts[fixed:])
+    archives = any(part.endswith(SUFFIX) for part in parts[:-1])
     return [
         path
-        for path in walk(start, fits=fits, without=without, hidden=hidden)
+        for path in walk(start, fits=fits, without=without, hidden=hidden, archives=archives)
         if whole.fullmatch(path.relative_to(base).as_posix())
         and is_hidden(path.name) <= is_hidden(parts[-1])
     ]
@@ -124,6 +128,7 @@ def walk(
     fits: Callable[[tuple[str, ...]], bool] | None = None,
     without: Collection[Path] = (),
     hidden: bool = False,
+    archives: bool = False,
 ) -> list[Path]:
     """All files below a folder, sorted; links are followed, but not into a folder around them.
 
@@ -136,9 +141,10 @@ def walk(
             into all.
         without: folders that are left out.
         hidden: take hidden ones too.
+        archives: look into `.tar` files as if they were folders.
 
     Raises:
-        DataError: a folder may not be read.
+        DataError: a folder may not be read, or an archive is damaged.
     """
     left_out = {path.resolve() for path in without}
 
@@ -155,6 +161,11 @@ def walk(
                 deeper = (*names, child.name)
                 if fits is None or fits(deeper):
                     yield from below(child, deeper, around | {place})
+            elif archives and child.suffix == SUFFIX:
+                if fits is None or fits((*names, child.name)):
+                    with reading(child):
+                        inside = [child / name for name in members(child)]
+                    yield from (path for path in inside if hidden or not is_hidden(path.name))
             elif child.is_file() or child.is_symlink():
                 yield child
 

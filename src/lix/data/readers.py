@@ -19,6 +19,7 @@ from PIL import Image
 from torchvision import tv_tensors
 
 from lix.core.errors import DataError, one_line
+from lix.data.archives import is_missing, open_file, split
 from lix.data.array_files import require_pixels, require_plausible
 from lix.data.decode import (
     Coded,
@@ -59,9 +60,14 @@ def require_files(paths: Sequence[Path], what: str, fix: str) -> None:
     """
     if is_missing_allowed():
         return
-    folders = {path.parent for path in paths}
+    own = {path for path in paths if split(path) is None}
+    folders = {path.parent for path in own}
     names = {f: {p.name for p in f.iterdir()} if f.is_dir() else set() for f in folders}
-    missing = [path for path in paths if path.name not in names[path.parent]]
+    missing = [
+        path
+        for path in paths
+        if (path.name not in names[path.parent] if path in own else is_missing(path))
+    ]
     if missing:
         first = ", ".join(map(str, missing[:3]))
         raise ValueError(
@@ -75,7 +81,7 @@ def image_size(path: Path) -> tuple[int, int]:
     Raises:
         DataError: the file is missing or not an image.
     """
-    with reading(path), Image.open(path) as file:
+    with reading(path), open_file(path) as opened, Image.open(opened) as file:
         is_lying = file.format != "TIFF" and orientation(file) > 4  # Pillow swaps those of TIFF
         return (file.width, file.height) if is_lying else (file.height, file.width)
 
@@ -158,7 +164,7 @@ def image_orientation(path: Path) -> int:
     Raises:
         DataError: the file is missing or not an image.
     """
-    with reading(path), Image.open(path) as file:
+    with reading(path), open_file(path) as opened, Image.open(opened) as file:
         return orientation(file)
 
 
@@ -170,7 +176,7 @@ def open_image(path: Path, *, lossless: bool = False) -> Iterator[Image.Image]:
         DataError: it is missing, cannot be read or holds several pictures; or, where `lossless`,
             its format changes values (`lossy`).
     """
-    with reading(path), Image.open(path) as file:
+    with reading(path), open_file(path) as opened, Image.open(opened) as file:
         lossy = lossy_format(file, path) if lossless else None
         if lossy is not None:
             raise DataError(
@@ -184,7 +190,7 @@ def open_image(path: Path, *, lossless: bool = False) -> Iterator[Image.Image]:
 
 
 def _read_numpy(path: Path, array: str | None, likely: str) -> NDArray[Any]:
-    with reading(path), path.open("rb") as opened:
+    with reading(path), open_file(path) as opened:
         require_plausible(opened)
         stored = np.load(opened, allow_pickle=False)
         if not isinstance(stored, np.ndarray):
@@ -267,7 +273,7 @@ def reading(path: Path) -> Iterator[None]:
 def foreign_kind(path: Path) -> str | None:
     """What a file is that lix does not read, as in `an HDF5 file`; None: not known."""
     beginning = b""
-    with suppress(OSError), path.open("rb") as file:
+    with suppress(OSError), open_file(path) as file:
         beginning = file.read(16)
     suffix = next((s for magic, s in _MAGIC.items() if beginning.startswith(magic)), path.suffix)
     return FOREIGN.get(suffix.lower())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lix.core.files import write_text
+from lix.data.archives import stamp
 from lix.data.dataset import SegDataset
 from lix.runs.folder import RunFolder
 
@@ -89,7 +90,7 @@ def _files(part: Part) -> Iterator[Path]:
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        return stamp(path)[0]
     except OSError:
         return -1
 

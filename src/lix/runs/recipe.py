@@ -42,7 +42,7 @@ class Recipe(Settings):
 
     def steps_per_epoch(self, frames: int) -> int:
         """Batches that each process gets in an epoch; what does not fill one is left out."""
-        return frames // (self.optim.batch_size * self.training.devices)
+        return frames // (self.optim.batch_size * self.training.processes)
 
     @model_validator(mode="after")
     def _evaluates_the_last_epoch(self) -> Recipe:

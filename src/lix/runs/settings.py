@@ -189,7 +189,9 @@ class Training(Section):
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
     """Kind of device; `auto` takes a GPU if there is one."""
     devices: int = Field(default=1, ge=1)
-    """Number of processes; more than one trains with DDP."""
+    """Number of processes on each machine; more than one in all trains with DDP."""
+    nodes: int = Field(default=1, ge=1)
+    """Number of machines, on each of which torchrun or SLURM starts the same command."""
     strategy: Literal["auto", "ddp", "ddp_fork", "ddp_spawn"] = "auto"
     """How the processes start; `auto` is `ddp` if there are several."""
     sync_batchnorm: bool = False
@@ -203,6 +205,11 @@ class Training(Section):
     logger: Literal["tensorboard", "csv", "wandb", "mlflow"] = "tensorboard"
     """What records the training; `wandb` and `mlflow` are extras, and write into the run's folder
     unless WANDB_MODE or MLFLOW_TRACKING_URI says otherwise."""
+
+    @property
+    def processes(self) -> int:
+        """Number of processes on all machines."""
+        return self.devices * self.nodes
 
 
 class Drive(Section):

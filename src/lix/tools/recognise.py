@@ -1,4 +1,4 @@
-"""Finds out which data set a path is, for `lix data check` and `lix data split`."""
+"""Finds out which data set a path is, for the commands of `lix data`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def recognise(path: Path, name: str | None = None) -> str:
             f"{error.filename or path} cannot be read: permission denied; allow it, as with `chmod "
             f"-R u+rX {path}`, or name another folder."
         ) from None
+
+
+def recognise_drive(path: Path, name: str | None = None) -> str:
+    """`recognise` for frames without labels: a folder that no data set knows is of plain images.
+
+    Raises:
+        FileNotFoundError, ValueError: as `recognise`.
+    """
+    if name is None and path.is_dir():
+        with suppress(ValueError):
+            return recognise(path)
+        return "folder"
+    return recognise(path, name)
 
 
 def _recognise(path: Path, name: str | None) -> str:

@@ -105,7 +105,8 @@ class Batches(L.LightningDataModule):
         ]
         mixed = MixedSet(frames, drives)
         unlabelled = self.recipe.unlabelled.batch_size or batch_size
-        order = MixedBatches(sampler, batch_size, mixed.unlabelled_frames, unlabelled)
+        frames_of_drives = mixed.unlabelled_frames
+        order = MixedBatches(sampler, batch_size, frames_of_drives, unlabelled, mixed.groups())
         return DataLoader(mixed, batch_sampler=order, **workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Any]]:

@@ -151,7 +151,7 @@ def _require_splits(data: Data) -> None:
 
 def _synchronised(network: SegNetwork, training: Training) -> SegNetwork:
     """The network with batch norms that all processes share; a method's own stay each process's."""
-    if training.devices == 1:
+    if training.processes == 1:
         return network
     if training.accelerator == "cpu" or not torch.cuda.is_available():
         raise ValueError("sync_batchnorm needs GPUs; leave it out on the CPU.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -39,6 +40,9 @@ from lix.training.logs import LogExtras, close_logger, open_logger, require_logg
 from lix.training.module import SegModule
 from lix.training.progress import EpochBar, EpochLines, print_start
 from lix.training.teacher_stage import run_teacher_stage
+
+RANKS = ("TORCHELASTIC_RUN_ID", "SLURM_PROCID")
+"""Variables that torchrun and srun set."""
 
 
 def fit(
@@ -104,7 +108,12 @@ def fit(
 
 
 def _require_machine(training: Training, console: Console) -> None:
-    """Check that the device is there and fits, and set the threads of this process."""
+    """Check that the devices are there and fit, and set the threads of this process."""
+    if training.nodes > 1 and not any(name in os.environ for name in RANKS):
+        raise ValueError(
+            f"training.nodes is {training.nodes}, but nothing has started this process as one of "
+            "several machines; start it on each with torchrun or srun (docs/training.md)."
+        )
     has_gpu = torch.accelerator.is_available()
     if training.accelerator == "gpu" and not has_gpu:
         raise ValueError("training.accelerator is gpu, but there is none here; choose auto or cpu.")
@@ -226,10 +235,11 @@ def _trainer(
         callbacks.append(EpochBar(console, lines))
     if training.ema is not None:  # last: others look at the average before it goes
         more_callbacks = [*more_callbacks, MovingAverage(training.ema)]
-    several = training.devices > 1
+    several = training.processes > 1
     return L.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
+        num_nodes=training.nodes,
         strategy="ddp" if several and training.strategy == "auto" else training.strategy,
         precision=training.precision,
         max_epochs=training.epochs,

@@ -50,7 +50,8 @@ class TrainingSet(Dataset[dict[str, Any]]):
     """Augmented samples, each random only by (seed, epoch, index)."""
 
     def __init__(self, dataset: SegDataset, recipe: Recipe, *, with_x: bool) -> None:
-        self.dataset, self.with_x = cached(dataset, recipe.data), with_x
+        self.source, self.dataset = dataset, cached(dataset, recipe.data)
+        self.with_x = with_x
         self.encoding, self.seed = recipe.data.x, recipe.training.seed
         self.augment = Augment(recipe.data.size, **dict(recipe.augment))
 

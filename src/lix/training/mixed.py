@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, islice
+from itertools import accumulate, islice, zip_longest
 from typing import Any
 
 import torch
@@ -13,8 +13,11 @@ from torch.utils.data import Dataset, Sampler
 from torchvision import tv_tensors
 
 from lix.core.types import IGNORE_INDEX
+from lix.data.archives import reading_order
 from lix.training.loaders import EpochSampler, TrainingSet, derived_seed
 
+BUFFER = 4096
+"""Frames of archives among which the next one is drawn."""
 Key = tuple[int, int, int]
 """0 for the labelled and 1 for the unlabelled frames, the pass over them, and the frame's index."""
 
@@ -30,13 +33,20 @@ class MixedBatches(Sampler[list[Key]]):
         batch_size: number of labelled frames in a batch.
         frames: number of unlabelled frames there are.
         unlabelled: number of unlabelled frames in a batch.
+        groups: indices of the unlabelled frames by the archive that they lie in, see
+            `shuffle_groups`; None: they are files of their own.
     """
 
     def __init__(
-        self, sampler: EpochSampler, batch_size: int, frames: int, unlabelled: int
+        self,
+        sampler: EpochSampler,
+        batch_size: int,
+        frames: int,
+        unlabelled: int,
+        groups: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.sampler, self.batch_size = sampler, batch_size
-        self.frames, self.unlabelled = frames, unlabelled
+        self.frames, self.unlabelled, self.groups = frames, unlabelled, groups
         self._order: tuple[int, list[int]] = (-1, [])
 
     def __len__(self) -> int:
@@ -57,8 +67,41 @@ class MixedBatches(Sampler[list[Key]]):
         if self._order[0] != epoch:
             seed = derived_seed(self.sampler.seed, epoch, 1)
             generator = torch.Generator().manual_seed(seed)
-            self._order = epoch, torch.randperm(self.frames, generator=generator).tolist()
+            order = (
+                torch.randperm(self.frames, generator=generator).tolist()
+                if self.groups is None
+                else shuffle_groups(self.groups, BUFFER, generator)
+            )
+            self._order = epoch, order
         return 1, epoch, self._order[1][index]
+
+
+def shuffle_groups(
+    groups: Sequence[Sequence[int]], buffer: int, generator: torch.Generator
+) -> list[int]:
+    """Shuffle what is quick to read in order: groups first, then their members within a buffer.
+
+    Each place of the result is drawn from a buffer that the groups, one after the other, fill up
+    again, as in WebDataset. What is read stays in a part of the files that moves on.
+
+    Args:
+        groups: numbers in the order in which they are quick to read.
+        buffer: number of places of the buffer.
+        generator: source of random numbers.
+    """
+    places = torch.randperm(len(groups), generator=generator).tolist()
+    stream = [number for place in places for number in groups[place]]
+    draws = torch.rand(len(stream), generator=generator).tolist()
+    waiting, order = stream[:buffer], list[int]()
+    for draw, following in zip_longest(draws, stream[buffer:]):
+        place = int(draw * len(waiting))
+        order.append(waiting[place])
+        if following is None:
+            waiting[place] = waiting[-1]
+            waiting.pop()
+        else:
+            waiting[place] = following
+    return order
 
 
 class MixedSet(Dataset[dict[str, Any]]):
@@ -76,6 +119,13 @@ class MixedSet(Dataset[dict[str, Any]]):
     def __init__(self, labelled: TrainingSet, drives: Sequence[TrainingSet]) -> None:
         self.labelled, self.drives = labelled, tuple(drives)
         self._ends = list(accumulate(map(len, drives)))
+
+    def groups(self) -> list[list[int]] | None:
+        """Indices of the unlabelled frames by archive; None where none lies in one."""
+        sources = [drive.source for drive in self.drives]
+        paths = [source.image_path(frame) for source in sources for frame in source.ids]
+        groups = reading_order(paths)
+        return None if len(groups) == len(paths) else groups
 
     @property
     def unlabelled_frames(self) -> int:

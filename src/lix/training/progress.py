@@ -27,7 +27,7 @@ REFRESH = 0.2
 def print_start(module: SegModule, batches: Batches, console: Console) -> None:
     """Print the size of a run: frames, steps, parameters, device and threads."""
     recipe = batches.recipe
-    training, per_step = recipe.training, recipe.optim.batch_size * recipe.training.devices
+    training, per_step = recipe.training, recipe.optim.batch_size * recipe.training.processes
     unlabelled = sum(len(drive.frames) for drive in batches.drives)
     facts = [
         f"{len(batches.train)} training, {len(batches.val)} validation"
@@ -52,7 +52,8 @@ def _devices(training: Training) -> str:
     name = device.type if device else "cpu"
     if name == "cuda":
         name = torch.cuda.get_device_name()
-    return f"{training.devices} × {name}" if training.devices > 1 else name
+    several = f"{training.devices} × {name}" if training.devices > 1 else name
+    return f"{training.nodes} machines of {several}" if training.nodes > 1 else several
 
 
 class EpochLines(L.Callback):

@@ -42,6 +42,7 @@ class Folder(SegDataset):
         labelled: see `SegDataset`; without labels the YAML needs no `classes`, `label` and `val`,
             and the frames are the images that the split names.
         split: `train`, `val` or, where the YAML names it, `test`.
+        lists: folder with `train.txt` and so on, in place of the lists that the YAML names.
         images: folder of the images, in place of the YAML's `root`.
         x: folders of X (`lix.data.x_files.FolderSource`) in place of the YAML's, which is called
             `own` among them.
@@ -64,6 +65,7 @@ class Folder(SegDataset):
         labelled: bool = True,
         *,
         split: Split = "train",
+        lists: Path | None = None,
         images: Path | None = None,
         x: XFolders = (),
     ) -> None:
@@ -79,7 +81,7 @@ class Folder(SegDataset):
         self.palette = tuple(self.description.palette) or _colours(len(self.classes))
         self._home = path.parent
         base = images or path.parent / self.description.root.expanduser()
-        super().__init__(Path(base), labelled, split=split, x=x)
+        super().__init__(Path(base), labelled, split=split, lists=lists, x=x)
 
     @property
     def splits(self) -> tuple[Split, ...]:
@@ -90,12 +92,14 @@ class Folder(SegDataset):
         return (root / "lix.yaml").is_file()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        self._files = self.description.splits[split]
+        self._files = self.description.splits.get(split, self.description.train)
         if self._is_plain:
             self._images = self._all_images()
-            return list(self._images)
-        self._images = matches(self.root, self._files.image)
-        self._labels = Partners(self.root, self._files.label)
+        else:
+            self._images = matches(self.root, self._files.image)
+            self._labels = Partners(self.root, self._files.label)
+        if lists is not None:
+            return self._listed(lists / f"{split}.txt", is_own=True)
         listed = self._files.list
         return self._listed(self._home / listed) if listed else sorted(self.frames(split))
 
@@ -171,8 +175,13 @@ class Folder(SegDataset):
             "labels in the YAML",
         )
 
-    def _listed(self, path: Path) -> list[str]:
-        """Ids of the frames of a list, whose lines are names or images."""
+    def _listed(self, path: Path, *, is_own: bool = False) -> list[str]:
+        """Ids of the frames of a list, whose lines are names or images.
+
+        Args:
+            path: the list.
+            is_own: whether an option names it, and not the YAML, which may name any file.
+        """
         if not path.is_file():
             raise DataError(f"{path} is missing; write it with `lix data split`.", path)
         try:
@@ -180,7 +189,8 @@ class Folder(SegDataset):
         except DataError as error:
             if error.kind != "list" or not error.values:
                 raise
-            line = repr(error.values[0]) if self._is_inside(path) else "a line"  # of any file
+            is_shown = is_own or self._is_inside(path)
+            line = repr(error.values[0]) if is_shown else "a line"
             raise DataError(
                 f"{path} lists {line}, but {self.root / self._files.image} has no such frame; "
                 "write names as `lix data split` does.",
