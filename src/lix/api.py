@@ -6,7 +6,6 @@ Settings are given by section, as in a recipe:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,8 @@ from lightning.pytorch.loggers import Logger
 from pydantic import ValidationError
 from rich.console import Console
 
+from lix.core.console import warn
+from lix.core.json_text import parse_json
 from lix.core.registry import merge
 from lix.data.memory import Frames
 from lix.data.options import as_tuple
@@ -50,7 +51,7 @@ class TrainedRun:
     @cached_property
     def scores(self) -> dict[str, float]:
         """Metrics on the validation frames by name, such as `mIoU`, in [0, 1]."""
-        result = json.loads(RunFolder(self.path).result.read_text(encoding="utf-8"))
+        result = parse_json(RunFolder(self.path).result.read_text(encoding="utf-8"))
         return {name: result[name] for name in METRICS}
 
     @cached_property
@@ -212,7 +213,9 @@ def export(checkpoint: str | Path, output: str | Path = "student.onnx") -> Path:
     return output
 
 
-def report(*runs: str | Path, output: str | Path = "report.html") -> Path:
+def report(
+    *runs: str | Path, output: str | Path = "report.html", console: Console | None = None
+) -> Path:
     """Write one HTML page about runs, which needs no network: `lix report`.
 
     Runs that differ only in the seed are one row. Pictures need the weights and the validation
@@ -221,6 +224,7 @@ def report(*runs: str | Path, output: str | Path = "report.html") -> Path:
     Args:
         runs: their folders; runs that are not finished are left out, which the page says.
         output: the file.
+        console: where a warning of runs that are left out goes; default: nowhere.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -229,7 +233,10 @@ def report(*runs: str | Path, output: str | Path = "report.html") -> Path:
     from lix.study.loose import read_runs
     from lix.study.page import write_page
 
-    write_page(read_runs(Path(run) for run in runs), Path(output))
+    results = read_runs(Path(run) for run in runs)
+    write_page(results, Path(output))
+    if results.damage and console is not None:
+        warn(console, results.damage)
     return Path(output)
 
 
@@ -270,8 +277,8 @@ def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
 
 def _of_any_data(recipe: Recipe) -> Recipe:
     """The recipe without the options of its data set's loader, which another one does not take."""
-    data = recipe.data.model_copy(update={"options": {}, "train": {}, "val": {}, "val_root": None})
-    return recipe.model_copy(update={"data": data})
+    options = {"options": {}, "train": {}, "val": {}, "val_root": None}
+    return recipe.model_copy(update={"data": recipe.data.model_copy(update=options)})
 
 
 def _entries(recipe: Recipe | Mapping[str, Any] | None) -> Mapping[str, Any]:

@@ -103,6 +103,20 @@ def test_the_command_and_the_function_write_the_page(
     )
 
 
+def test_the_terminal_names_runs_that_are_left_out(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, broken = make("whole"), make("broken")
+    (broken / "history.csv").write_text("epoch,quantity,value\n0,val_mI")
+    app.meta(
+        ["report", str(whole), str(broken), "--output", str(tmp_path / "r.html")],
+        result_action="return_value",
+    )
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1 damaged and left out" in said
+    assert str(broken) in said.replace(" ", "")
+
+
 def test_what_is_no_finished_run_is_one_sentence(make: Make, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Name run folders"):
         read_runs([])

@@ -62,6 +62,10 @@ def test_other_frames_or_networks_show_none(output: Path) -> None:
     assert [row.network for row in of_run(pst900(run))] == ["mfnet"]
     assert len(of_run(pst900(run, x="depth"))) == 1, "X changes no frame"
     assert of_run(pst900(run, lists="mine")) == []
+    fewer = pst900(run)
+    data = fewer.record.recipe.data.model_copy(update={"train": {"lists": "mine"}})
+    recipe = fewer.record.recipe.model_copy(update={"data": data})
+    assert of_run(replace(fewer, record=replace(fewer.record, recipe=recipe))) == []
     assert about([run]) == ""
 
 

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+import lix.study.records
 import lix.study.schedule
 from lix.cli.app import app
 from lix.runs.folder import RunFolder
@@ -106,6 +107,7 @@ def test_another_studys_file_in_the_same_folder_counts(output: Path, tmp_path: P
 
 DAMAGE = {
     "half a result": ("result.json", '{"mIoU": 0.5, "iou"'),
+    "a deep result": ("result.json", "[" * 100_000),
     "not finite": ("result.json", {"mIoU": float("nan")}),
     "over 100": ("result.json", {"fwIoU": 1.01}),
     "impossible class": ("result.json", {"iou": {"road": -0.5, "car": None}}),
@@ -172,6 +174,24 @@ def test_a_damaged_line_or_file_of_packed_runs_costs_only_itself(
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1")
     with pytest.raises(ValueError, match=r"has ended.* 1 damaged and left out"):
         load_results(STUDY, tmp_path / "packed")
+
+
+@pytest.mark.parametrize("fault", ["nested too deeply", "longer than"])
+def test_a_deep_or_endless_line_of_packed_runs_is_left_out(
+    output: Path, tmp_path: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = pack(STUDY, output, tmp_path / "packed")
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    monkeypatch.setattr(lix.study.records, "MAX_LINE", 200_000)
+    assert max(map(len, lines)) < 100_000
+    deep = lines[-1][:20] + '","recipe":' + "[" * 100_000
+    lines[-1] = deep if fault == "nested too deeply" else "x" * 10**6
+    path.write_bytes(gzip.compress("\n".join(lines).encode()))
+    results = load_results(STUDY, tmp_path / "packed")
+    assert len(results.runs) == 9
+    ((where, why),) = results.damaged.items()
+    assert where == (deep[8:20] if fault == "nested too deeply" else str(path))
+    assert fault in why
 
 
 def test_damaged_runs_are_not_packed(output: Path, tmp_path: Path) -> None:

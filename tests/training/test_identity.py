@@ -113,7 +113,8 @@ def test_a_run_without_identity_goes_on(root: Path, run: Path) -> None:
     assert (run / "identity.json").read_text() == before
 
 
-def test_a_damaged_identity_is_one_sentence(root: Path, run: Path) -> None:
-    (run / "identity.json").write_text("[1]")
+@pytest.mark.parametrize("text", ["[1]", "[" * 100_000], ids=["a list", "deep"])
+def test_a_damaged_identity_is_one_sentence(root: Path, run: Path, text: str) -> None:
+    (run / "identity.json").write_text(text)
     with pytest.raises(ValueError, match=r"identity\.json is damaged; restore it"):
         resumed(root, run)

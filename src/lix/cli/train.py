@@ -95,9 +95,11 @@ def report(*runs: Path, output: Path = Path("report.html")) -> None:
         output: the file.
     """
     import torch
+    from rich.console import Console
 
     torch.set_num_threads(1)
-    say(f"Open {_api().report(*runs, output=output)}.")
+    console = Console(stderr=True, soft_wrap=True)
+    say(f"Open {_api().report(*runs, output=output, console=console)}.")
 
 
 def _api() -> Any:

@@ -20,24 +20,37 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Lend a temporary path next to `path`, which takes its place if the block ends well.
 
     Makes the folder. A file that exists at `path` stays as it was until then, and if the block
-    fails.
+    fails. A link stays one: its target is replaced. A device or a pipe is written to.
 
     Raises:
         OSError: the folder or the file cannot be written; the message names it.
     """
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        with _named(path):
+            yield path
+        return
     part = path.with_name(f".{_short(path.stem)}.{os.getpid()}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        with _named(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Let errors of the system name the file that was to be written."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise OSError(
             f"{path} cannot be written ({reason}); choose another output or make room there."
         ) from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _short(stem: str) -> str:
@@ -100,4 +113,5 @@ def write_text(path: Path, text: str) -> None:
     """
     with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
-        fsync(part)
+        if part.is_file():
+            fsync(part)

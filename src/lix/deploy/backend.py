@@ -115,8 +115,8 @@ def open_student(
     chosen = of_file if engine == AUTO else backend(engine)
     if provider is not None and not chosen.has_providers:
         raise ValueError(
-            f"Only ONNX Runtime has providers such as {provider!r}; leave out --provider, or "
-            "choose --engine onnx."
+            f"Only ONNX Runtime has providers to choose; leave out --provider {provider}, or add "
+            "--engine onnx."
         )
     if of_file is chosen:
         return chosen.open(path, threads=threads, device=device, provider=provider)

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from lix.core.errors import one_line
+from lix.core.json_text import parse_json
 from lix.networks import build_network
 from lix.networks.parts.base import SegNetwork
 from lix.networks.parts.weights import UNREADABLE, not_finite
@@ -204,7 +205,7 @@ def _read(file: Path) -> Stored:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata()
             tensors = {PREFIX + key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
-            return Stored(json.loads(metadata[KEY]), tensors, metadata.get(CHECKSUM))
+            return Stored(parse_json(metadata[KEY]), tensors, metadata.get(CHECKSUM))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about foreign pickles, which are refused
         stored = torch.load(file, map_location="cpu", weights_only=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lix.core.files import write_text
+from lix.core.json_text import parse_json
 from lix.data.archives import stamp
 from lix.data.dataset import SegDataset
 from lix.runs.folder import RunFolder
@@ -59,7 +60,7 @@ def _read(run: RunFolder) -> dict[str, Any]:
     if not run.identity.is_file():
         return {}
     try:
-        entries = json.loads(run.identity.read_text(encoding="utf-8"))
+        entries = parse_json(run.identity.read_text(encoding="utf-8"))
         if isinstance(entries["id"], str) and isinstance(entries["data"], dict):
             return dict(entries)
     except (ValueError, KeyError, TypeError):

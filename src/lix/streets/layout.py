@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lix.core.files import atomic_write
+from lix.core.json_text import parse_json
 from lix.streets.labels import COLOURS
 from lix.streets.plan import StreetPlan
 from lix.streets.render import Frame
@@ -73,7 +74,13 @@ def claim(root: Path, plan: StreetPlan) -> None:
     """
     record = root / RECORD
     if record.exists():
-        stored = json.loads(record.read_text())
+        try:
+            stored = dict(parse_json(record.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise ValueError(
+                f"{record} is damaged, so it is unknown which streets these are; choose another "
+                "folder."
+            ) from None
         other = [f"{k} {stored.get(k)!r}" for k, v in plan.record().items() if stored.get(k) != v]
         if other:
             raise ValueError(

@@ -14,7 +14,7 @@ from lix.study.results import CompletedRun
 FILE = "published.csv"
 PLACES = (Path(__file__).with_name(FILE), Path(__file__).parents[3] / "docs" / "results" / FILE)
 """Where it is in the installed package, and in a clone of the repository."""
-NO_SPLIT = ("x", "masks")
+NO_SPLIT = ("x", "masks", "modality", "modalities")
 """Options of data sets that change neither the frames nor the classes."""
 
 
@@ -54,6 +54,8 @@ def of_run(run: CompletedRun) -> list[Published]:
     recipe, classes = run.record.recipe, len(run.record.result["iou"])
     options = recipe.data.options | recipe.data.val
     chosen = ";".join(f"{k}={v}" for k, v in sorted(options.items()) if k not in NO_SPLIT)
+    if recipe.data.train or recipe.data.val_root:
+        return []
     wanted = recipe.data.name, chosen, str(classes), recipe.network.name
     return [one for one in published() if one[:4] == wanted]
 

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lix.core.files import atomic_write
+from lix.core.json_text import parse_json
 from lix.evaluation.metrics import METRICS
 from lix.runs.folder import RunFolder
 from lix.runs.history import Row, read_history
@@ -28,6 +29,8 @@ PACKED = "runs.jsonl.gz"
 AMOUNTS = ("seconds", "steps_per_epoch", "peak_memory_mb", "parameters")
 PROVENANCE = ("commit", "hardware")
 ROUNDING = 1e-6
+MAX_LINE = 2**25
+"""Characters of the longest line of a packed file; that of a run of 500 epochs has some 10⁶."""
 
 
 class DamagedError(ValueError):
@@ -93,7 +96,7 @@ def read_across(folder: Path) -> dict[str, dict[str, Any]]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DamagedError(f"{path} is not JSON ({error})") from None
     if not isinstance(entries, dict):
@@ -248,7 +251,7 @@ def read_packed(
                         records[name] = _unpacked(line, output / "runs" / name)
                     except DamagedError as error:
                         damaged[name] = f"{error} (in {path})"
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:  # noqa: PERF203
+        except (OSError, EOFError, zlib.error, UnicodeDecodeError, DamagedError) as error:  # noqa: PERF203
             damaged[str(path)] = f"the file ends or breaks too early ({error})"
     return records, {name: why for name, why in damaged.items() if name not in records}
 
@@ -256,13 +259,15 @@ def read_packed(
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Name of a run and its line; the name is not parsed with it, which takes long."""
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        for line in file:
+        while line := file.readline(MAX_LINE):
+            if len(line) == MAX_LINE:
+                raise DamagedError(f"a line is longer than {MAX_LINE} characters")
             yield line.partition('","')[0].removeprefix('{"run":"'), line
 
 
 def _unpacked(line: str, folder: Path) -> Record:
     try:
-        entries = json.loads(line)
+        entries = parse_json(line)
         recipe = Recipe.model_validate(entries["recipe"])
         history = _history(entries)
         return _checked(Record(folder, recipe, entries["result"], history, entries["across"]))

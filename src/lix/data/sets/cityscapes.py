@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from lix.core.errors import DataError
+from lix.core.json_text import parse_json
 from lix.core.types import IGNORE_INDEX
 from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
@@ -144,7 +144,7 @@ class Cityscapes(SegDataset):
         if not path.is_file():
             return None
         try:
-            camera = json.loads(read_text(path))["intrinsic"]
+            camera = parse_json(read_text(path))["intrinsic"]
             fx, fy, cx, cy = (float(camera[name]) for name in ("fx", "fy", "u0", "v0"))
         except (ValueError, KeyError, TypeError):
             raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lix.core.errors import DataError, unknown
+from lix.core.json_text import parse_json
 from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
 from lix.data.modalities import X, as_kind
@@ -27,7 +27,7 @@ OFFICIAL_SIZE = (1080, 1920)
 """Height and width of the camera, which `calib.json` is of."""
 FIX = (
     "project it with the authors' script, python scripts/project_sensors_to_rgb.py --{sensor} "
-    "--muses_root {root}"
+    "--motion_compensation --muses_root {root}"
 )
 
 
@@ -146,7 +146,7 @@ class MUSES(SegDataset):
         if not path.is_file():
             return None
         try:
-            (fx, _, cx), (_, fy, cy), _ = json.loads(read_text(path))["intrinsics"]["rgb"]["K"]
+            (fx, _, cx), (_, fy, cy), _ = parse_json(read_text(path))["intrinsics"]["rgb"]["K"]
         except (ValueError, KeyError, TypeError):
             raise DataError(
                 f"{path} holds no camera; unpack it from MUSES again.", path, kind="camera"

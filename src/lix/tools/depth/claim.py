@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lix.core.files import write_text
+from lix.core.json_text import parse_json
 from lix.data.x_files import XFiles
 
 LARGEST = 65535
@@ -39,7 +40,7 @@ def claim(output: Path, record: dict[str, Any], files: XFiles) -> None:
 
 def _read_record(path: Path) -> dict[str, Any]:
     with suppress(ValueError):
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse_json(path.read_text(encoding="utf-8"))
         if isinstance(record, dict):
             return record
     raise ValueError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lix.core.errors import DataError
+from lix.core.json_text import parse_json
 from lix.data.patterns import regular
 from lix.data.readers import read_text, reading
 from lix.tools.depth.lidar.calibration import Calibration, Matrix, checked
@@ -149,9 +149,9 @@ def _rows(folder: Path, name: str) -> list[Row]:
     with reading(path):
         text = read_text(path)
     try:
-        rows: list[Row] = json.loads(text)
+        rows: list[Row] = parse_json(text)
         is_table = all(key in row for row in rows for key in TABLES[name])
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError):
         is_table = False
     if not is_table:
         raise _broken(path, f"it is not a list of rows with {', '.join(TABLES[name])}")
