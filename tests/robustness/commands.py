@@ -98,6 +98,13 @@ COMMANDS: dict[str, Command] = {
     "study table": Command(_study("table", "tables")),
     "study figure": Command(_study("figure", "figures")),
     "study report": Command(_study("report", "report.html")),
+    "report": Command(
+        lambda at, out: (
+            *("report", *sorted((at["finished"] / "runs").iterdir())),
+            *("--output", out / "report.html"),
+        ),
+        kills=1,
+    ),
 }
 
 

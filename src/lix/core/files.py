@@ -25,7 +25,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder or the file cannot be written; the message names it.
     """
-    path = path.resolve() if path.is_symlink() else path
+    path = Path(os.path.realpath(path)) if path.is_symlink() else path
     if path.exists() and not (path.is_file() or path.is_dir()):
         with _named(path):
             yield path
