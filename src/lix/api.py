@@ -277,7 +277,7 @@ def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
 
 def _of_any_data(recipe: Recipe) -> Recipe:
     """The recipe without the options of its data set's loader, which another one does not take."""
-    options = {"options": {}, "train": {}, "val": {}, "val_root": None}
+    options: dict[str, Any] = {"options": {}, "train": {}, "val": {}, "val_root": None}
     return recipe.model_copy(update={"data": recipe.data.model_copy(update=options)})
 
 
