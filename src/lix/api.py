@@ -166,7 +166,7 @@ def evaluate(
     if recipe is None and saved.is_file():
         own = Recipe.load(saved)
         named = None if isinstance(data, Frames) else (data or {}).get("name")
-        recipe = saved if named in (None, own.data.name) else _of_any_data(own)
+        recipe = saved if named in (None, own.data.name) else own.without_loader_options()
     changes: dict[str, Any] = {FRAMES: data} if isinstance(data, Frames) else dict(data or {})
     if "root" in changes:
         changes.setdefault("val_root", None)
@@ -273,12 +273,6 @@ def _merged(recipe: Settings, changes: Mapping[str, Any]) -> Recipe:
     if frames is None:
         return whole
     return whole.model_copy(update={"data": whole.data.with_frames(frames)})
-
-
-def _of_any_data(recipe: Recipe) -> Recipe:
-    """The recipe without the options of its data set's loader, which another one does not take."""
-    options: dict[str, Any] = {"options": {}, "train": {}, "val": {}, "val_root": None}
-    return recipe.model_copy(update={"data": recipe.data.model_copy(update=options)})
 
 
 def _entries(recipe: Recipe | Mapping[str, Any] | None) -> Mapping[str, Any]:

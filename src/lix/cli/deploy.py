@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from lix.cli.arguments import parse_size
 from lix.core.console import label, print_table, progress_bar, say
 from lix.core.registry import entries
+
+if TYPE_CHECKING:
+    from lix.deploy.predict import Predictions
 
 Student = Annotated[Path, Parameter(help="Run folder, .ckpt, .safetensors, .onnx or .xml file.")]
 ENGINES = ", ".join(entries("backends"))
@@ -63,9 +66,7 @@ def predict(
         legend: also write legend.png and classes.json, which say what the colours mean.
         threads: number of threads of the network on the CPU.
     """
-    from lix.deploy.image_files import kinds_of, left_out
     from lix.deploy.predict import predict as run
-    from lix.deploy.student import OWN_TILE
 
     with progress_bar() as bars:
         task = bars.add_task(label(source.name), total=None)
@@ -84,6 +85,14 @@ def predict(
             threads=threads,
             progress=lambda done, total: bars.update(task, completed=done, total=total or None),
         )
+    _tell(done, source, output)
+
+
+def _tell(done: Predictions, source: Path, output: Path) -> None:
+    """Say what was written, and what was not."""
+    from lix.deploy.image_files import kinds_of, left_out
+    from lix.deploy.student import OWN_TILE
+
     before = f"; {done.skipped} images were done before" if done.skipped else ""
     say(f"{len(done.files)} files in {output}{before}")
     if done.tiled:

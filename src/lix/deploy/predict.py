@@ -83,8 +83,7 @@ def predict(
         confidence: write the confidence too; only for images.
         labels: write the labels of a video too; images always get theirs.
         opacity: opacity of the colours, in [0, 1].
-        legend: write `legend.png` and `classes.json`, which say what the colours mean; they are
-            not among the results that are returned.
+        legend: write `legend.png` and `classes.json` too, which are not among the results.
         engine: what computes; see `open_student`.
         threads: number of threads of the network on the CPU.
         device: such as `cuda:1`; default: the accelerator, else the CPU.
@@ -99,13 +98,8 @@ def predict(
         OSError: the output cannot be written.
     """
     checkpoint, source, output = Path(checkpoint), Path(source), Path(output)
-    if not source.exists():
-        raise FileNotFoundError(f"{source} is missing; name an image, a folder or a video.")
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"The opacity is {opacity}; choose one from 0 to 1.")
     is_video = source.suffix.lower() in video.SUFFIXES
-    if is_video and confidence:
-        raise ValueError(f"{source} is a video; only images get a confidence.")
+    _check(source, opacity, of_video=is_video and confidence)
     tasks = [] if is_video else find_tasks(source, output)
     student = open_student(
         checkpoint, engine=engine, threads=threads, device=device, provider=provider
@@ -118,6 +112,15 @@ def predict(
         settings = [__version__, digest, student.engine, segmenter.size, segmenter.tile, opacity]
         kinds = ("overlay", "label", "confidence") if confidence else ("overlay", "label")
         return _segment(ImageSegmenter(segmenter, kinds, opacity, repr(settings)), tasks, progress)
+
+
+def _check(source: Path, opacity: float, *, of_video: bool) -> None:
+    if not source.exists():
+        raise FileNotFoundError(f"{source} is missing; name an image, a folder or a video.")
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"The opacity is {opacity}; choose one from 0 to 1.")
+    if of_video:
+        raise ValueError(f"{source} is a video; only images get a confidence.")
 
 
 @contextmanager

@@ -59,20 +59,14 @@ def evaluate_checkpoint(
     console, with_x = console or Console(), network.x_channels > 0
     dataset = open_readable(data, split, with_x=with_x, console=console)
     classes, left_out = spec.classes, dataset.left_out
-    if dataset.classes != classes and not common:
-        raise ValueError(
-            f"{data.root or 'The data'} has the classes {', '.join(dataset.classes)} but "
-            f"{checkpoint} knows {', '.join(classes)}; evaluate on a data set with the same "
-            "classes, or only the classes that both have with --common."
-        )
+    if not common:
+        _require_classes(checkpoint, classes, dataset, data.root)
     require_same_x(spec, dataset)
     groups = group(dataset, by)
     _warn_of_leaks(checkpoint, dataset, console)
     torch.set_num_threads(1)
-    of_run: dict[str, object] = {"x": spec.x_encoding}
-    if "size" not in data.model_fields_set:
-        of_run["size"] = spec.size
-    data = data.model_copy(update=of_run)
+    size = data.size if "size" in data.model_fields_set else spec.size
+    data = data.model_copy(update={"x": spec.x_encoding, "size": size})
     shared = common_classes(classes, dataset.classes) if common else None
     if shared:
         classes, left_out = shared.names, shared.left_out(left_out)
@@ -86,14 +80,25 @@ def evaluate_checkpoint(
         for values, loader in loaders.items()
     }
     confusion = torch.stack(list(matrices.values())).sum(dim=0)
-    result = scores(confusion, left_out)
-    result = replace(result, by=scores_by(by, groups, matrices, left_out))
+    by_condition = scores_by(by, groups, matrices, left_out)
+    result = replace(scores(confusion, left_out), by=by_condition)
     if output is not None:  # before the table, whose reader may have gone
         stored = {"split": split, **result.as_dict(classes), "confusion": confusion.tolist()}
         write_text(output, json.dumps(stored, indent=1))
     print_scores(result, classes, f"{checkpoint} on {len(dataset)} images of {split}", console)
     print_by(result.by, classes, console)
     return result
+
+
+def _require_classes(
+    checkpoint: Path, known: Sequence[str], dataset: SegDataset, at: Path | None
+) -> None:
+    if tuple(dataset.classes) != tuple(known):
+        raise ValueError(
+            f"{at or 'The data'} has the classes {', '.join(dataset.classes)} but {checkpoint} "
+            f"knows {', '.join(known)}; evaluate on a data set with the same classes, or only the "
+            "classes that both have with --common."
+        )
 
 
 def _warn_of_leaks(checkpoint: Path, dataset: SegDataset, console: Console) -> None:

@@ -101,6 +101,11 @@ class Recipe(Settings):
         }
         return self.model_copy(update=changed)
 
+    def without_loader_options(self) -> Recipe:
+        """The same without the options of its data set's loader, which another does not take."""
+        options: dict[str, Any] = {"options": {}, "train": {}, "val": {}, "val_root": None}
+        return self.model_copy(update={"data": self.data.model_copy(update=options)})
+
     def save(self, path: Path) -> None:
         """Write the recipe as YAML; `-r` reads it back."""
         write_text(path, yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False))
