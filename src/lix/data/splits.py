@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from lix.core.errors import DataError, unknown
+from lix.data.options import as_tuple
 from lix.data.readers import read_text
 
 Split = Literal["train", "val", "test"]
@@ -171,17 +172,25 @@ def _listed_frame(
     return None
 
 
-def keep_only(ids: Sequence[str], place: int, what: str, names: Sequence[str]) -> list[str]:
-    """Ids whose part at a place between slashes is among the names; all ids if no name is given.
+def keep_only(ids: Collection[str], kept: Mapping[str, str | Sequence[str]]) -> list[str]:
+    """Ids whose parts between slashes are among the names to keep.
+
+    Args:
+        ids: frame ids.
+        kept: what each part is called, from the first on → names to keep; none keeps all.
 
     Raises:
         ValueError: a name that no id has; the message lists the choices and the nearest.
 
-    >>> keep_only(["aachen/1", "zurich/1"], 0, "city", ["zurich"])
+    >>> keep_only(["aachen/1", "zurich/1"], {"city": "zurich"})
     ['zurich/1']
     """
-    present = sorted({name.split("/")[place] for name in ids})
-    for name in names:
-        if name not in present:
-            raise ValueError(unknown(what, name, present))
-    return [name for name in ids if not names or name.split("/")[place] in names]
+    found = list(ids)
+    for place, (what, chosen) in enumerate(kept.items()):
+        names = as_tuple(chosen)
+        present = sorted({frame.split("/")[place] for frame in found})
+        for name in names:
+            if name not in present:
+                raise ValueError(unknown(f"{what} of these frames", name, present))
+        found = [frame for frame in found if not names or frame.split("/")[place] in names]
+    return found

@@ -104,7 +104,7 @@ class Cityscapes(SegDataset):
         return (root / "leftImg8bit").is_dir()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        return keep_only(super().select(split, lists), 0, "city of this split", self._cities)
+        return keep_only(super().select(split, lists), {"city": self._cities})
 
     def frames(self, split: Split | None) -> Collection[str]:
         every: Sequence[str] = TRAIN_AND_VAL if self.labelled else "*"

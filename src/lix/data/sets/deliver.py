@@ -108,7 +108,7 @@ class DELIVER(SegDataset):
         for name in self._modalities:
             if name not in CHANNELS:
                 raise ValueError(unknown("modality", name, list(CHANNELS)))
-        self._kept = {"weather": as_tuple(weathers), "part": as_tuple(parts)}
+        self._kept = {"weather": weathers, "part": parts}
         super().__init__(root, labelled, split=split, lists=lists, x=x)
 
     @property
@@ -120,10 +120,7 @@ class DELIVER(SegDataset):
         return (root / "semantic").is_dir() and any(root.glob("img/*/*/MAP_*"))
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        ids = super().select(split, lists)
-        for place, (what, names) in enumerate(self._kept.items()):
-            ids = keep_only(ids, place, f"{what} of these frames", names)
-        return ids
+        return keep_only(super().select(split, lists), self._kept)
 
     def frames(self, split: Split | None) -> Collection[str]:
         images = find_files(self.root / "img", f"*/{split or '*'}/*/*_rgb_front.png")

@@ -81,7 +81,7 @@ class KITTI360(SegDataset):
     def select(self, split: Split, lists: Path | None) -> list[str]:
         official = lists is None and self.labelled
         ids = self._official(split) if official else super().select(split, lists)
-        return keep_only(ids, 0, "drive of these frames", self._drives)
+        return keep_only(ids, {"drive": self._drives})
 
     def _official(self, split: Split) -> list[str]:
         """Frames of a list of the authors, a line of which names an image and its labels.

@@ -107,10 +107,7 @@ class MUSES(SegDataset):
         return (root / "frame_camera").is_dir()
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        ids = super().select(split, lists)
-        for place, (what, names) in enumerate(self._kept.items()):
-            ids = keep_only(ids, place, f"{what} of these frames", as_tuple(names))
-        return ids
+        return keep_only(super().select(split, lists), self._kept)
 
     def frames(self, split: Split | None) -> Collection[str]:
         folder = self.root / "frame_camera"

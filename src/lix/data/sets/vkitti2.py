@@ -102,10 +102,7 @@ class VKITTI2(SegDataset):
         return any(re.match(r"scene\d\d$|vkitti_[\d.]+_rgb$", name) for name in children(root))
 
     def select(self, split: Split, lists: Path | None) -> list[str]:
-        ids = list(self._listed(split))
-        for place, (part, names) in enumerate(self._kept.items()):
-            ids = keep_only(ids, place, f"{part} in these lists", as_tuple(names))
-        return ids
+        return keep_only(self._listed(split), self._kept)
 
     def frames(self, split: Split | None) -> Collection[str]:
         return list(self._layout.frames())
