@@ -41,6 +41,8 @@ class Forks:
     def __init__(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", __name__],
+            cwd=Path(__file__).parents[2],
+            env={k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"},  # lix sets it
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
