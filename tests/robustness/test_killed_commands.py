@@ -10,7 +10,7 @@ import pytest
 from tests.robustness.commands import COMMANDS, Places, contents
 from tests.robustness.forks import Ended, Forks
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("places")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

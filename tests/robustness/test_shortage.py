@@ -16,7 +16,7 @@ from lix.study.plan import PROGRAM
 from tests.robustness.commands import Places, contents
 from tests.robustness.forks import Forks
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("places")]
+pytestmark = pytest.mark.slow
 
 
 def test_two_thousand_pictures(places: Places, forks: Forks, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from lix.study.records import read_folder
 from lix.study.results import COLUMNS
 from lix.study.schedule import run_jobs
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("demo")]  # one worker makes it
+pytestmark = pytest.mark.slow
 
 SIZE = DemoSize(labelled=16, unlabelled=12, tested=6, epochs=2)
 NOTEBOOK = Path(__file__).parents[2] / "examples/demo.ipynb"
