@@ -160,6 +160,9 @@ class Augmentation(Section):
     x_drop: float = Field(default=0, ge=0, le=1)
     """Probability that the teacher's X is missing in a random window of half the height and
     width."""
+    depth_mix: float = Field(default=0, ge=0, le=1)
+    """Probability that a frame is overlaid with the nearer pixels of another one of its batch
+    (DepthMix); needs depth or disparity, also for a plain student."""
 
 
 class Training(Section):

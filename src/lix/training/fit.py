@@ -20,7 +20,8 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from rich.console import Console
 
 from lix.core.console import busy, plain, tracked, warn
-from lix.core.files import folder_lock
+from lix.core.files import folder_lock, remove_parts
+from lix.core.memory import keep_freed_memory
 from lix.data.duplicates import save_fingerprints
 from lix.evaluation.evaluate import evaluate
 from lix.evaluation.metrics import scores
@@ -87,6 +88,8 @@ def fit(
     print_start(module, batches, console)
     _score_teacher(recipe, module, batches, console)
     with folder_lock(run.path) if first else nullcontext():
+        if first:
+            remove_parts(run.path, run.checkpoints)
         checkpoint = last_whole(run, console) if resume else None
         if first:
             with busy("looking at the files of the data", console):
@@ -123,6 +126,8 @@ def _require_machine(training: Training, console: Console) -> None:
     if on_cpu and training.precision == "bf16-mixed" and not _has_bfloat16():
         warn(console, "this CPU computes bfloat16 in software, which is slow; 32-true is faster.")
     torch.set_num_threads(training.threads)
+    if on_cpu:
+        keep_freed_memory()
 
 
 def _has_bfloat16() -> bool:

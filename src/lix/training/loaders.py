@@ -53,7 +53,8 @@ class TrainingSet(Dataset[dict[str, Any]]):
         self.source, self.dataset = dataset, cached(dataset, recipe.data)
         self.with_x = with_x
         self.encoding, self.seed = recipe.data.x, recipe.training.seed
-        self.augment = Augment(recipe.data.size, **dict(recipe.augment))
+        geometry_and_colours = recipe.augment.model_dump(exclude={"depth_mix"})
+        self.augment = Augment(recipe.data.size, **geometry_and_colours)
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -69,5 +70,6 @@ class TrainingSet(Dataset[dict[str, Any]]):
     def augmented(self, sample: Sample, *numbers: int) -> dict[str, Any]:
         """An augmented sample as the training module gets it, random only by seed and numbers."""
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self.seed, *numbers))
+            # torch.manual_seed would also note down, for a millisecond, what to tell each GPU.
+            torch.default_generator.manual_seed(derived_seed(self.seed, *numbers))
             return to_batch(self.augment(sample), self.encoding)

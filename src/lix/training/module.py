@@ -19,6 +19,7 @@ from lix.methods.parts.distributed import mean_over_processes
 from lix.networks.parts.base import SegNetwork
 from lix.runs.checkpoint import KEY, NetworkSpec
 from lix.runs.settings import Optim, Unlabelled
+from lix.training.depth_mix import depth_mix
 from lix.training.drive_statistics import DriveStatistics
 from lix.training.loaders import derived_seed
 from lix.training.schedule import schedule
@@ -58,6 +59,7 @@ class SegModule(L.LightningModule):
         unlabelled: how frames without labels count; without a method they are learnt from by
             cross-entropy with the teacher's classes.
         left_out: train ids of the classes that validation does not score.
+        depth_mix: probability that a training frame is overlaid, see `depth_mix`.
     """
 
     teacher: SegNetwork | None
@@ -77,6 +79,7 @@ class SegModule(L.LightningModule):
         features: tuple[Sequence[str], Sequence[str]] = ((), ()),
         unlabelled: Unlabelled | None = None,
         left_out: Sequence[int] = (),
+        depth_mix: float = 0.0,
     ) -> None:
         super().__init__()
         self.network, self.method = network, method
@@ -86,7 +89,7 @@ class SegModule(L.LightningModule):
         self.unlabelled = unlabelled or Unlabelled()
         self.drive_statistics = DriveStatistics(spec.classes)
         self.confusion = confusion_matrix(network.num_classes)
-        self.left_out = tuple(left_out)
+        self.left_out, self.depth_mix = tuple(left_out), depth_mix
         self.scores: Scores | None = None
         """Those of the last validation."""
         frozen = teacher.eval().requires_grad_(False) if teacher else None
@@ -106,6 +109,8 @@ class SegModule(L.LightningModule):
         torch.manual_seed(derived_seed(self.seed, self.current_epoch, batch_idx, self.global_rank))
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        if self.depth_mix:
+            batch = depth_mix(batch, self.depth_mix)
         terms = self.losses(batch)
         total = torch.stack(list(terms.values())).sum()
         for name, term in terms.items():
