@@ -83,6 +83,14 @@ def test_a_name_depends_on_what_options_come_to(monkeypatch: pytest.MonkeyPatch)
     assert names(study(methods=["lix"], seeds=[0])) != plain
 
 
+def test_an_added_option_leaves_old_names_unless_it_is_used() -> None:
+    plain = names(study(methods=["lix"], seeds=[0]))
+    as_before = {"method": "lix", "options": {"arfd": {"student_side": "trained"}}}
+    assert names(study(methods=[as_before], seeds=[0])) == plain
+    used = {"method": "lix", "options": {"arfd": {"student_side": "identity"}}}
+    assert names(study(methods=[used], seeds=[0])) != plain
+
+
 def _with_another_default(self: object, *, weight: float = 7.0) -> None: ...
 
 
@@ -122,6 +130,7 @@ def test_defaults_do_not_change_unnoticed() -> None:
             "crop": None,
             "x_scale": [1.0, 1.0],
             "x_drop": 0.0,
+            "depth_mix": 0.0,
         },
         "training": {
             "epochs": 500,
@@ -228,11 +237,16 @@ def test_missing_file_names_an_example(tmp_path: Path) -> None:
         Study.load(tmp_path / "no.yaml")
 
 
-OURS = sorted((Path(__file__).parents[2] / "recipes" / "study").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+OURS = sorted((ROOT / "recipes" / "study").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: path.name)
-def test_our_own_studies_name_methods_and_options_that_exist(path: Path) -> None:
+def test_our_own_studies_name_methods_and_options_that_exist(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIX_ALLOW_CODE", "1")
+    monkeypatch.syspath_prepend(ROOT / "examples")
     study = Study.load(path)
     check_options(plan(study, Path("out")))
     assert study.title

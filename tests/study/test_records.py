@@ -19,7 +19,7 @@ from lix.runs.folder import RunFolder
 from lix.study.definition import Study
 from lix.study.plan import plan
 from lix.study.plots import write_figures
-from lix.study.records import PACKED
+from lix.study.records import PACKED, DamagedError
 from lix.study.results import load_results
 from lix.study.schedule import run_study
 from lix.study.tables import write_tables
@@ -73,6 +73,20 @@ def test_histories_come_back_to_the_last_bit(
         assert after.record.recipe == before.record.recipe
 
 
+def test_shares_of_classes_stay_in_the_folder(output: Path, tmp_path: Path) -> None:
+    run = plan(STUDY, output)[1]
+    with (output / "runs" / run.job.name / "history.csv").open("a") as file:
+        file.write("3,teacher_unlabelled_car,0.25\n3,confidence_unlabelled,0.75\n")
+    pack(STUDY, output, tmp_path / "packed")
+    record = next(
+        one.record
+        for one in load_results(STUDY, tmp_path / "packed").runs
+        if one.planned.job.name == run.job.name
+    )
+    assert record.curve("confidence_unlabelled") == [(3, 0.75)]
+    assert record.curve("teacher_unlabelled_car") == []
+
+
 def test_a_study_skips_what_is_packed(
     real_study: Study,
     real_output: Path,
@@ -97,6 +111,25 @@ def test_packed_and_new_runs_are_one_study(output: Path, tmp_path: Path) -> None
         shutil.copytree(output / "runs" / name, tmp_path / "both" / "runs" / name)
     whole = written(STUDY, output, tmp_path / "whole")
     assert written(STUDY, tmp_path / "both", tmp_path / "both-tables") == whole
+
+
+def test_packing_keeps_what_the_file_holds_of_other_runs(
+    output: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = pack(STUDY, output, tmp_path / "whole").read_bytes()
+    pack(STUDY.model_copy(update={"seeds": (0, 1)}), output, tmp_path / "parts")
+    seed_2 = STUDY.model_copy(update={"seeds": (2,)})
+    assert pack(seed_2, output, tmp_path / "parts").read_bytes() == whole
+    assert "beside 6 that were there" in capsys.readouterr().out
+
+
+def test_packing_leaves_a_damaged_file_alone(output: Path, tmp_path: Path) -> None:
+    packed = pack(STUDY, output, tmp_path / "packed")
+    half = packed.read_bytes()[:-100]
+    packed.write_bytes(half)
+    with pytest.raises(DamagedError, match="move it away"):
+        pack(STUDY, output, tmp_path / "packed")
+    assert packed.read_bytes() == half
 
 
 def test_another_studys_file_in_the_same_folder_counts(output: Path, tmp_path: Path) -> None:

@@ -150,7 +150,8 @@ def pack(
     """Keep all numbers of a study's finished runs in one small file; their folders may then go.
 
     The other commands read it like the folders, and `lix study run` skips what it holds. Weights
-    are not kept: pictures need the folders.
+    are not kept (pictures need the folders), nor are the shares of classes in an unlabelled drive.
+    What the file already holds of other runs stays.
 
     Args:
         runs: what `lix study run` wrote.
@@ -167,8 +168,9 @@ def pack(
         raise ValueError(results.damage)
     path = (output or runs) / recipe.name / PACKED
     records = {one.planned.job.name: one.record for one in results.runs}
-    pack_records(records, path)
-    say(f"{len(records)} runs in {path}.")
+    others = pack_records(records, path)
+    more = f", beside {others} that were there and are not in {runs}" if others else ""
+    say(f"{len(records)} runs in {path}{more}.")
 
 
 def parse_shard(text: str) -> tuple[int, int]:

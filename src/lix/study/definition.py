@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,18 @@ def _reject_reserved(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 Settings = Annotated[dict[str, Any], AfterValidator(_reject_reserved)]
+
+
+def _check_settings(section: dict[str, Any]) -> dict[str, Any]:
+    """Refuse the same in the settings of some data."""
+    settings = section.get("settings", {})
+    if not isinstance(settings, dict):
+        raise ValueError("the settings of data are sections of a recipe")  # noqa: TRY004
+    _reject_reserved(settings)
+    return section
+
+
+DataEntry = Annotated[dict[str, Any], AfterValidator(_check_settings)]
 
 
 def _entry(value: object) -> object:
@@ -75,6 +88,8 @@ class Entry(Section):
     their true labels (the ceiling)."""
     settings: Settings = {}
     """Other settings of the run, as in a recipe."""
+    data: tuple[str, ...] = ()
+    """Labels of the data that the row is for; none: all."""
 
     @model_validator(mode="after")
     def _has_a_teacher(self) -> Entry:
@@ -117,8 +132,8 @@ class Study(Section):
     title: str = ""
     settings: Settings = {}
     """Settings that all runs share, as in a recipe of `lix train`."""
-    data: dict[str, dict[str, Any]]
-    """Label → the section `data` of its runs."""
+    data: dict[str, DataEntry]
+    """Label → the section `data` of its runs, and `settings`: other settings of theirs."""
     streets: dict[str, Streets] = {}
     """Folder → the Procedural Streets to make there."""
     networks: dict[str, NetworkEntry]
@@ -141,6 +156,9 @@ class Study(Section):
     cross: dict[str, tuple[str, ...]] | Literal["same"] | None = None
     """Test each student on the other data too, on the classes that both have: those with the
     `same` name, or common class → names."""
+    amounts: str | None = None
+    """What data that are called `40 labels`, `80 labels`, … differ by: a figure shows scores over
+    the number, a table how much of it the plain student needs to be as good."""
     sweep: str | None = None
     """Option whose values are the horizontal axis of a figure."""
     pictures: tuple[Pictures, ...] = ()
@@ -182,6 +200,7 @@ class Study(Section):
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
         _check_sources(study, path)
+        _check_data(study, path)
         return study
 
 
@@ -193,7 +212,8 @@ def _check_sources(study: Study, path: Path) -> None:
     """
     for entry in study.methods:
         has_own = isinstance(entry.unlabelled, dict) and "root" in entry.unlabelled
-        missing = set() if has_own else study.data.keys() - study.unlabelled.keys()
+        used = set(entry.data or study.data)
+        missing = set() if has_own else used - study.unlabelled.keys()
         if entry.unlabelled and missing:
             raise ValueError(
                 f"{path}: {entry.name} asks for unlabelled frames; name those of "
@@ -205,6 +225,23 @@ def _check_sources(study: Study, path: Path) -> None:
         ):
             raise ValueError(
                 f"{path}: {entry.name} learns from the plain student; add the row `none`."
+            )
+
+
+def _check_data(study: Study, path: Path) -> None:
+    """Check the labels of data that rows and amounts name.
+
+    Raises:
+        ValueError: there are no such data, or their label begins with no number.
+    """
+    for label in (label for entry in study.methods for label in entry.data):
+        if label not in study.data:
+            raise ValueError(f"{path}: {unknown('data of the study', label, sorted(study.data))}")
+    for label in study.data if study.amounts else ():
+        if not re.fullmatch(rf"[0-9.]+ {re.escape(str(study.amounts))}", label):
+            raise ValueError(
+                f"{path}: the data {label!r} are not called `NUMBER {study.amounts}`, from which "
+                "`amounts` takes the number; rename them."
             )
 
 

@@ -14,9 +14,9 @@ from lix.core.files import write_text
 from lix.study.charts import BOX, charts
 from lix.study.cross import cross_cells, crossed
 from lix.study.records import Record
-from lix.study.results import CompletedRun, Results, Row
+from lix.study.results import BOUNDS, CompletedRun, Results, Row
 from lix.study.sheets import class_sheet, cost_sheet, score_sheet, text_sheet
-from lix.study.tables import BOUNDS, ResultGroup, note, result_groups
+from lix.study.tables import ResultGroup, note, result_groups
 from lix.study.viewer import view
 
 FEW = 8

@@ -31,6 +31,10 @@ DEFAULTS = 1
 """To be raised where a default of `Recipe` changes: a run is named by what differs from the
 defaults, so that a new setting leaves the old names."""
 
+ADDED_OPTIONS: dict[str, dict[str, Any]] = {"arfd": {"student_side": "trained"}}
+"""Options that methods got after the first results were kept, with the value that means what the
+method did before: a run with it is still the same run."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -129,6 +133,8 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
     for seed, data, network, entry in product(
         study.seeds, study.data, study.networks, study.methods
     ):
+        if entry.data and data not in entry.data:
+            continue
         base, seeded = _base(study, data, network), {"training": {"seed": seed}}
         settings = merge(merge(base, entry.settings), seeded)
         teacher = None
@@ -154,10 +160,11 @@ def plan(study: Study, output: Path, packed: Container[str] = ()) -> list[Planne
 def _base(study: Study, data: str, network: str) -> dict[str, Any]:
     """The settings of all runs with these data and this network."""
     chosen = study.networks[network]
-    section = chosen.model_dump(include={"name", "options"}, exclude_defaults=True)
-    return merge(
-        merge(study.settings, chosen.settings), {"data": study.data[data], "network": section}
-    )
+    network_section = chosen.model_dump(include={"name", "options"}, exclude_defaults=True)
+    data_section = {k: v for k, v in study.data[data].items() if k != "settings"}
+    settings = merge(study.settings, chosen.settings)
+    settings = merge(settings, study.data[data].get("settings", {}))
+    return merge(settings, {"data": data_section, "network": network_section})
 
 
 def _recipe(study: Study, settings: Mapping[str, Any]) -> Recipe:
@@ -184,6 +191,9 @@ def _resolved_options(
     resolved = {p.name: p.default for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
     resolved = merge(merge(resolved, cls.presets.get(preset, {})), options)
     parts = entries("methods")
+    for name, before in ADDED_OPTIONS.get(method, {}).items():
+        if resolved[name] == before:
+            del resolved[name]
     return {
         name: _resolved_options(name, None, value or {})
         if name in parts and isinstance(value, Mapping | None)

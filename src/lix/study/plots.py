@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lix.evaluation.figures import COLOURS, figure_text, save_figure, tidy
+from lix.study.amounts import by_method, over_amounts
 from lix.study.escape import file_name
 from lix.study.pictures import draw
 from lix.study.records import Record
@@ -52,7 +53,13 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     study = results.study
     files: list[Path] = []
-    for group in result_groups(results):
+    groups = result_groups(results)
+    if study.amounts:
+        for network in study.networks:
+            growth = by_method([row for group in groups for row in group.rows], network)
+            grown = over_amounts(growth, study.amounts)
+            files += _save(grown, folder, f"{file_name(network)}-amounts")
+    for group in groups:
         place = file_name(f"{group.data}-{group.network}")
         files += _save(scores(group), folder, f"{place}-scores")
         if study.sweep and (swept := sweep(group, study.sweep)):

@@ -1,8 +1,9 @@
 """Finished runs without their weights: read from their folders, or packed in one file.
 
 `RUNS/STUDY/runs.jsonl.gz` has a line of JSON for each run of a study, sorted by name. Its
-`history` has a list for each quantity, one value an epoch, null where there is none; values are
-shortened to the digits of single precision where that loses nothing (all but those of `doubles`).
+`history` has a list for each quantity but `NOT_PACKED`, one value an epoch, null where there is
+none; values are shortened to the digits of single precision where that loses nothing (all but those
+of `doubles`).
 """
 
 from __future__ import annotations
@@ -29,12 +30,19 @@ PACKED = "runs.jsonl.gz"
 AMOUNTS = ("seconds", "steps_per_epoch", "peak_memory_mb", "parameters")
 PROVENANCE = ("commit", "hardware")
 ROUNDING = 1e-6
+NOT_PACKED = ("labels_", "teacher_labelled_", "teacher_unlabelled_")
+"""How quantities begin that stay in the run folder: shares of each class with an unlabelled drive,
+which no table or figure shows and which would be most of the file."""
 MAX_LINE = 2**25
 """Characters of the longest line of a packed file; that of a run of 500 epochs has some 10⁶."""
 
 
 class DamagedError(ValueError):
     """A run whose files cannot be read or hold impossible values."""
+
+
+UNREADABLE = (OSError, EOFError, zlib.error, UnicodeDecodeError, DamagedError)
+"""What reading a packed file may raise."""
 
 
 @dataclass(frozen=True)
@@ -143,19 +151,40 @@ def _check_between(value: object, lowest: float, highest: float, what: str) -> N
         raise DamagedError(f"{what} is {value!r}, which is impossible")
 
 
-def pack_records(records: Mapping[str, Record], path: Path) -> None:
-    """Write records by name as one file, the same bytes for the same records."""
-    text = "".join(f"{_line(name, record)}\n" for name, record in sorted(records.items()))
+def pack_records(records: Mapping[str, Record], path: Path) -> int:
+    """Write records by name into one file, the same bytes for the same records.
+
+    What the file holds of other runs stays, as it is.
+
+    Returns:
+        How many runs stayed so.
+
+    Raises:
+        DamagedError: there is such a file and it cannot be read; it is left alone.
+    """
+    lines = {name: f"{_line(name, record)}\n" for name, record in records.items()}
+    others = {name: line for name, line in _kept(path) if name not in records}
+    text = "".join(line for _, line in sorted((lines | others).items()))
     with (
         atomic_write(path) as part,
         part.open("wb") as raw,
         gzip.GzipFile("", "wb", compresslevel=9, fileobj=raw, mtime=0) as file,
     ):
         file.write(text.encode())
+    return len(others)
+
+
+def _kept(path: Path) -> list[tuple[str, str]]:
+    try:
+        return list(_lines(path)) if path.exists() else []
+    except UNREADABLE as error:
+        message = f"{path} cannot be read ({error}); move it away to write a new one."
+        raise DamagedError(message) from None
 
 
 def _line(name: str, record: Record) -> str:
-    columns = _columns(record.history)
+    history = [row for row in record.history if not row[1].startswith(NOT_PACKED)]
+    columns = _columns(history)
     doubles = [quantity for quantity, values in columns.items() if not _fits_single(values)]
     entries = {
         "run": name,  # first, so that a reader can pass over what it does not need
@@ -163,7 +192,7 @@ def _line(name: str, record: Record) -> str:
         "result": record.result,
         "across": record.across,
         "doubles": doubles,
-        "order": _exceptions(record.history, list(columns)),
+        "order": _exceptions(history, list(columns)),
         "history": {
             quantity: values if quantity in doubles else list(map(_shortened, values))
             for quantity, values in columns.items()
@@ -251,7 +280,7 @@ def read_packed(
                         records[name] = _unpacked(line, output / "runs" / name)
                     except DamagedError as error:
                         damaged[name] = f"{error} (in {path})"
-        except (OSError, EOFError, zlib.error, UnicodeDecodeError, DamagedError) as error:  # noqa: PERF203
+        except UNREADABLE as error:  # noqa: PERF203
             damaged[str(path)] = f"the file ends or breaks too early ({error})"
     return records, {name: why for name, why in damaged.items() if name not in records}
 

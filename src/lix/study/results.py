@@ -22,6 +22,8 @@ from lix.study.escape import no_formula
 from lix.study.plan import PlannedRun, plan
 from lix.study.records import DamagedError, Record, read_across, read_folder, read_packed
 
+BOUNDS = ("teacher", "ceiling")
+"""Kinds of rows that methods are measured by and do not compete with."""
 COLUMNS = (
     *("study", "data", "network", "method", "options", "seed", "epoch", "metric", "value"),
     *("seconds_per_step", "peak_memory_mb", "parameters", "commit", "hardware", "run"),

@@ -10,7 +10,8 @@ import pandas as pd
 
 from lix.evaluation.metrics import METRICS
 from lix.study.details import Bold, by_class, costs
-from lix.study.tables import BOUNDS, ResultGroup, Table
+from lix.study.results import BOUNDS
+from lix.study.tables import ResultGroup, Table
 
 LOWER_IS_BETTER = ("ms a step", "peak memory MB", "training min")
 

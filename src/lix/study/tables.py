@@ -15,16 +15,24 @@ from lix.core.console import plain, print_table
 from lix.core.files import write_text
 from lix.evaluation.metrics import METRICS
 from lix.study import escape
+from lix.study.amounts import amount_tables
 from lix.study.cross import cross_cells, crossed
 from lix.study.definition import Study
 from lix.study.details import Bold, class_table, cost_table, markdown_table
 from lix.study.published import about, numbers, of_run
-from lix.study.results import CompletedRun, Results, Row, Score, pooled, summarise, write_tidy
+from lix.study.results import (
+    BOUNDS,
+    CompletedRun,
+    Results,
+    Row,
+    Score,
+    pooled,
+    summarise,
+    write_tidy,
+)
 
 ALPHA = 0.05
 ENOUGH_SEEDS = 3
-BOUNDS = ("teacher", "ceiling")
-"""Kinds of rows that methods are measured by and do not compete with."""
 Table = list[dict[str, str]]
 """Rows of a table; each has the text of every column, `Bold` where it is bold."""
 
@@ -113,9 +121,10 @@ def result_groups(results: Results) -> list[ResultGroup]:
 
 
 def all_tables(results: Results, groups: Sequence[ResultGroup]) -> dict[str, Table]:
-    """All tables of a study by heading: one for each group, then students on other data."""
+    """All tables of a study by heading: one for each group, equal amounts, other data."""
     own = {group.heading: group.table for group in groups}
-    return own | cross_cells(results.study, crossed(results))
+    amounts = amount_tables(results.study, [row for group in groups for row in group.rows])
+    return own | amounts | cross_cells(results.study, crossed(results))
 
 
 def markdown(tables: Mapping[str, Table], title: str, note: str) -> str:
