@@ -96,10 +96,10 @@ def test_what_is_not_allowed_or_does_not_fit_is_one_sentence() -> None:
 @pytest.mark.parametrize("code", ["", "class A(KD): ...\nclass B(KD): ...\nclass _C(KD): ..."])
 def test_a_file_without_exactly_one_public_class_is_named(tmp_path: Path, code: str) -> None:
     name = "two_classes" if code else "no_class"
-    (tmp_path / "own_methods").mkdir()
-    file = tmp_path / "own_methods" / f"{name}.py"
+    (tmp_path / "two_or_none").mkdir()
+    file = tmp_path / "two_or_none" / f"{name}.py"
     file.write_text(f"from lix.methods.kd import KD\n{code}\n")
-    kind = Kind("method", "own_methods", "lix.methods.parts.base:Method")
+    kind = Kind("method", "two_or_none", "lix.methods.parts.base:Method")
     message = rf"{file} holds {'A, B' if code else 'nothing'} where one public class .* Method"
     with pytest.raises(TypeError, match=message):
         Entry(kind, name).load()

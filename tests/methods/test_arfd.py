@@ -10,6 +10,7 @@ from torch import Tensor
 
 from lix.methods import ARFD, FeaturePair, cka, hsic, position_cka, recalibrate
 from lix.methods.arfd import CONSISTENCIES, KERNELS
+from lix.methods.parts.masks import match_size
 from lix.networks import FeatureSpec, SegOutput
 
 
@@ -143,7 +144,30 @@ def test_every_option_teaches_the_student(kernel: str, consistency: str, side: s
 @pytest.mark.parametrize("consistency", CONSISTENCIES)
 def test_equal_maps_are_consistent(consistency: str) -> None:
     f = torch.randn(3, 4, 20)
-    torch.testing.assert_close(CONSISTENCIES[consistency](f, f), torch.zeros(3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(
+        CONSISTENCIES[consistency](f, f, None), torch.zeros(3), atol=1e-6, rtol=0
+    )
+
+
+def test_position_cka_counts_only_valid_positions() -> None:
+    x, y, valid = torch.rand(2, 4, 20), torch.rand(2, 6, 20), torch.rand(2, 20) > 0.4
+    expected = [
+        position_cka(a[None, :, v], b[None, :, v]) for a, b, v in zip(x, y, valid, strict=True)
+    ]
+    torch.testing.assert_close(position_cka(x, y, valid), torch.cat(expected))
+
+
+def test_the_students_maps_are_compared_as_they_are() -> None:
+    student, teacher, target = outputs()
+    method = ARFD([PAIR], kernel="none", consistency="position_cka", student_side="identity")
+    assert list(method.parameters()) == []
+    term = method(student, teacher, target)["arfd"]
+    fs, ft = match_size(student.features["m"], teacher.features["m"])
+    similar = position_cka(fs.flatten(2), ft.flatten(2))
+    torch.testing.assert_close(term, method.weight * (1 - similar).mean())
+    assert set(method.monitors) == {"cka_raw_m"}
+    with pytest.raises(ValueError, match="4 and 6 channels as they are"):
+        ARFD([PAIR], student_side="identity")
 
 
 def test_monitors_watch_recalibrated_and_raw_features_by_map() -> None:
@@ -164,7 +188,13 @@ def test_collapse_is_diagnosed_by_map() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"kernel": "cubic"}, {"consistency": "dot"}, {"teacher_side": "x"}, {"sigma": 0.0}],
+    [
+        {"kernel": "cubic"},
+        {"consistency": "dot"},
+        {"teacher_side": "x"},
+        {"student_side": "x"},
+        {"sigma": 0.0},
+    ],
 )
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must be"):

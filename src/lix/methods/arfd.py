@@ -15,11 +15,12 @@ from lix.methods.parts.masks import MaskedBatchNorm2d, zero_outside
 from lix.methods.parts.precision import full_precision
 
 Kernel = Literal["eq13", "laplace", "gaussian", "linear", "none"]
-Consistency = Literal["cka", "cosine", "euclidean", "pearson"]
+Consistency = Literal["cka", "cosine", "euclidean", "pearson", "position_cka"]
 MONITORED_POSITIONS = 1024
 """About how many positions of a map its monitor looks at."""
 
 TeacherSide = Literal["trained", "frozen", "identity"]
+StudentSide = Literal["trained", "identity"]
 
 
 @full_precision
@@ -126,23 +127,31 @@ def _unit_gram(x: Tensor) -> Tensor:
 
 
 @full_precision
-def position_cka(x: Tensor, y: Tensor) -> Tensor:
+def position_cka(x: Tensor, y: Tensor, valid: Tensor | None = None) -> Tensor:
     """Linear CKA of two maps with positions as examples; their channel counts may differ.
 
     Args:
         x: (B, C, N).
         y: (B, D, N).
+        valid: (B, N), true where a position counts; None: all.
 
     Returns:
         (B,) in [0, 1].
 
     Source: Kornblith et al., ICML 2019.
     """
-    x = x - x.mean(dim=2, keepdim=True)
-    y = y - y.mean(dim=2, keepdim=True)
+    x, y = (_centre_positions(f, valid) for f in (x, y))
     norms = [(f @ f.mT).flatten(1).norm(dim=1) for f in (x, y)]
     cross = (x @ y.mT).square().sum(dim=(1, 2))
     return cross / (norms[0] * norms[1]).clamp(min=1e-30)
+
+
+def _centre_positions(f: Tensor, valid: Tensor | None) -> Tensor:
+    if valid is None:
+        return f - f.mean(dim=2, keepdim=True)
+    count = valid.sum(dim=1)[:, None, None].clamp(min=1)
+    f = zero_outside(f, valid)
+    return zero_outside(f - f.sum(dim=2, keepdim=True) / count, valid)
 
 
 def _raw_cka(fs: Tensor, ft: Tensor) -> Tensor:
@@ -151,13 +160,15 @@ def _raw_cka(fs: Tensor, ft: Tensor) -> Tensor:
     return position_cka(*(f.flatten(2)[:, :, ::step] for f in (fs, ft)))[0]
 
 
-CONSISTENCIES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "cka": lambda s, t: 1 - cka(s, t),
-    "cosine": lambda s, t: 1 - F.cosine_similarity(s.flatten(1), t.flatten(1)),
-    "euclidean": lambda s, t: (s - t).square().mean(dim=(1, 2)),
-    "pearson": lambda s, t: 1 - F.cosine_similarity(_centre(s), _centre(t)),
+CONSISTENCIES: dict[str, Callable[[Tensor, Tensor, Tensor | None], Tensor]] = {
+    "cka": lambda s, t, _: 1 - cka(s, t),
+    "cosine": lambda s, t, _: 1 - F.cosine_similarity(s.flatten(1), t.flatten(1)),
+    "euclidean": lambda s, t, _: (s - t).square().mean(dim=(1, 2)),
+    "pearson": lambda s, t, _: 1 - F.cosine_similarity(_centre(s), _centre(t)),
+    "position_cka": lambda s, t, valid: 1 - position_cka(s, t, valid),
 }
-"""Table V: how far two recalibrated maps (B, C, N) are apart, one value per sample."""
+"""Table V and `position_cka`: how far two recalibrated maps (B, C, N), 0 where `valid` (B, N) is
+false, are apart; one value per sample."""
 
 
 def _centre(f: Tensor) -> Tensor:
@@ -184,10 +195,16 @@ class ARFD(FeatureMethod):
     Args:
         weight: λ_F of Eq. 18.
         kernel, sigma: of `recalibrate`.
-        consistency: `cka`, or the other measures of Table V.
+        consistency: `cka`, another measure of Table V, or `position_cka`.
         teacher_side: what happens to the teacher's maps. `trained`: a convolution trained with
             the student's, as Eq. 12 prints; both can then agree on a pattern that says nothing
             (docs/paper.md). `frozen`: the same convolution as initialised. `identity`: none.
+        student_side: `trained`: Eq. 12. `identity`: the student's maps are compared as they are,
+            which is cheaper, and no convolution can absorb the loss. Where the maps differ in
+            width only `position_cka` compares them.
+
+    Raises:
+        ValueError: an unknown choice, or maps that cannot be compared.
     """
 
     presets = {"paper": {"teacher_side": "trained"}}
@@ -203,6 +220,7 @@ class ARFD(FeatureMethod):
         sigma: float = 1.0,
         consistency: Consistency = "cka",
         teacher_side: TeacherSide = "identity",
+        student_side: StudentSide = "trained",
     ) -> None:
         super().__init__(pairs, num_classes)
         if consistency not in CONSISTENCIES:
@@ -212,11 +230,21 @@ class ARFD(FeatureMethod):
             raise ValueError(
                 f"teacher_side must be 'trained', 'frozen' or 'identity', got {teacher_side!r}."
             )
+        if student_side not in ("trained", "identity"):
+            raise ValueError(f"student_side must be 'trained' or 'identity', got {student_side!r}.")
+        widths = [(p.student.channels, p.teacher.channels) for p in pairs]
+        differ = [f"{cs} and {ct}" for cs, ct in widths if cs != ct]
+        if student_side == "identity" and consistency != "position_cka" and differ:
+            raise ValueError(
+                f"{consistency} cannot compare maps of {differ[0]} channels as they are; "
+                "set consistency='position_cka' or student_side='trained'."
+            )
         recalibrate(torch.zeros(1, 1, 1), kernel=kernel, sigma=sigma)
         self.weight, self.kernel, self.sigma = weight, kernel, sigma
         self.consistency = consistency
-        widths = [(p.student.channels, p.teacher.channels) for p in pairs]
-        self.student_side = nn.ModuleList(Adapter(cs, ct) for cs, ct in widths)
+        self.student_side = nn.ModuleList(
+            [] if student_side == "identity" else [Adapter(cs, ct) for cs, ct in widths]
+        )
         self.teacher_side = nn.ModuleList(
             [] if teacher_side == "identity" else [Adapter(ct, ct) for _, ct in widths]
         )
@@ -225,12 +253,14 @@ class ARFD(FeatureMethod):
     def pair_loss(self, maps: FeatureMaps) -> Tensor:
         """1 - CKA, or another distance, of a pair of maps: mean over samples."""
         i, name, fs, ft, mask = maps
-        sk = self._recalibrated(self.student_side[i](fs, mask), mask)
+        sa = self.student_side[i](fs, mask) if self.student_side else fs
         ta = self.teacher_side[i](ft, mask) if self.teacher_side else ft
-        tk = self._recalibrated(ta, mask)
-        distances = CONSISTENCIES[self.consistency](sk, tk)
-        same = 1 - distances[:1] if self.consistency == "cka" else cka(sk[:1], tk[:1])
-        self.monitors[f"cka_{name}"] = same[0].detach()
+        sk, tk = self._recalibrated(sa, mask), self._recalibrated(ta, mask)
+        valid = None if mask is None else mask.flatten(1)
+        distances = CONSISTENCIES[self.consistency](sk, tk, valid)
+        if sk.shape == tk.shape:
+            same = 1 - distances[:1] if self.consistency == "cka" else cka(sk[:1], tk[:1])
+            self.monitors[f"cka_{name}"] = same[0].detach()
         self.monitors[f"cka_raw_{name}"] = _raw_cka(fs[:1].detach(), ft[:1])
         return distances.mean()
 
