@@ -24,6 +24,13 @@ UNFINISHED = {"new-place-small"}
 WRITTEN = {"table.md", "table.csv", "classes.md", "costs.md"}
 
 
+@pytest.fixture(autouse=True)
+def own_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A study may name methods of `examples/`."""
+    monkeypatch.setenv("LIX_ALLOW_CODE", "1")
+    monkeypatch.syspath_prepend(ROOT / "examples")
+
+
 def load(name: str) -> Study:
     return Study.load(ROOT / "recipes" / "study" / f"{name}.yaml")
 
