@@ -1,16 +1,19 @@
 """Time of a training step with each method, and of one in which half the images are unlabelled.
 
-    .venv/bin/python benchmarks/training_step.py [METHOD ...]
+    .venv/bin/python benchmarks/training_step.py [METHOD[/MAP,MAP] ...]
 
 CPU seconds of one thread, the least of several runs in turn; MFNet, 16 images of 32 x 96, 14
-classes; forward and backward pass, without optimiser and data.
+classes; forward and backward pass, without optimiser and data. "overhead" is a step over the plain
+student's step and the teacher's forward pass, both measured in the same turns. METHOD/MAP,MAP
+compares those maps, as in lix/enc4,enc5.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -26,13 +29,15 @@ BATCH, HEIGHT, WIDTH, CLASSES = 16, 32, 96, 14
 REPEATS = 9
 
 
-def build(name: str) -> SegModule:
+def build(words: str) -> SegModule:
     """A student, its teacher and a method, as `lix distill` trains them."""
+    name, _, maps = words.partition("/")
     torch.manual_seed(0)
     teacher, student = build_network("mfnet", CLASSES, 1), build_network("mfnet", CLASSES)
     cls = entries("methods")[name].load()
     names = student.default_features if cls.kind in ("feature", "both") else ()
     names = names[-1:] if cls.default_pairs == "last" else names
+    names = tuple(maps.split(",")) if maps else names
     spec = NetworkSpec(
         "mfnet", tuple(map(str, range(CLASSES))), ((0, 0, 0),) * CLASSES, (HEIGHT, WIDTH)
     )
@@ -67,29 +72,49 @@ def batches() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     return labelled, mixed
 
 
-def step(module: SegModule, batch: dict[str, Tensor]) -> float:
-    """CPU seconds of a step."""
+def seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of a call."""
     start = time.process_time()
-    torch.stack(list(module.losses(batch).values())).sum().backward()
+    work()
     return time.process_time() - start
+
+
+def step(module: SegModule, batch: dict[str, Tensor]) -> None:
+    """Forward and backward pass."""
+    torch.stack(list(module.losses(batch).values())).sum().backward()
 
 
 def main(names: Sequence[str]) -> None:
     torch.set_num_threads(1)
     half = BATCH // 2
-    print(f"{'method':8}{BATCH:>6} labelled s{half:>6} + {half} s{'ratio':>8}")
+    plain, teacher = build("none"), build("kd").teacher
+    labelled, mixed = batches()
+    print(f"{'method':14}{BATCH:>6} labelled s{half:>6} + {half} s{'ratio':>8}{'overhead':>10}")
     for name in names or entries("methods"):
-        module, kinds = build(name), batches()
-        if name == "none":
-            kinds = kinds[:1]
-        best = [float("inf")] * len(kinds)
+        module = build(name)
+        works = {
+            "plain": partial(step, plain, labelled),
+            "teacher": partial(look, teacher, labelled),
+            "labelled": partial(step, module, labelled),
+        }
+        if name != "none":
+            works["mixed"] = partial(step, module, mixed)
+        best = dict.fromkeys(works, float("inf"))
         for _ in range(REPEATS):
-            for i, batch in enumerate(kinds):
-                best[i] = min(best[i], step(module, batch))
-        line = f"{name:8}{best[0]:17.4f}"
-        print(
-            line + (f"{best[1]:12.4f}{best[1] / best[0]:8.2f}" if len(best) > 1 else ""), flush=True
-        )
+            for part, work in works.items():
+                best[part] = min(best[part], seconds(work))
+        line = f"{name:14}{best['labelled']:17.4f}"
+        if name != "none":
+            ratio = best["mixed"] / best["labelled"]
+            overhead = best["labelled"] / (best["plain"] + best["teacher"])
+            line += f"{best['mixed']:12.4f}{ratio:8.2f}{overhead:10.2f}"
+        print(line, flush=True)
+
+
+@torch.inference_mode()
+def look(teacher: torch.nn.Module, batch: dict[str, Tensor]) -> None:
+    """The teacher's forward pass."""
+    teacher(batch["image"], batch["x"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from lix.core.files import write_text
+from lix.core.files import atomic_write, remove_parts, write_text
 
 
 def test_a_link_stays_one_and_its_target_is_replaced(tmp_path: Path) -> None:
@@ -48,3 +48,18 @@ def test_a_device_is_written_to(tmp_path: Path, minor: int, message: str | None)
         with pytest.raises(OSError, match=rf"{device} cannot be written \({message}\)"):
             write_text(device, "scores")
     assert device.is_char_device()
+
+
+def test_what_a_killed_process_left_half_written_goes_and_nothing_else(tmp_path: Path) -> None:
+    kept = {".lock", ".gitignore", ".env.local", "recipe.12.yaml"}
+    for name in kept:
+        (tmp_path / name).touch()
+    for name in ("recipe.yaml", "a" * 80 + ".ckpt", "LICENSE"):
+        with atomic_write(tmp_path / name) as part:
+            part.touch()
+            os.link(part, tmp_path / "copy")
+        (tmp_path / "copy").rename(part)
+        (tmp_path / name).unlink()
+    assert len(list(tmp_path.iterdir())) == len(kept) + 3
+    remove_parts(tmp_path, tmp_path / "missing")
+    assert {path.name for path in tmp_path.iterdir()} == kept

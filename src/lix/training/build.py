@@ -25,6 +25,7 @@ from lix.runs.folder import RunFolder
 from lix.runs.recipe import Recipe
 from lix.runs.settings import Data, Distillation, Training
 from lix.training.batches import Batches
+from lix.training.depth_mix import require_nearness
 from lix.training.drives import open_drives
 from lix.training.flat_x import warn_if_flat
 from lix.training.loaders import derived_seed
@@ -48,7 +49,10 @@ def build(recipe: Recipe, console: Console) -> tuple[SegModule, Batches]:
     with busy("building the networks", console):
         module = _module(recipe, train, val)
     teacher = module.teacher
-    with_x = recipe.role == "teacher" or _sees_x(teacher, module.method)
+    mixes = recipe.augment.depth_mix > 0
+    with_x = recipe.role == "teacher" or _sees_x(teacher, module.method) or mixes
+    if mixes:
+        require_nearness(train, recipe.data.x)
     if with_x:
         with busy("looking at X", console):
             warn_if_flat(train, recipe.data, console)
@@ -112,6 +116,7 @@ def _module(recipe: Recipe, train: SegDataset, val: SegDataset) -> SegModule:
         features=features,
         unlabelled=recipe.unlabelled,
         left_out=val.left_out,
+        depth_mix=recipe.augment.depth_mix,
     )
 
 
@@ -123,7 +128,7 @@ def _sees_x(teacher: SegNetwork | None, method: Method | None) -> bool:
 def _open_data(recipe: Recipe, console: Console) -> tuple[SegDataset, SegDataset]:
     """Both splits; warns if they share frames."""
     _require_splits(recipe.data)
-    with_x = recipe.role == "teacher" or recipe.distill is not None
+    with_x = recipe.role == "teacher" or recipe.distill is not None or recipe.augment.depth_mix > 0
     train = open_readable(recipe.data, "train", with_x=with_x, console=console)
     val = open_readable(recipe.data, "val", with_x=with_x, console=console)
     if shared := len(set(train.ids) & set(val.ids)):

@@ -70,13 +70,9 @@ def read_whole(path: Path, device: str | torch.device = "cpu") -> Any:
 def last_whole(run: RunFolder, console: Console) -> Path | None:
     """The checkpoint that a run goes on from: its last one, or if that is damaged its best one.
 
-    Removes what a kill left half written.
-
     Raises:
         ValueError: there are checkpoints and all are damaged, or one is of another run.
     """
-    for part in run.checkpoints.glob(f".*{run.last.suffix}"):
-        part.unlink()
     candidates = [path for path in (run.last, run.best) if path.is_file()]
     _require_own(run, candidates)
     for path in candidates:

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from lix.methods.parts.decoupling import binary_kl, decouple
+from lix.methods.parts.decoupling import decouple
 from lix.methods.parts.masks import valid_mask
 from lix.methods.parts.precision import full_precision
 from lix.methods.parts.sliced import Rule, pixel_mean, slice_length
@@ -63,7 +63,7 @@ def dkd_loss(
 
     def rule(z_s: Tensor, z_t: Tensor, k: Tensor) -> tuple[Tensor, list[Tensor]]:
         s, t = decouple(z_s.div_(temperature), k), decouple(z_t.div_(temperature), k)
-        tcld = binary_kl(t.target_logit, s.target_logit).squeeze(0)
+        tcld = _binary_kl(t.target_logit, s.target_logit).squeeze(0)
         ncld = (t.nontarget * t.log_nontarget.sub_(s.log_nontarget)).sum(dim=0)
         grad_target = alpha * (s.target_logit.sigmoid() - t.target_logit.sigmoid())
         gradient = s.nontarget.mul_(beta - grad_target).sub_(t.nontarget.mul_(beta))
@@ -101,7 +101,7 @@ def _forward(
     s, t = decouple(z_s, k), decouple(z_t, k)
     ncld = t.log_nontarget.sub_(s.log_nontarget).mul_(t.nontarget)
     grad_target = alpha * (s.target_logit.sigmoid() - t.target_logit.sigmoid())
-    tcld = binary_kl(t.target_logit, s.target_logit).squeeze(0)
+    tcld = _binary_kl(t.target_logit, s.target_logit).squeeze(0)
     loss = alpha * tcld + (beta * ncld).sum(dim=0)
     weighted = t.nontarget.mul_(beta)
     gradient = s.nontarget.mul_(weighted.sum(dim=0) - grad_target).sub_(weighted)
@@ -117,7 +117,7 @@ def _reverse(
     ncld = ratio * s.nontarget
     p_target = s.target_logit.sigmoid()
     grad_target = alpha * p_target * (1 - p_target) * (s.target_logit - t.target_logit)
-    tcld = binary_kl(s.target_logit, t.target_logit).squeeze(0)
+    tcld = _binary_kl(s.target_logit, t.target_logit).squeeze(0)
     loss = alpha * tcld + (beta * ncld).sum(dim=0)
     grad_nontarget = beta * (ratio + 1)
     mean = (s.nontarget * grad_nontarget).sum(dim=0)
@@ -129,17 +129,40 @@ def _weighted_kl(
     alpha: float, z_s: Tensor, beta: Tensor, z_t: Tensor, k: Tensor
 ) -> tuple[Tensor, list[Tensor]]:
     """`form="kl"`: Eq. 2 with the weight of every logit."""
-    s, t = decouple(z_s, k), decouple(z_t, k)
-    tcld = alpha * binary_kl(t.target_logit, s.target_logit)
-    p_other = (-t.target_logit).sigmoid()
-    kl = t.nontarget * (t.log_nontarget - s.log_nontarget) - t.nontarget + s.nontarget
-    ncld = p_other * kl
-    ncld.scatter_(0, k.unsqueeze(0), tcld)
-    p_difference = s.target_logit.sigmoid() - t.target_logit.sigmoid()
+    log_ratio = z_t - z_s  # up to the totals, which come off below
+    logit_s, s, others_s = _split(z_s, k)
+    logit_t, t, others_t = _split(z_t, k)
+    log_ratio.sub_(others_t - others_s)
+    difference = t - s
+    p_other = (-logit_t).sigmoid()
+    ncld = torch.addcmul(difference, t, log_ratio, value=-1).mul_(-p_other)
+    ncld.scatter_(0, k.unsqueeze(0), alpha * _binary_kl(logit_t, logit_s))
+    p_difference = logit_s.sigmoid() - logit_t.sigmoid()
     grad_target = alpha * beta.gather(0, k.unsqueeze(0)) * p_difference
-    weighted = p_other * beta * (t.nontarget - s.nontarget)
-    gradient = s.nontarget * (weighted.sum(dim=0) - grad_target) - weighted
-    return (beta * ncld).sum(dim=0), [gradient.scatter_(0, k.unsqueeze(0), grad_target), ncld]
+    loss = (beta * ncld).sum(dim=0)
+    weighted = difference.mul_(beta.mul_(p_other))
+    gradient = s.mul_(weighted.sum(dim=0) - grad_target).sub_(weighted)
+    return loss, [gradient.scatter_(0, k.unsqueeze(0), grad_target), ncld]
+
+
+def _binary_kl(logit: Tensor, other: Tensor) -> Tensor:
+    """`binary_kl` to float's absolute precision, by a faster log-sigmoid."""
+    gain = _log_sigmoid(logit) - _log_sigmoid(other)
+    return gain - (-logit).sigmoid() * (logit - other)
+
+
+def _log_sigmoid(x: Tensor) -> Tensor:
+    return x.clamp(max=0) - (1 + (-x.abs()).exp()).log()
+
+
+def _split(z: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """`decouple`'s log-odds and non-target probabilities, and the others' log-sum-exp; ends z."""
+    target_logit = z.gather(0, k.unsqueeze(0))
+    z.scatter_(0, k.unsqueeze(0), -torch.inf)
+    highest = z.amax(dim=0, keepdim=True)
+    total = z.sub_(highest).exp_().sum(dim=0, keepdim=True)
+    others = total.log().add_(highest)
+    return target_logit - others, z.div_(total), others
 
 
 DWLD_RULES: dict[tuple[str, str], Rule] = {

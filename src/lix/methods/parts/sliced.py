@@ -84,5 +84,6 @@ def _slices(m: Tensor) -> Iterator[tuple[Any, ...]]:
 
 
 def _scratch(piece: Tensor, mask: Tensor | None) -> Tensor:
-    """A copy, 0 where pixels do not count."""
-    return piece.clone() if mask is None else piece.masked_fill(~mask, 0)
+    """A copy, class by class in memory, 0 where pixels do not count."""
+    piece = piece.clone(memory_format=torch.contiguous_format)
+    return piece if mask is None else piece.masked_fill_(~mask, 0)

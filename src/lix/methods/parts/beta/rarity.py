@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from lix.methods.parts.beta.source import BETA_MAX, BETA_MIN, BetaSource
@@ -23,9 +24,9 @@ def rarity(logits: Tensor, valid: Tensor) -> Tensor:
     Returns:
         (1, K, 1, …), the same for all pixels.
     """
-    classes = logits.shape[1]
-    p = zero_outside(zero_outside(logits, valid).softmax(dim=1), valid)
-    total = p.transpose(0, 1).flatten(1).sum(dim=1)
+    batch, classes = logits.shape[:2]
+    p = zero_outside(logits, valid).softmax(dim=1).reshape(batch, classes, -1)
+    total = torch.einsum("bkn,bn->k", p, valid.reshape(batch, -1).to(p.dtype))
     pixels = mean_over_processes(valid.sum().to(total.dtype))
     share = mean_over_processes(total) / pixels.clamp(min=1e-6)
     beta = (1 / (classes * share.clamp(min=1e-6))).clamp(BETA_MIN, BETA_MAX)
