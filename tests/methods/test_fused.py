@@ -35,10 +35,10 @@ def loss_of(module: Any, name: str) -> Loss:
 LOSSES = ("kd", "cwkd", "wsld", "dkd", "dwld", "dwld reverse", "dwld kl", "dwld fixed")
 LEARNS_BETA = ("dwld", "dwld reverse", "dwld kl")
 LAYOUTS: dict[str, Callable[[], Tensor]] = {
-    "maps": lambda: draw(2, K, 3, 5),
+    "maps": lambda: draw(3, K, 3, 5),
     "rows": lambda: draw(11, K),
-    "channels last": lambda: draw(2, 3, 5, K).permute(0, 3, 1, 2),
-    "strided": lambda: draw(2, 2 * K, 6, 5)[:, ::2, ::2],
+    "channels last": lambda: draw(3, 3, 5, K).permute(0, 3, 1, 2),
+    "strided": lambda: draw(3, 2 * K, 6, 5)[:, ::2, ::2],
     "strided rows": lambda: draw(K, 22).T[::2],
 }
 
@@ -56,13 +56,13 @@ def labels(z: Tensor, *, ignored: bool = False) -> Tensor:
 
 
 @pytest.mark.parametrize("ignored", [False, True])
-@pytest.mark.parametrize("cut", [1, 7, 2**16])
+@pytest.mark.parametrize("cut", [1, 7, 33, 2**16])
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_twin_has_the_value_and_gradients_of_the_definition(
     name: str, layout: str, cut: int, ignored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In slices of one pixel, some or all, and with NaN wherever pixels are ignored."""
+    """In slices of a pixel, some, two samples or all, and with NaN where pixels are ignored."""
     monkeypatch.setitem(sliced.SLICE, "cpu", cut * K)
     zs, zt, beta = (LAYOUTS[layout]() for _ in range(3))
     beta.abs_()
@@ -148,7 +148,7 @@ def test_no_input_changes(name: str, module: Any) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_nothing_but_the_gradients_is_stored(name: str) -> None:
-    zs, zt, beta = (draw(2, K, 3, 5).requires_grad_() for _ in range(3))
+    zs, zt, beta = (draw(3, K, 3, 5).requires_grad_() for _ in range(3))
     stored: list[int] = []
 
     def pack(kept: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ def test_nothing_but_the_gradients_is_stored(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*LOSSES, "dist"])
 def test_the_definitions_take_the_teacher_as_a_constant(name: str) -> None:
-    zs, zt, beta = (draw(2, K, 3, 5).requires_grad_() for _ in range(3))
+    zs, zt, beta = (draw(3, K, 3, 5).requires_grad_() for _ in range(3))
     if name == "dist":
         methods.dist_loss(zs, zt).backward()
     else:

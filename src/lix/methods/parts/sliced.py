@@ -1,4 +1,4 @@
-"""Means over pixels of losses with a gradient in closed form, a slice of pixels at a time.
+"""Means over pixels of losses with a gradient in closed form, some pixels at a time.
 
 What `fused.py` is built on: each of its losses says what a slice costs.
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-SLICE = {"cpu": 2**16}
+SLICE = {"cpu": 2**17}
 """Numbers in a slice that stays in a core's cache; other devices take a whole image at once."""
 
 Rule = Callable[..., tuple[Tensor, list[Tensor]]]
@@ -54,36 +54,42 @@ class _SlicedMean(torch.autograd.Function):
         gradients = [torch.empty_like(m) if n else None for m, n in zip(maps, needed, strict=True)]
         total = maps[0].new_zeros(())
         whole = [] if valid is None else valid.all(dim=-1).tolist()
-        for piece in _slices(maps[0]):
-            mask = None if valid is None or whole[piece[0]] else valid[piece]
-            values, derivatives = rule(*[_scratch(m[piece], mask) for m in maps])
+        for samples, pixels in _slices(maps[0]):
+            here = samples, ..., pixels
+            mask = None if valid is None or all(whole[samples]) else valid[here].flatten()
+            values, derivatives = rule(*[_scratch(m[here], mask) for m in maps])
             total += (values if mask is None else values * mask).sum()
             for gradient, derivative in zip(gradients, derivatives, strict=False):
                 if gradient is not None:
-                    gradient[piece] = derivative if mask is None else derivative * mask
-        pixels = maps[0][:, 0].numel() if valid is None else valid.sum().clamp(min=1)
+                    counted = derivative if mask is None else derivative * mask
+                    part = gradient[here]
+                    part.copy_(counted.view(len(counted), len(part), -1).transpose(0, 1))
+        count = maps[0][:, 0].numel() if valid is None else valid.sum().clamp(min=1)
         ctx.save_for_backward(*[g for g in gradients if g is not None])
-        ctx.needed, ctx.pixels = needed, pixels
-        return total / pixels
+        ctx.needed, ctx.count = needed, count
+        return total / count
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         stored = iter(ctx.saved_tensors)
-        scale = upstream / ctx.pixels
+        scale = upstream / ctx.count
         return None, None, *(next(stored) * scale if n else None for n in ctx.needed)
 
 
-def _slices(m: Tensor) -> Iterator[tuple[Any, ...]]:
-    """Indices that cut (B, …, N) maps into slices of some pixels of one sample."""
-    samples, pixels = m.shape[0], m.shape[-1]
-    step = slice_length(m, m.shape[1])
-    for b in range(samples):
-        for start in range(0, pixels, step):
-            yield b, ..., slice(start, start + step)
+def _slices(m: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Where to cut (B, K, N) maps: into some samples at a time, or some pixels of one."""
+    samples, classes, pixels = m.shape
+    rows = slice_length(m[:1], classes)
+    together = max(1, rows // max(1, pixels))
+    for b in range(0, samples, together):
+        for start in range(0, pixels, rows):
+            yield slice(b, b + together), slice(start, start + rows)
 
 
 def _scratch(piece: Tensor, mask: Tensor | None) -> Tensor:
-    """A copy, class by class in memory, 0 where pixels do not count."""
-    piece = piece.clone(memory_format=torch.contiguous_format)
+    """A copy, class by class in memory, (K, n) or (n,), 0 where pixels do not count."""
+    if piece.ndim == 3:
+        piece = piece.transpose(0, 1)
+    piece = piece.clone(memory_format=torch.contiguous_format).flatten(-2)
     return piece if mask is None else piece.masked_fill_(~mask, 0)
