@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from lix.core.errors import DataError, unknown
 from lix.core.json_text import parse_json
 from lix.data.dataset import Fixes, SegDataset
 from lix.data.labels import IdLabels
-from lix.data.modalities import X, as_kind
 from lix.data.options import Names, XFolders, as_tuple
 from lix.data.patterns import find_files
-from lix.data.readers import image_size, read_array, read_text
+from lix.data.readers import image_size, read_text
 from lix.data.sample import scaled_camera
 from lix.data.sets.cityscapes import CLASSES, TRAIN_IDS
+from lix.data.sets.parts.projection import Projected, Projection
 from lix.data.splits import Split, keep_only
-from lix.data.x_files import FileSource, XFiles, XSource
+from lix.data.x_files import XFiles, XSource
 
 OFFICIAL_SIZE = (1080, 1920)
 """Height and width of the camera, which `calib.json` is of."""
@@ -29,15 +28,6 @@ FIX = (
     "project it with the authors' script, python scripts/project_sensors_to_rgb.py --{sensor} "
     "--motion_compensation --muses_root {root}"
 )
-
-
-class Projected(NamedTuple):
-    """What is read of a projection that the authors' script writes."""
-
-    sensor: str
-    """Folder, and ending of the files."""
-    channels: slice
-    files: XFiles
 
 
 MODALITIES = {
@@ -123,7 +113,7 @@ class MUSES(SegDataset):
 
     def own_x(self) -> tuple[XSource, ...]:
         return tuple(
-            _Projection(
+            Projection(
                 MODALITIES[name],
                 partial(self._projection, MODALITIES[name].sensor),
                 FIX.format(sensor=MODALITIES[name].sensor, root=self.root),
@@ -154,23 +144,3 @@ class MUSES(SegDataset):
         path = self.root / "projected_to_rgb" / sensor / f"{frame}_{sensor}.npz"
         array = path.with_suffix(".npy")
         return array if array.is_file() else path
-
-
-class _Projection(FileSource):
-    """Some channels of a projected sensor, (H, W, 3) float32 or, of events, uint8."""
-
-    def __init__(self, part: Projected, path: Callable[[str], Path], fix: str) -> None:
-        super().__init__(part.files, path, fix)
-        self.channels = part.channels
-
-    def read(self, frame: str) -> X:
-        path = self.path(frame)
-        stored = read_array(path)
-        if stored.ndim != 3 or stored.shape[2] != 3:
-            raise DataError(
-                f"{path} holds an array of shape {stored.shape}, not (H, W, 3); {self.fix}.",
-                path,
-                kind="x format",
-            )
-        values = self.files.values(stored[..., self.channels])
-        return as_kind(self.files.kind, torch.from_numpy(values).permute(2, 0, 1))
