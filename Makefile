@@ -22,7 +22,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
-# All but the tests marked as slow: about a minute, for the time between two edits.
+# All but the tests marked as slow, for the time between two edits.
 quick: $(READY)
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 

@@ -28,9 +28,26 @@ SLOW_FIXTURES = {"exported", "exported_report", "real_output"}
 """Fixtures that take seconds in each process; the tests that need them are marked as slow."""
 
 
+SLOW_FOLDERS = {"cli", "training", "robustness"}
+"""Folders of tests that train or start commands; all of them are marked as slow."""
+SLOW_FILES = {
+    "test_architectures",
+    "test_extract",
+    "test_kept_results",
+    "test_memory",
+    "test_own_methods",
+    "test_records",
+}
+"""The same for files of other folders."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        if (
+            item.path.parent.name in SLOW_FOLDERS
+            or item.path.stem in SLOW_FILES
+            or SLOW_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+        ):
             item.add_marker(pytest.mark.slow)
 
 
